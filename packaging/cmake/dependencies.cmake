@@ -36,7 +36,7 @@ de_package(yaml-cpp 0.7 libyaml-cpp-dev)
 de_package(tl-expected 1.0 libexpected-dev)
 de_pkgconfig(LMDB lmdb 0.9.24 liblmdb-dev)
 de_pkgconfig(SODIUM libsodium 1.0.18 libsodium-dev)
-de_pkgconfig(RE2 re2 9.0.0 libre2-dev)
+de_pkgconfig(RE2 re2 0.0.0 libre2-dev)  # Debian writes no version into re2.pc; 2022-06 is the oldest tried.
 de_pkgconfig(ZSTD libzstd 1.5 libzstd-dev)
 
 # BLAKE3: a system library where there is one, else the official C sources that Debian carries in librust-blake3-dev.

@@ -1,0 +1,85 @@
+// A detection rule as a file states it.
+//
+// Thread: any (values).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "daemoneye/base/result.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::detect {
+
+constexpr std::size_t kMaxRuleFileBytes = 1UL << 20;
+constexpr std::size_t kMaxRules = 5'000;       // In one rule book.
+constexpr std::size_t kMaxRulesPerFile = 2'000;
+constexpr std::size_t kMaxTestsPerRule = 64;
+constexpr std::size_t kMaxTestRows = 1'000;    // In one test.
+
+enum class Trigger : std::uint8_t { Event, Snapshot, Both };
+std::string_view to_text(Trigger trigger);
+// "low", "medium", "high", "critical"; "unknown" for SEVERITY_UNKNOWN.
+std::string_view to_text(pb::Severity severity);
+
+struct Dedup {
+  std::vector<std::string> keys;  // Result columns; empty: the default of `alert`.
+  std::uint32_t seconds = 300;
+};
+
+struct Requirement {
+  std::vector<std::string> tables;
+  std::vector<std::string> columns;
+};
+
+// An owned value of a test row; a number in YAML without quotes is a number here.
+using TestValue = std::variant<std::monostate, std::int64_t, double, std::string>;
+using TestRow = std::vector<std::pair<std::string, TestValue>>;
+
+struct RuleTest {
+  std::string name;   // "match 1", "no_match 2", or the `name:` it was given.
+  bool must_match = true;
+  std::vector<TestRow> rows;
+  int line = 0;
+};
+
+// Where a rule came from; lines are those of the file.
+struct Origin {
+  std::string file;
+  int line = 0;
+  int sql_line = 0;
+};
+
+struct Rule {
+  std::string id;
+  std::string name;
+  std::string description;
+  pb::Severity severity = pb::SEVERITY_MEDIUM;
+  std::string category;
+  std::vector<std::string> tags;
+  std::string author;
+  std::string version;
+  std::string license;
+  bool enabled = true;
+  Trigger on = Trigger::Snapshot;
+  int priority = 5;  // 1 (first) to 10.
+  Dedup dedup;
+  Requirement requires_;
+  std::string sql;
+  std::vector<RuleTest> tests;
+  Origin origin;
+
+  bool runs_on_snapshot() const { return on != Trigger::Event; }
+  bool runs_on_event() const { return on != Trigger::Snapshot; }
+};
+
+// The rules of one file: YAML with one rule, a list of rules or `rules: [...]`; or `.sql` with a comment header
+// ("-- id: x" lines before the statement). Fails as a whole, at the first mistake, with "file:line:column: what".
+// Does not look at the SQL beyond its presence. Errors: Invalid, TooLarge.
+Result<std::vector<Rule>> parse_rule_text(std::string_view file_name, std::string_view text);
+
+}  // namespace de::detect

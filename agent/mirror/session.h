@@ -1,0 +1,96 @@
+// Runs SELECT statements of rules and operators over an Image. The SQL gate is in here: whatever the text says, a
+// session only reads the tables, columns and functions that are on its lists, and stops at its budget.
+//
+// Names: `processes`, `processes.snapshots` and `snapshots` are the current snapshot.
+//
+// Thread: one thread at a time, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "mirror/image.h"
+#include "mirror/value.h"
+
+namespace de::mirror {
+
+// What one run may cost. Time and memory overruns are errors; rows and bytes cut the answer and mark it truncated.
+struct Budget {
+  std::int64_t time_ms;
+  std::size_t memory_bytes;  // SQLite's own allocations above what the session holds already.
+  std::size_t rows;
+  std::size_t bytes;         // Of the values delivered.
+};
+
+constexpr Budget kAdHocBudget{5'000, 64UL << 20, 100'000, 64UL << 20};
+constexpr Budget kRuleBudget{1'000, 32UL << 20, 1'000, 4UL << 20};
+
+// Decides the longest statement: 16 KiB typed by a person, 128 KiB in a rule file.
+enum class Origin : std::uint8_t { AdHoc, Rule };
+constexpr std::size_t kAdHocSqlBytes = 16UL << 10;
+constexpr std::size_t kRuleSqlBytes = 128UL << 10;
+
+struct Outcome {
+  std::uint64_t rows = 0;      // Delivered.
+  bool truncated = false;      // The row or byte cap cut it, or the callback said stop.
+  std::uint64_t elapsed_us = 0;
+  std::uint64_t vm_steps = 0;  // SQLite's measure of work; the same for the same data.
+};
+
+// What is known about a statement that passed the gate, without running it.
+struct Statement {
+  std::vector<std::string> columns;       // Names of the result columns.
+  int parameters = 0;
+  std::vector<std::string> tables;        // As in schema::tables(), sorted.
+  std::vector<std::string> columns_used;  // "processes.pid", sorted.
+  std::vector<std::string> functions;     // Sorted, lower case.
+};
+
+struct Explanation {
+  Statement statement;
+  std::vector<std::string> plan;      // EXPLAIN QUERY PLAN, one line a step, indented by two spaces a level.
+  std::vector<std::string> warnings;  // "every row of a is combined with every row of b: add a join condition".
+};
+
+class Session {
+ public:
+  using OnColumns = std::function<void(std::span<const std::string>)>;
+  // The row and its text are valid during the call only. Returns whether to go on.
+  using OnRow = std::function<bool(std::span<const Value>)>;
+
+  // Starts with the empty image. `clock` outlives the session. Errors: Io, Exhausted.
+  static Result<std::unique_ptr<Session>> create(Origin origin, const Clock& clock);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // From now on statements see `image`. Not from within a callback. Errors: Conflict (a statement is running), Io.
+  Result<> load(std::shared_ptr<const Image> image);
+  const std::shared_ptr<const Image>& image() const;
+
+  // Runs one SELECT; `params` fill its `?` in order and must be as many. `on_columns` is called once before the first
+  // row (also when there is none). Rows already delivered before an error are not to be used.
+  // Errors: Invalid (refused, wrong SQL, wrong number of parameters, failure of a function such as a bad pattern),
+  // Timeout, Exhausted (memory), Io.
+  Result<Outcome> run(std::string_view sql, std::span<const Value> params, const Budget& budget,
+                      const OnColumns& on_columns, const OnRow& on_row);
+
+  // The gate without running; also compiles every constant REGEXP pattern. Errors: Invalid, Timeout, Exhausted.
+  Result<Statement> validate(std::string_view sql);
+  Result<Explanation> explain(std::string_view sql);
+
+ private:
+  class Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace de::mirror

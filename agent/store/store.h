@@ -1,0 +1,191 @@
+// The agent's memory: snapshots, events, gaps and alerts in LMDB, one environment per UTC day plus one for state.
+//
+// A scan is stored as what changed since the one before it and is read back row by row as it was given. Every value
+// carries a version and a CRC; a day with a value that does not check is quarantined and named, the others stay
+// readable. A full disk deletes nothing: the write fails with Errc::Exhausted and works again when there is room.
+//
+// Thread: writer, except where a method says "any thread".
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemoneye/alert.pb.h"
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/broker.pb.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::store {
+
+struct StoreOptions {
+  std::string dir;  // Created with mode 0700 when missing (its parent must exist).
+  std::uint32_t retention_days = 30;
+  std::uint64_t max_bytes = 1024ULL << 20;
+  std::uint32_t max_alerts = 100'000;         // The oldest delivered ones make room.
+  std::uint64_t day_map_bytes = 64ULL << 30;  // Address space, not disk: 64 GiB cost 8 kB.
+  std::uint64_t state_map_bytes = 16ULL << 30;
+};
+
+struct ScanMeta {
+  std::uint64_t scan_id = 0;
+  std::int64_t time_ms = 0;
+  std::string collector;
+  pb::ScanSummary summary;
+};
+
+// Sequences that never arrived, first and last included.
+struct SequenceJump {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+struct AppendOutcome {
+  std::uint64_t stored = 0;
+  std::uint64_t duplicates = 0;
+  std::vector<SequenceJump> jumps;    // For the caller to record with append_gap.
+  std::uint64_t acked_sequence = 0;  // Everything up to here is committed or known to be lost.
+};
+
+enum class AlertOutcome : std::uint8_t { Stored, Folded };
+
+struct AlertFilter {
+  std::uint32_t limit = 100;  // 0 means none; at most 10,000.
+  std::string rule_id;        // Empty: all.
+  std::optional<pb::Severity> severity;
+};
+
+struct PendingDelivery {
+  pb::Delivery delivery;
+  pb::Alert alert;
+};
+
+struct StoredGap {
+  std::string collector;
+  std::string spool_id;
+  std::int64_t recorded_ms = 0;
+  pb::Gap gap;
+};
+
+// One version of a process as the life records know it: everything but the metrics.
+enum class LifeKind : std::uint8_t { Start = 1, Modify = 2, Stop = 3, Carried = 4 };  // Carried: alive at a keyframe.
+struct LifeFilter {  // Exactly one is set.
+  std::optional<std::uint32_t> pid;
+  std::optional<std::uint32_t> ppid;
+  std::string name;             // Case-insensitive.
+  std::string executable_hash;  // Hexadecimal.
+};
+
+struct DayProblem {
+  std::string day;  // "2026-01-02"
+  std::string reason;
+};
+
+struct ReadOutcome {
+  std::uint64_t rows = 0;
+  bool stopped = false;               // The callback asked to stop.
+  std::vector<DayProblem> excluded;  // Quarantined days inside the range: the answer is degraded.
+};
+
+struct RemovedDay {
+  std::string day;
+  std::uint64_t bytes = 0;
+  std::string reason;  // "older than 30 days" or "store over 1073741824 bytes"
+};
+
+struct DayStats {
+  std::string day;
+  std::uint64_t bytes = 0;
+  std::uint64_t records = 0;  // Rows of all its scans.
+  std::uint64_t events = 0;
+  std::uint64_t scans = 0;
+};
+
+struct StoreStats {
+  std::vector<DayStats> days;  // Oldest first, without the quarantined.
+  std::vector<DayProblem> quarantined;
+  std::uint64_t bytes = 0;  // Everything below the directory, allocated on disk.
+  std::uint64_t records = 0;
+  std::uint64_t events = 0;
+  std::uint64_t scans = 0;
+  std::uint64_t gaps = 0;
+  std::uint64_t gaps_removed = 0;
+  std::uint64_t alerts_open = 0;
+  std::uint64_t alerts_acknowledged = 0;
+  std::uint64_t alerts_closed = 0;
+  std::uint64_t alerts_removed = 0;  // Delivered ones that made room.
+  std::uint64_t deliveries_pending = 0;
+  bool reserve_held = false;
+};
+
+// Return false to stop. The callback runs inside a read transaction: it must not block or call the Store.
+using ScanFn = std::function<bool(const ScanMeta&, const pb::ProcessRecord&)>;
+using ScanMetaFn = std::function<bool(const ScanMeta&, std::uint64_t rows)>;
+using EventFn = std::function<bool(std::string_view collector, const pb::ProcessEvent&)>;
+using LifeFn = std::function<bool(LifeKind, std::int64_t time_ms, const pb::ProcessRecord&)>;
+
+class Store {
+ public:
+  // Conflict: another agent has the directory. Denied: not ours, or open to others.
+  static Result<std::unique_ptr<Store>> open(StoreOptions options, const Clock& clock);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // One scan at a time (Conflict otherwise). add() refuses a record without a 16-byte process_uid (Invalid), a uid
+  // that the scan already has (Conflict) and a record over 4 MiB (TooLarge); the scan goes on without it. After a
+  // failed finish_scan() the scan is gone and leaves no trace.
+  Result<> begin_scan(const ScanMeta& meta);
+  Result<> add(const pb::ProcessRecord& record);
+  Result<> finish_scan();
+  Result<> finish_scan(const pb::ScanSummary& summary);  // When the summary came with the last chunk.
+  void abandon_scan();
+
+  // Events at or below the watermark of (collector, spool id) are duplicates; the watermark moves in the same
+  // transaction as the events. Sequence 0 is Invalid.
+  Result<AppendOutcome> append_events(std::string_view collector, std::string_view spool_id,
+                                      const pb::EventBatch& batch);
+  // A gap moves the watermark to its last sequence when it lies above. Recording one twice keeps one.
+  Result<AppendOutcome> append_gap(std::string_view collector, std::string_view spool_id, const pb::Gap& gap);
+  Result<std::vector<StoredGap>> list_gaps(std::int64_t from_ms, std::int64_t to_ms) const;            // Any thread.
+  std::uint64_t acked_sequence(std::string_view collector, std::string_view spool_id) const;  // Any thread.
+
+  // Stored: assigns alert.sequence (and count, first/last seen) and one delivery per sink, in one transaction.
+  // Folded: an alert with this dedupe_key was stored less than the window ago; its count and last_seen_ms are
+  // raised and `alert` becomes that alert. An empty dedupe_key or a window of 0 never folds.
+  Result<AlertOutcome> put_alert(pb::Alert& alert, std::span<const std::string> sinks, std::int64_t dedupe_window_ms);
+  Result<std::vector<pb::Alert>> list_alerts(const AlertFilter& filter) const;  // Newest first. Any thread.
+  // By id or a prefix of at least 6 characters. NotFound, Conflict when several match, Invalid when too short.
+  Result<pb::Alert> find_alert(std::string_view id) const;  // Any thread.
+
+  Result<std::vector<PendingDelivery>> pending(std::string_view sink, std::size_t max) const;  // Any thread.
+  Result<std::vector<pb::Delivery>> deliveries(std::uint64_t alert_sequence) const;            // Any thread.
+  Result<> mark_delivered(std::string_view sink, std::uint64_t alert_sequence);
+  Result<> mark_attempt(std::string_view sink, std::uint64_t alert_sequence, std::string_view error);
+
+  // Oldest first, [from_ms, to_ms). The rows of a scan come in no particular order. Any thread.
+  Result<ReadOutcome> read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const;
+  Result<ReadOutcome> list_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanMetaFn& fn) const;
+  Result<ReadOutcome> read_events(std::int64_t from_ms, std::int64_t to_ms, const EventFn& fn) const;
+  Result<ReadOutcome> find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,
+                                 const LifeFn& fn) const;
+
+  // Removes whole days, oldest first, never today; takes the reserve back when there is room.
+  Result<std::vector<RemovedDay>> enforce_retention();
+  // Gives the preallocated 1 MiB back to a full disk, so that one more alert can be written.
+  Result<> release_reserve();
+  Result<StoreStats> stats() const;  // Any thread.
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace de::store

@@ -1,0 +1,167 @@
+// What the three programs can be told, as plain values: read from flags, environment and YAML files, checked, and with
+// the place each value came from.
+//
+// Precedence: flags > environment > user file > system file > built-in default. The keys are one table, in
+// src/config/keys.cpp; every field below is one row of it.
+//
+// Thread: any (values; loading is meant for start-up and reload).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemoneye/base/result.h"
+
+namespace de::config {
+
+enum class Program : std::uint8_t { Procmond = 1, Agent = 2, Cli = 4 };
+
+struct Paths {
+  std::string state_dir = "/var/lib/daemoneye";
+  std::string store_dir = "/var/lib/daemoneye/store";    // Always state_dir/store.
+  std::string spool_dir = "/var/lib/daemoneye/spool";    // Always state_dir/spool.
+  std::string ledger_dir = "/var/lib/daemoneye/ledger";  // Always state_dir/ledger.
+  std::string broker_socket = "/run/daemoneye/broker.sock";
+  std::string control_socket = "/run/daemoneye/control.sock";
+  std::vector<std::string> rules_dirs = {"/etc/daemoneye/rules.d", "/usr/share/daemoneye/rules"};
+  // The state directory came from a flag or the environment: sockets and rules live below it, too.
+  bool is_private = false;
+};
+
+enum class LogLevel : std::uint8_t { Debug, Info, Warn, Error };
+enum class LogFormat : std::uint8_t { Human, Json };
+
+struct LogConfig {
+  LogLevel level = LogLevel::Info;
+  LogFormat format = LogFormat::Human;
+};
+
+struct ProcmondConfig {
+  Paths paths;
+  LogConfig log;
+  std::uint32_t scan_interval_ms = 30000;
+  std::string user = "procmond";  // Name or number of the account to run as after start.
+  // Who must be at the other end of the broker socket: agent_uid when present, else the account agent_user.
+  std::optional<std::uint32_t> agent_uid;
+  std::string agent_user = "daemoneye";
+  bool collect_environment = false;
+  bool unmasked_arguments = false;
+  std::uint32_t spool_max_mb = 256;
+  std::uint32_t hash_budget_mb_per_s = 64;
+  std::uint32_t hash_max_file_mb = 512;
+};
+
+enum class SinkType : std::uint8_t { Stdout, File };
+enum class SinkFormat : std::uint8_t { Json, Human, Csv };
+enum class MinSeverity : std::uint8_t { Low = 1, Medium = 2, High = 3, Critical = 4 };  // Numbers of pb::Severity.
+
+struct SinkConfig {
+  std::string name;
+  SinkType type = SinkType::Stdout;
+  SinkFormat format = SinkFormat::Json;
+  std::string path;  // Of type File only; absolute.
+  MinSeverity min_severity = MinSeverity::Low;
+};
+
+// A collector the agent expects, and starts itself when it has a path.
+struct CollectorConfig {
+  std::string id;
+  std::string type = "process";
+  std::string path;
+  bool enabled = true;
+  bool auto_restart = true;
+  std::uint32_t startup_timeout_secs = 60;
+  std::uint32_t heartbeat_interval_secs = 30;
+  std::string user;
+};
+
+struct RunBudget {
+  std::uint32_t timeout_ms = 0;
+  std::uint32_t memory_mb = 0;
+  std::uint32_t max_rows = 0;
+};
+
+struct ControlConfig {
+  std::string readers = "daemoneye";       // Group that may ask.
+  std::string admins = "daemoneye-admin";  // Group that may change.
+  bool read_only = false;
+};
+
+struct AgentConfig {
+  Paths paths;
+  LogConfig log;
+  std::uint32_t scan_interval_ms = 30000;  // What procmond is told.
+  std::string user = "daemoneye";          // Name or number of the account to run as when started as root.
+  std::string procmond_user = "procmond";  // Who besides root and the agent itself may dial the broker socket.
+  std::uint32_t retention_days = 30;
+  std::uint32_t max_size_mb = 1024;
+  RunBudget query{5000, 64, 10000};
+  RunBudget rules{1000, 32, 1000};
+  std::uint32_t dedup_seconds = 300;
+  std::vector<SinkConfig> sinks;
+  std::vector<CollectorConfig> collectors;
+  ControlConfig control;
+};
+
+enum class OutputFormat : std::uint8_t { Table, Json, Jsonl, Csv, Markdown, Line };
+
+struct CliConfig {
+  Paths paths;  // control_socket is the one to dial.
+  OutputFormat output = OutputFormat::Table;
+};
+
+// Where a value came from, weakest first.
+enum class Origin : std::uint8_t { Default, SystemFile, UserFile, ExplicitFile, Environment, Flag };
+
+// One key as it ended up, for `config show`.
+struct Setting {
+  std::string_view path;  // "database.retention_days".
+  std::string value;      // As YAML (flow style).
+  Origin origin = Origin::Default;
+  std::string where;      // "/etc/daemoneye/config.yaml:3:5", "DAEMONEYE_STATE_DIR", "--state-dir", or "default".
+};
+
+template <class T>
+struct Loaded {
+  T value;
+  std::vector<Setting> settings;      // Every key of this program, in table order.
+  std::vector<std::string> warnings;  // To be logged or printed by the caller.
+};
+
+struct LoadInput {
+  std::map<std::string, std::string> flags;  // Key path -> value: {"state_dir", "/tmp/x"}.
+  const char* const* env = nullptr;          // As `environ`; null: no environment.
+  std::string system_file;                   // Empty or absent: skipped.
+  std::string user_file;                     // Empty or absent: skipped.
+  std::string explicit_file;                 // --config: read instead of the other two, and must exist.
+};
+
+// The usual places: /etc/daemoneye/config.yaml, and daemoneye/config.yaml below $XDG_CONFIG_HOME or ~/.config. A daemon
+// that root starts has no user file: root's environment may still be the one of whoever called sudo.
+LoadInput standard_input(Program program, const char* const* env);
+
+// Errc::Invalid names the place ("file:line:column", variable or flag), the key, the range and the nearest known key;
+// Errc::NotFound is a missing explicit file; Errc::Denied a file root must not trust because others can change it.
+Result<Loaded<ProcmondConfig>> load_procmond(const LoadInput& input);
+Result<Loaded<AgentConfig>> load_agent(const LoadInput& input);
+Result<Loaded<CliConfig>> load_cli(const LoadInput& input);
+
+// One `key: value` line per setting, as YAML that can be read back; with `origin`, a comment names the place.
+std::string print_config(const std::vector<Setting>& settings, bool origin);
+
+// The commented sample file for all three programs: every key with its help, range and default.
+std::string sample_file();
+
+std::string_view to_text(LogLevel level);
+std::string_view to_text(LogFormat format);
+std::string_view to_text(SinkType type);
+std::string_view to_text(SinkFormat format);
+std::string_view to_text(MinSeverity severity);
+std::string_view to_text(OutputFormat format);
+std::string_view to_text(Origin origin);
+
+}  // namespace de::config

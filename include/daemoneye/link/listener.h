@@ -1,0 +1,62 @@
+// Accepts connections on a Unix socket whose path, owner, mode and group were checked before anybody can connect.
+//
+// Thread: io (the executor it was opened with; one thread runs it). open() blocks for at most a second.
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemoneye/base/result.h"
+#include "daemoneye/link/connection.h"
+#include "daemoneye/link/task.h"
+
+namespace de::link {
+
+struct ListenOptions {
+  std::string path;
+  mode_t mode;                 // Permission bits of the socket: who may connect.
+  std::optional<gid_t> group;  // Group of the socket; unchanged when absent.
+  Limits limits;               // Of every connection that is accepted.
+};
+
+class Listener {
+ public:
+  // Binds and listens. A socket that nobody listens on any more (left by a crash) and that belongs to us is replaced.
+  //
+  // Errors: Invalid (path empty or over 107 bytes), NotFound (its directory is missing), Denied (directory or socket is
+  // not ours to use, or everybody may write to the directory), Conflict (another agent is listening or starting there,
+  // or the path is not a socket), Io.
+  static Result<Listener> open(boost::asio::any_io_executor executor, ListenOptions options);
+
+  Listener(Listener&& other) noexcept;
+  Listener& operator=(Listener&& other) noexcept;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener();
+
+  // The next connection, with its peer known. Deciding whether that peer is welcome is the caller's business.
+  //
+  // Errors: Cancelled (close() was called: stop), Conflict (another accept is pending). After Exhausted (no file
+  // descriptors left) and Io call again: accept() has already waited a moment, so a loop around it does not spin.
+  Task<Connection> accept();
+
+  const std::string& path() const;
+
+  // Stops accepting and removes the socket if it is still the one that open() made. Only the process that opened it
+  // removes it, not a child forked later.
+  void close();
+
+ private:
+  struct State;
+  explicit Listener(std::shared_ptr<State> state);
+  static Task<Connection> accept_on(std::shared_ptr<State> state);
+
+  // Shared with the accept that is pending, so that the listener may be moved or destroyed under it.
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace de::link
