@@ -48,7 +48,7 @@ struct RuleTest {
 };
 
 // Where a rule came from; lines are those of the file.
-struct Origin {
+struct Place {
   std::string file;
   int line = 0;
   int sql_line = 0;
@@ -71,7 +71,7 @@ struct Rule {
   Requirement requires_;
   std::string sql;
   std::vector<RuleTest> tests;
-  Origin origin;
+  Place place;
 
   bool runs_on_snapshot() const { return on != Trigger::Event; }
   bool runs_on_event() const { return on != Trigger::Snapshot; }

@@ -74,7 +74,11 @@ struct StoredGap {
 };
 
 // One version of a process as the life records know it: everything but the metrics.
-enum class LifeKind : std::uint8_t { Start = 1, Modify = 2, Stop = 3, Carried = 4 };  // Carried: alive at a keyframe.
+enum class LifeKind : std::uint8_t {
+  Start = 1,    // First seen in this scan.
+  Modify = 2,   // Something that is not a metric changed.
+  Carried = 3,  // Already alive when the day or the agent started.
+};
 struct LifeFilter {  // Exactly one is set.
   std::optional<std::uint32_t> pid;
   std::optional<std::uint32_t> ppid;

@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-namespace de {
+namespace de::crypto {
 namespace {
 
 // Fetched once: a fetch walks the provider tables, and there is one hash per executable.
@@ -52,7 +52,10 @@ Blake3::Blake3(Blake3&&) noexcept = default;
 Blake3& Blake3::operator=(Blake3&&) noexcept = default;
 Blake3::~Blake3() = default;
 
-void Blake3::update(std::string_view bytes) { blake3_hasher_update(&state_->hasher, bytes.data(), bytes.size()); }
+void Blake3::update(std::string_view bytes) {
+  // An empty view may carry a null pointer, which memcpy must not see.
+  if (!bytes.empty()) blake3_hasher_update(&state_->hasher, bytes.data(), bytes.size());
+}
 
 Digest Blake3::finish() {
   Digest digest;
@@ -80,7 +83,7 @@ std::string_view as_bytes(const Digest& digest) {
 void random_bytes(std::span<std::uint8_t> out) {
   static const bool ready = sodium_init() >= 0;  // 1 means somebody was first, which is fine.
   if (!ready) std::abort();
-  randombytes_buf(out.data(), out.size());
+  if (!out.empty()) randombytes_buf(out.data(), out.size());
 }
 
-}  // namespace de
+}  // namespace de::crypto

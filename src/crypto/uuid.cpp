@@ -8,7 +8,7 @@
 
 #include "daemoneye/crypto/digest.h"
 
-namespace de {
+namespace de::crypto {
 namespace {
 
 constexpr std::size_t kSha1Bytes = 20;
@@ -69,4 +69,4 @@ std::string to_text(const Uuid& uuid) {
   return text;
 }
 
-}  // namespace de
+}  // namespace de::crypto

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 #include "daemoneye/base/byte_order.h"
 
@@ -40,7 +41,11 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view by
   const char* at = bytes.data();
   std::size_t left = bytes.size();
   std::uint64_t crc = ~seed;
-  for (; left >= 8; at += 8, left -= 8) crc = _mm_crc32_u64(crc, load_le<std::uint64_t>(at));
+  for (; left >= 8; at += 8, left -= 8) {
+    std::uint64_t word;  // Host order, which is the order the instruction wants.
+    std::memcpy(&word, at, sizeof(word));
+    crc = _mm_crc32_u64(crc, word);
+  }
   auto narrow = static_cast<std::uint32_t>(crc);
   for (; left > 0; ++at, --left) narrow = _mm_crc32_u8(narrow, static_cast<unsigned char>(*at));
   return ~narrow;

@@ -101,8 +101,7 @@ std::string console_line(Level level, std::string_view stage, std::string_view m
   std::string out = to_iso8601(system_clock().unix_ms()).text;
   out += ' ';
   out += level_name(level);
-  out.append(level_name(level).size() < 5 ? 2 : 1, ' ');
-  if (level_name(level).size() < 4) out += ' ';
+  out.append(6 - level_name(level).size(), ' ');  // Names have four or five letters.
   out += stage;
   out += ": ";
   out += escape_controls(capped(message));
@@ -123,8 +122,8 @@ std::string console_line(Level level, std::string_view stage, std::string_view m
 Result<Level> parse_level(std::string_view word) {
   for (std::size_t i = 0; i < kLevelNames.size(); ++i)
     if (kLevelNames[i] == word) return static_cast<Level>(i);
-  return fail(Errc::Invalid, "unknown log level \"" + escape_controls(capped(word)) + "\", known are debug, info, warn, error" +
-                                 suggestion(word, kLevelNames));
+  return fail(Errc::Invalid, "unknown log level \"" + escape_controls(capped(word)) +
+                                 "\", known are debug, info, warn, error" + suggestion(word, kLevelNames));
 }
 
 void init(Options options) {

@@ -14,7 +14,7 @@
 
 struct evp_md_ctx_st;
 
-namespace de {
+namespace de::crypto {
 
 using Digest = std::array<std::uint8_t, 32>;
 
@@ -64,4 +64,4 @@ std::string_view as_bytes(const Digest& digest);
 // Fills `out` from the operating system's generator. Aborts if there is none.
 void random_bytes(std::span<std::uint8_t> out);
 
-}  // namespace de
+}  // namespace de::crypto

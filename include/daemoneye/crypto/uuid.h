@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace de {
+namespace de::crypto {
 
 using Uuid = std::array<std::uint8_t, 16>;
 
@@ -22,4 +22,4 @@ std::string uuid_v4();
 // The text form of any UUID.
 std::string to_text(const Uuid& uuid);
 
-}  // namespace de
+}  // namespace de::crypto

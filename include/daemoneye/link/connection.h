@@ -50,7 +50,8 @@ class Connection {
   // Sends one payload; done when the kernel has taken all of it.
   //
   // Errors: Invalid (empty), TooLarge (over Limits::write_bytes), Conflict (another write is pending): nothing was
-  // sent. Closed, Timeout, Cancelled, Io: the connection is closed, the peer may have seen a part.
+  // sent. Closed, Timeout (the connection is closed), Cancelled, Io: nothing more can be written, the peer may have
+  // seen a part; after Closed and Io what the peer sent before it left can still be read.
   Task<> write(std::string payload, std::chrono::milliseconds limit);
 
   // One read and one write may be pending at the same time. The reference lives as long as the connection.

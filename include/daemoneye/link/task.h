@@ -23,9 +23,7 @@ template <class T = void>
 using Task = boost::asio::awaitable<Result<T>>;
 
 // The only completion token: the outcome lands in `ec`, nothing is thrown.
-inline auto into(boost::system::error_code& ec) {
-  return boost::asio::redirect_error(boost::asio::use_awaitable, ec);
-}
+inline auto into(boost::system::error_code& ec) { return boost::asio::redirect_error(boost::asio::use_awaitable, ec); }
 
 template <class F>
 boost::asio::awaitable<std::invoke_result_t<F&>> invoke_later(F work) {

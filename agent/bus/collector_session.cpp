@@ -1,0 +1,181 @@
+#include "bus/collector_session.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "daemoneye/log/log.h"
+
+namespace de::bus {
+
+using namespace std::chrono_literals;
+using namespace boost::asio::experimental::awaitable_operators;
+
+namespace {
+constexpr auto kHandshakeLimit = 5s;
+constexpr auto kWriteLimit = 10s;
+constexpr std::size_t kMaxOut = 4'096;
+}  // namespace
+
+CollectorSession::CollectorSession(boost::asio::any_io_executor executor, link::Connection connection,
+                                   Registry& registry, const Consumers& consumers, const Clock& clock)
+    : connection_(std::move(connection)), registry_(registry), consumers_(consumers), clock_(clock), wake_(executor) {}
+
+link::Task<> CollectorSession::greet() {
+  DE_CO_TRY(message, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
+  if (!message.has_hello()) co_return fail(Errc::Corrupt, "expected hello as the first message");
+  pb::Envelope answer;
+  auto admitted = registry_.admit(connection_.peer(), message.hello());
+  if (!admitted) {
+    registry_.count_refused();
+    answer.mutable_refusal()->set_reason(admitted.error().what());
+    auto told = co_await link::write_message(connection_, answer, kHandshakeLimit);
+    (void)told;  // The refusal stands whether or not the peer hears of it.
+    co_return fail(std::move(admitted).error());
+  }
+  id_ = (*admitted)->id;
+  spool_id_ = (*admitted)->spool_id;
+  heartbeat_interval_ms_ = (*admitted)->heartbeat_interval_ms;
+  const std::uint64_t acked = consumers_.acked(id_, spool_id_);
+  if (acked > message.hello().last_sequence()) {
+    registry_.leave(id_, true);
+    co_return fail(Errc::Corrupt, "collector's spool went backwards: it knows " +
+                                      std::to_string(message.hello().last_sequence()) + ", we have " +
+                                      std::to_string(acked));
+  }
+  pb::Welcome& welcome = *answer.mutable_welcome();
+  welcome.set_heartbeat_interval_ms(heartbeat_interval_ms_);
+  welcome.set_acked_sequence(acked);
+  welcome.set_credits(kCredits);
+  auto sent = co_await link::write_message(connection_, answer, kHandshakeLimit);
+  if (!sent) {
+    registry_.leave(id_, false);
+    co_return fail(std::move(sent).error());
+  }
+  co_return Result<>{};
+}
+
+link::Task<> CollectorSession::run() {
+  const auto self = shared_from_this();
+  auto greeted = co_await greet();
+  if (!greeted) {
+    consumers_.ended(id_, greeted.error().message(), true);
+    co_return fail(std::move(greeted).error());
+  }
+  consumers_.connected(id_);
+  auto reading = read_loop();
+  auto writing = write_loop();
+  auto both = std::move(reading) && std::move(writing);
+  auto ended = co_await std::move(both);
+  Result<>& end = std::get<0>(ended);
+  const bool violation = !end && (end.error().code() == Errc::Corrupt || end.error().code() == Errc::Invalid ||
+                                  end.error().code() == Errc::TooLarge);
+  const std::string why = end ? "closed" : end.error().message();
+  registry_.leave(id_, violation);
+  consumers_.ended(id_, why, violation);
+  co_return end;
+}
+
+link::Task<> CollectorSession::read_loop() {
+  Result<> end;
+  const auto silence = std::chrono::milliseconds(heartbeat_interval_ms_) * Registry::kMissedHeartbeats * 2;
+  for (;;) {
+    auto message = co_await link::read_message<pb::Envelope>(connection_, silence);
+    if (!message) {
+      end = fail(std::move(message).error());
+      break;
+    }
+    registry_.heard(id_);
+    auto done = co_await handle(std::move(*message));
+    if (!done) {
+      end = fail(std::move(done).error());
+      break;
+    }
+  }
+  closing_ = true;
+  connection_.close();
+  wake_.cancel();
+  co_return end;
+}
+
+link::Task<> CollectorSession::handle(pb::Envelope message) {
+  switch (message.message_case()) {
+    case pb::Envelope::kPublish: {
+      if (!began_) co_return fail(Errc::Corrupt, "published before monitoring began");
+      auto acked = co_await consumers_.publish(id_, spool_id_, std::move(*message.mutable_publish()));
+      if (!acked) co_return fail(std::move(acked).error());
+      if (*acked > 0) {
+        pb::Envelope ack;
+        ack.mutable_ack()->set_sequence(*acked);
+        send(ack);
+      }
+      pb::Envelope credit;
+      credit.mutable_credit()->set_messages(1);
+      send(credit);
+      co_return Result<>{};
+    }
+    case pb::Envelope::kHeartbeat:
+      registry_.heartbeat(id_, message.heartbeat());
+      co_return Result<>{};
+    case pb::Envelope::kTaskResult:
+      consumers_.task_result(id_, message.task_result());
+      co_return Result<>{};
+    case pb::Envelope::kLedgerAppended:
+      consumers_.ledger_appended(id_, message.ledger_appended());
+      co_return Result<>{};
+    case pb::Envelope::kGoodbye:
+      co_return fail(Errc::Closed, "the collector said goodbye");
+    default:
+      co_return fail(Errc::Corrupt, "message is not one a collector may send now");
+  }
+}
+
+link::Task<> CollectorSession::write_loop() {
+  Result<> end;
+  while (!closing_ || !out_.empty()) {
+    const std::int64_t now_ns = clock_.steady_ns();
+    if (!closing_ && now_ns >= next_heartbeat_ns_) {
+      next_heartbeat_ns_ = now_ns + static_cast<std::int64_t>(heartbeat_interval_ms_) * 1'000'000;
+      pb::Envelope beat;
+      beat.mutable_heartbeat()->set_time_ms(clock_.unix_ms());
+      send(beat);
+    }
+    if (out_.empty()) {
+      wake_.expires_after(std::chrono::nanoseconds(std::max<std::int64_t>(next_heartbeat_ns_ - now_ns, 1'000'000)));
+      boost::system::error_code ec;
+      co_await wake_.async_wait(link::into(ec));
+      continue;
+    }
+    std::string next = std::move(out_.front());
+    out_.pop_front();
+    auto sent = co_await connection_.write(std::move(next), kWriteLimit);
+    if (!sent) {
+      end = fail(std::move(sent).error());
+      break;
+    }
+  }
+  closing_ = true;
+  connection_.close();
+  co_return end;
+}
+
+bool CollectorSession::send(const pb::Envelope& message) {
+  if (out_.size() >= kMaxOut) return false;
+  out_.push_back(message.SerializeAsString());
+  wake_.cancel();
+  return true;
+}
+
+void CollectorSession::begin(std::uint32_t scan_interval_ms) {
+  pb::Envelope message;
+  message.mutable_begin()->set_scan_interval_ms(scan_interval_ms);
+  began_ = send(message);
+}
+
+void CollectorSession::close(const std::string& reason) {
+  pb::Envelope message;
+  message.mutable_goodbye()->set_reason(reason);
+  send(message);
+  closing_ = true;
+  wake_.cancel();
+}
+
+}  // namespace de::bus

@@ -1,0 +1,71 @@
+// One collector's connection: greeting, admission, then everything it publishes, acknowledged after commit.
+// A malformed, early, repeated or out-of-phase message ends the session and is counted.
+//
+// Thread: io.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/registry.h"
+#include "daemoneye/link/connection.h"
+
+namespace de::bus {
+
+constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collector; to the collector.
+constexpr std::uint32_t kCredits = 64;
+
+// What the session hands on. Each is called on the io thread.
+struct Consumers {
+  // What is already committed for (collector, spool id).
+  std::function<std::uint64_t(const std::string& collector, const std::string& spool_id)> acked;
+  // Returns once committed, with the sequence to acknowledge (0: nothing). An error other than Corrupt/Invalid is ours:
+  // the message was not committed, the session ends and the collector sends it again.
+  std::function<link::Task<std::uint64_t>(std::string collector, std::string spool_id, pb::Publish publish)> publish;
+  std::function<void(const std::string& collector, const pb::LedgerAppended&)> ledger_appended;
+  std::function<void(const std::string& collector, const pb::DetectionResult&)> task_result;
+  // Everybody there? Then Begin may be sent.
+  std::function<void(const std::string& collector)> connected;
+  std::function<void(const std::string& collector, const std::string& why, bool violation)> ended;
+};
+
+class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
+ public:
+  CollectorSession(boost::asio::any_io_executor executor, link::Connection connection, Registry& registry,
+                   const Consumers& consumers, const Clock& clock);
+
+  link::Task<> run();
+  void close(const std::string& reason);
+
+  const std::string& id() const { return id_; }
+  // False when too much is queued for a collector that does not read.
+  bool send(const pb::Envelope& message);
+  void begin(std::uint32_t scan_interval_ms);
+  bool began() const { return began_; }
+
+ private:
+  link::Task<> greet();
+  link::Task<> read_loop();
+  link::Task<> write_loop();
+  link::Task<> handle(pb::Envelope message);
+
+  link::Connection connection_;
+  Registry& registry_;
+  const Consumers& consumers_;
+  const Clock& clock_;
+  boost::asio::steady_timer wake_;
+  std::string id_;
+  std::string spool_id_;
+  std::uint32_t heartbeat_interval_ms_ = 30'000;
+  std::deque<std::string> out_;
+  std::int64_t next_heartbeat_ns_ = 0;
+  bool began_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace de::bus

@@ -1,0 +1,157 @@
+#include "bus/registry.h"
+
+#include <algorithm>
+
+#include "daemoneye/base/text.h"
+
+namespace de::bus {
+namespace {
+
+constexpr std::uint32_t kProtocolMajor = 1;
+constexpr std::size_t kMaxIdBytes = 64;
+constexpr std::size_t kMaxFieldBytes = 256;
+constexpr std::size_t kMaxCounters = 256;
+
+bool is_plain(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  });
+}
+
+std::string clipped(const std::string& text) { return escape_controls(text.substr(0, kMaxFieldBytes)); }
+
+}  // namespace
+
+std::string_view to_text(CollectorState state) {
+  switch (state) {
+    case CollectorState::Expected:
+      return "expected";
+    case CollectorState::Connected:
+      return "connected";
+    case CollectorState::Silent:
+      return "silent";
+    case CollectorState::Gone:
+      return "gone";
+  }
+  return "gone";
+}
+
+void Registry::expect(const std::string& id, const std::string& type, std::uint32_t startup_timeout_ms,
+                      std::uint32_t heartbeat_interval_ms) {
+  Collector& collector = collectors_[id];
+  collector.id = id;
+  collector.type = type;
+  collector.expected = true;
+  collector.startup_timeout_ms = startup_timeout_ms;
+  collector.heartbeat_interval_ms = heartbeat_interval_ms;
+  collector.since_ms = clock_.unix_ms();
+}
+
+Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hello) {
+  if (std::find(admission_.uids.begin(), admission_.uids.end(), peer.uid) == admission_.uids.end())
+    return fail(Errc::Denied, "uid " + std::to_string(peer.uid) + " may not connect as a collector");
+  if (hello.protocol_major() != kProtocolMajor)
+    return fail(Errc::Unsupported, "collector speaks protocol " + std::to_string(hello.protocol_major()) +
+                                       ", this agent speaks " + std::to_string(kProtocolMajor));
+  if (!is_plain(hello.collector_id())) return fail(Errc::Invalid, "collector id must be 1 to 64 of a-z A-Z 0-9 - _ .");
+  if (hello.spool_id().empty() || hello.spool_id().size() > kMaxFieldBytes)
+    return fail(Errc::Invalid, "spool id must be 1 to 256 bytes");
+  const auto found = collectors_.find(hello.collector_id());
+  if (found == collectors_.end() && collectors_.size() >= kMaxCollectors)
+    return fail(Errc::Exhausted, "64 collectors are known already");
+  if (found != collectors_.end() &&
+      (found->second.state == CollectorState::Connected || found->second.state == CollectorState::Silent))
+    return fail(Errc::Conflict, "collector " + hello.collector_id() + " is connected already");
+  Collector& collector = collectors_[hello.collector_id()];
+  collector.id = hello.collector_id();
+  collector.type = clipped(hello.collector_type());
+  collector.version = clipped(hello.version());
+  collector.boot_id = clipped(hello.boot_id());
+  collector.hostname = clipped(hello.hostname());
+  collector.spool_id = hello.spool_id();
+  collector.pid = peer.pid > 0 ? static_cast<std::uint32_t>(peer.pid) : 0;
+  collector.uid = peer.uid;
+  collector.state = CollectorState::Connected;
+  collector.since_ms = clock_.unix_ms();
+  collector.last_heard_ns = clock_.steady_ns();
+  ++collector.sessions;
+  return &collector;
+}
+
+void Registry::leave(const std::string& id, bool violation) {
+  const auto found = collectors_.find(id);
+  if (found == collectors_.end()) return;
+  found->second.state = CollectorState::Gone;
+  found->second.since_ms = clock_.unix_ms();
+  if (violation) ++found->second.violations;
+}
+
+void Registry::heard(const std::string& id) {
+  const auto found = collectors_.find(id);
+  if (found == collectors_.end()) return;
+  found->second.last_heard_ns = clock_.steady_ns();
+  ++found->second.messages;
+  if (found->second.state == CollectorState::Silent) found->second.state = CollectorState::Connected;
+}
+
+void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
+  const auto found = collectors_.find(id);
+  if (found == collectors_.end()) return;
+  found->second.status = clipped(beat.status());
+  found->second.counters.clear();
+  for (const auto& [name, value] : beat.counters()) {
+    if (found->second.counters.size() >= kMaxCounters) break;
+    found->second.counters[clipped(name)] = value;
+  }
+}
+
+std::vector<std::string> Registry::find_silent() {
+  std::vector<std::string> fallen;
+  for (auto& [id, collector] : collectors_) {
+    if (collector.state != CollectorState::Connected) continue;
+    const std::int64_t limit_ns =
+        static_cast<std::int64_t>(collector.heartbeat_interval_ms) * 1'000'000 * kMissedHeartbeats;
+    if (clock_.steady_ns() - collector.last_heard_ns <= limit_ns) continue;
+    collector.state = CollectorState::Silent;
+    collector.since_ms = clock_.unix_ms();
+    fallen.push_back(id);
+  }
+  return fallen;
+}
+
+bool Registry::all_expected_connected() const {
+  return std::all_of(collectors_.begin(), collectors_.end(), [](const auto& entry) {
+    return !entry.second.expected || entry.second.state == CollectorState::Connected;
+  });
+}
+
+bool Registry::startup_overdue(std::int64_t started_ns) const {
+  return std::any_of(collectors_.begin(), collectors_.end(), [&](const auto& entry) {
+    const std::int64_t limit_ns = static_cast<std::int64_t>(entry.second.startup_timeout_ms) * 1'000'000;
+    return entry.second.expected && entry.second.sessions == 0 && clock_.steady_ns() - started_ns > limit_ns;
+  });
+}
+
+std::vector<pb::Reason> Registry::reasons() const {
+  std::vector<pb::Reason> out;
+  for (const auto& [id, collector] : collectors_) {
+    if (!collector.expected && collector.sessions == 0) continue;
+    if (collector.state != CollectorState::Connected) {
+      pb::Reason reason;
+      reason.set_reason("CollectorUnavailable");
+      reason.set_collector(id);
+      reason.set_detail(std::string(to_text(collector.state)) + " since " + to_iso8601(collector.since_ms).text);
+      out.push_back(std::move(reason));
+    } else if (!collector.status.empty() && collector.status != "ok") {
+      pb::Reason reason;
+      reason.set_reason("CollectionFailed");
+      reason.set_collector(id);
+      reason.set_detail(collector.status);
+      out.push_back(std::move(reason));
+    }
+  }
+  return out;
+}
+
+}  // namespace de::bus

@@ -1,0 +1,84 @@
+// Which collectors are expected, who may come as one, and how each of them is doing.
+//
+// Thread: io.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/broker.pb.h"
+#include "daemoneye/control.pb.h"
+#include "daemoneye/link/peer.h"
+
+namespace de::bus {
+
+enum class CollectorState : std::uint8_t { Expected, Connected, Silent, Gone };
+std::string_view to_text(CollectorState state);
+
+struct Collector {
+  std::string id;
+  std::string type;
+  bool expected = false;  // By configuration.
+  CollectorState state = CollectorState::Expected;
+  std::uint32_t startup_timeout_ms = 60'000;
+  std::uint32_t heartbeat_interval_ms = 30'000;
+  std::string version;
+  std::string boot_id;
+  std::string hostname;
+  std::string spool_id;
+  std::uint32_t pid = 0;
+  uid_t uid = 0;
+  std::int64_t since_ms = 0;         // In this state.
+  std::int64_t last_heard_ns = 0;
+  std::string status;                // From the last heartbeat.
+  std::map<std::string, std::uint64_t> counters;
+  std::uint64_t sessions = 0;
+  std::uint64_t violations = 0;
+  std::uint64_t messages = 0;
+};
+
+struct Admission {
+  std::vector<uid_t> uids;  // Who may connect to the broker socket at all.
+};
+
+class Registry {
+ public:
+  static constexpr std::size_t kMaxCollectors = 64;
+  static constexpr int kMissedHeartbeats = 3;
+
+  Registry(Admission admission, const Clock& clock) : admission_(std::move(admission)), clock_(clock) {}
+
+  void expect(const std::string& id, const std::string& type, std::uint32_t startup_timeout_ms,
+              std::uint32_t heartbeat_interval_ms);
+
+  // Decides from the kernel's credentials and the greeting. Errors: Denied, Conflict (that id is connected),
+  // Unsupported (protocol version), Invalid, Exhausted. The text is for the collector's log.
+  Result<Collector*> admit(const link::Peer& peer, const pb::Hello& hello);
+  void leave(const std::string& id, bool violation);
+  void heard(const std::string& id);
+  void heartbeat(const std::string& id, const pb::Heartbeat& beat);
+
+  // Marks collectors that have not been heard of; returns the ids that have just fallen silent.
+  std::vector<std::string> find_silent();
+
+  bool all_expected_connected() const;
+  bool startup_overdue(std::int64_t started_ns) const;
+  // Why answers over the snapshot are not complete, as far as collectors go.
+  std::vector<pb::Reason> reasons() const;
+  const std::map<std::string, Collector>& collectors() const { return collectors_; }
+  std::uint64_t refused() const { return refused_; }
+  void count_refused() { ++refused_; }
+
+ private:
+  const Admission admission_;
+  const Clock& clock_;
+  std::map<std::string, Collector> collectors_;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace de::bus

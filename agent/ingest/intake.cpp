@@ -1,0 +1,207 @@
+#include "ingest/intake.h"
+
+#include <utility>
+
+#include "daemoneye/log/log.h"
+
+namespace de::ingest {
+namespace {
+
+constexpr std::size_t kMaxReasons = 16;
+
+pb::Reason make_reason(const char* reason, const std::string& collector, std::string detail) {
+  pb::Reason out;
+  out.set_reason(reason);
+  out.set_collector(collector);
+  out.set_detail(std::move(detail));
+  return out;
+}
+
+std::string range_text(std::uint64_t first, std::uint64_t last) {
+  return "sequences " + std::to_string(first) + " to " + std::to_string(last);
+}
+
+}  // namespace
+
+Intake::Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
+               OnImage on_image)
+    : store_(store), mirror_(mirror), writer_(writer), clock_(clock), on_image_(std::move(on_image)) {}
+
+link::Task<std::uint64_t> Intake::publish(std::string collector, std::string spool_id, pb::Publish publish) {
+  switch (publish.body_case()) {
+    case pb::Publish::kSnapshot:
+      co_return co_await take_chunk(std::move(collector), std::move(*publish.mutable_snapshot()));
+    case pb::Publish::kEvents:
+      co_return co_await take_events(std::move(collector), std::move(spool_id), std::move(*publish.mutable_events()));
+    case pb::Publish::kGap:
+      co_return co_await take_gap(std::move(collector), std::move(spool_id), std::move(*publish.mutable_gap()));
+    case pb::Publish::BODY_NOT_SET:
+      break;
+  }
+  co_return fail(Errc::Corrupt, "published message without a body");
+}
+
+Result<> Intake::check_order(const std::string& collector, const pb::SnapshotChunk& chunk) {
+  if (chunk.chunk() == 0) return {};
+  if (!scan_open_ || scan_.collector != collector || scan_.scan_id != chunk.scan_id() ||
+      scan_.next_chunk != chunk.chunk())
+    return fail(Errc::Corrupt, "snapshot chunk " + std::to_string(chunk.chunk()) + " is out of order");
+  return {};
+}
+
+link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::SnapshotChunk chunk) {
+  counts_.records_received += static_cast<std::uint64_t>(chunk.processes_size());
+  auto order = check_order(collector, chunk);
+  if (!order) co_return fail(std::move(order).error());
+  const bool first = chunk.chunk() == 0;
+  if (first && scan_open_ && scan_.collector != collector)
+    co_return fail(Errc::Conflict, "a snapshot of collector " + scan_.collector + " is being taken in");
+  if (first) {
+    if (scan_open_) co_await drop_scan();
+    scan_ = OpenScan();
+    scan_.collector = collector;
+    scan_.scan_id = chunk.scan_id();
+    scan_open_ = true;
+  }
+  scan_.next_chunk = chunk.chunk() + 1;
+  scan_.received += static_cast<std::uint64_t>(chunk.processes_size());
+  if (scan_.received > kMaxScanRecords) co_return fail(Errc::Invalid, "snapshot has more than a million processes");
+
+  auto job = [this, &collector, &chunk, first] { return write_chunk(collector, chunk, first); };
+  auto done = co_await link::run_on(writer_, std::move(job));
+  if (!done) {
+    co_await drop_scan();
+    note_failure(collector, done.error());
+    // A snapshot is repeated anyway: the session goes on, the next one may find room.
+    co_return std::uint64_t{0};
+  }
+  counts_.records_stored += done->stored;
+  counts_.records_rejected += done->rejected;
+  scan_.rejected += done->rejected;
+  if (done->image) {
+    scan_open_ = false;
+    failure_.clear();
+    ++counts_.scans;
+    note_summary(collector, chunk.summary(), scan_);
+    on_image_(done->image);
+  }
+  co_return std::uint64_t{0};
+}
+
+Result<Intake::ChunkDone> Intake::write_chunk(const std::string& collector, const pb::SnapshotChunk& chunk,
+                                              bool first) {
+  ChunkDone done;
+  if (first) {
+    store::ScanMeta meta;
+    meta.scan_id = chunk.scan_id();
+    meta.time_ms = chunk.scan_time_ms();
+    meta.collector = collector;
+    DE_CHECK(store_.begin_scan(meta));
+    DE_CHECK(mirror_.begin_scan(chunk.scan_id(), chunk.scan_time_ms()));
+  }
+  for (const pb::ProcessRecord& record : chunk.processes()) {
+    if (const auto added = store_.add(record); !added) {
+      ++done.rejected;
+      continue;
+    }
+    DE_CHECK(mirror_.upsert(record));
+    ++done.stored;
+  }
+  if (!chunk.last()) return done;
+  // Committed first: nothing is alerted on that was not stored.
+  DE_CHECK(store_.finish_scan(chunk.summary()));
+  DE_TRY(image, mirror_.finish_scan());
+  done.image = std::move(image);
+  return done;
+}
+
+link::Task<> Intake::drop_scan() {
+  if (!scan_open_) co_return Result<>{};
+  scan_open_ = false;
+  ++counts_.scans_abandoned;
+  auto job = [this]() -> Result<> {
+    store_.abandon_scan();
+    mirror_.abandon_scan();
+    return {};
+  };
+  co_return co_await link::run_on(writer_, std::move(job));
+}
+
+link::Task<> Intake::abandon(std::string collector) {
+  if (!scan_open_ || scan_.collector != collector) co_return Result<>{};
+  co_return co_await drop_scan();
+}
+
+void Intake::note_summary(const std::string& collector, const pb::ScanSummary& summary, const OpenScan& scan) {
+  scan_reasons_.clear();
+  if (summary.reported() != scan.received)
+    scan_reasons_.push_back(make_reason("SequenceGap", collector,
+                                        "the collector reported " + std::to_string(summary.reported()) +
+                                            " processes, " + std::to_string(scan.received) + " arrived"));
+  if (scan.rejected > 0)
+    scan_reasons_.push_back(
+        make_reason("IngestFailed", collector, std::to_string(scan.rejected) + " records could not be stored"));
+}
+
+link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {
+  counts_.events_received += static_cast<std::uint64_t>(batch.events_size());
+  auto job = [this, &collector, &spool_id, &batch]() -> Result<store::AppendOutcome> {
+    DE_TRY(outcome, store_.append_events(collector, spool_id, batch));
+    for (const store::SequenceJump& jump : outcome.jumps) {
+      pb::Gap gap;
+      gap.set_first_sequence(jump.first);
+      gap.set_last_sequence(jump.last);
+      gap.set_from_ms(batch.events_size() > 0 ? batch.events(0).event_time_ms() : clock_.unix_ms());
+      gap.set_to_ms(clock_.unix_ms());
+      gap.set_reason("sequence jump");
+      DE_CHECK(store_.append_gap(collector, spool_id, gap));
+    }
+    return outcome;
+  };
+  auto outcome = co_await link::run_on(writer_, std::move(job));
+  if (!outcome) {
+    note_failure(collector, outcome.error());
+    co_return fail(std::move(outcome).error());
+  }
+  failure_.clear();
+  counts_.events_stored += outcome->stored;
+  counts_.events_duplicate += outcome->duplicates;
+  for (const store::SequenceJump& jump : outcome->jumps) {
+    counts_.events_lost += jump.last - jump.first + 1;
+    if (event_reasons_.size() < kMaxReasons)
+      event_reasons_.push_back(make_reason("SequenceGap", collector, range_text(jump.first, jump.last)));
+  }
+  co_return outcome->acked_sequence;
+}
+
+link::Task<std::uint64_t> Intake::take_gap(std::string collector, std::string spool_id, pb::Gap gap) {
+  if (gap.first_sequence() == 0 || gap.last_sequence() < gap.first_sequence())
+    co_return fail(Errc::Corrupt, "gap without a range");
+  auto job = [this, &collector, &spool_id, &gap] { return store_.append_gap(collector, spool_id, gap); };
+  auto outcome = co_await link::run_on(writer_, std::move(job));
+  if (!outcome) {
+    note_failure(collector, outcome.error());
+    co_return fail(std::move(outcome).error());
+  }
+  counts_.events_lost += gap.last_sequence() - gap.first_sequence() + 1;
+  if (event_reasons_.size() < kMaxReasons)
+    event_reasons_.push_back(
+        make_reason("EventsShed", collector, range_text(gap.first_sequence(), gap.last_sequence())));
+  co_return outcome->acked_sequence;
+}
+
+void Intake::note_failure(const std::string& collector, const Error& error) {
+  ++counts_.commit_failures;
+  const bool full = error.code() == Errc::Exhausted;
+  if (failure_.empty()) log::error("ingest", "commit failed", {log::field("reason", error.message())});
+  failure_.assign(1, make_reason(full ? "ResourceLimit" : "IngestFailed", collector, error.message()));
+}
+
+std::vector<pb::Reason> Intake::reasons() const {
+  std::vector<pb::Reason> all = scan_reasons_;
+  all.insert(all.end(), event_reasons_.begin(), event_reasons_.end());
+  all.insert(all.end(), failure_.begin(), failure_.end());
+  return all;
+}
+
+}  // namespace de::ingest

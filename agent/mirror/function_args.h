@@ -1,0 +1,33 @@
+// Reading arguments and giving results inside SQL functions.
+//
+// Thread: that of the connection.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <string>
+#include <string_view>
+
+#include "mirror/functions.h"
+
+namespace de::mirror {
+
+inline bool is_null(sqlite3_value* value) { return sqlite3_value_type(value) == SQLITE_NULL; }
+
+// Borrowed until the function returns; numbers are turned into text.
+inline std::string_view text_of(sqlite3_value* value) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  if (text == nullptr) return {};
+  return {text, static_cast<std::size_t>(sqlite3_value_bytes(value))};
+}
+
+inline void give_text(sqlite3_context* context, std::string_view text) {
+  const char* data = text.empty() ? "" : text.data();
+  sqlite3_result_text64(context, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+inline void give_error(sqlite3_context* context, const std::string& what) {
+  sqlite3_result_error(context, what.c_str(), static_cast<int>(what.size()));
+}
+
+}  // namespace de::mirror

@@ -1,0 +1,80 @@
+#include "mirror/snapshot_schema.h"
+
+#include "daemoneye/schema/process_columns.h"
+#include "mirror/database.h"
+
+namespace de::mirror {
+namespace {
+
+std::string quoted(std::string_view name) { return '"' + std::string(name) + '"'; }
+
+std::string rows_table_sql() {
+  std::string sql = "CREATE TABLE " + std::string(kRowsTable) + "(";
+  for (const auto& column : schema::process_columns()) {
+    if (sql.back() != '(') sql += ',';
+    sql += quoted(column.name) + ' ' + std::string(schema::to_text(column.type));
+    if (column.name == "pid") sql += " PRIMARY KEY";
+  }
+  return sql + ")";
+}
+
+std::string view_sql(std::string_view view) {
+  std::string sql = "CREATE VIEW " + std::string(view) + " AS SELECT ";
+  for (const auto& column : schema::process_columns()) sql += quoted(column.name) + ',';
+  const std::string scan = " FROM " + std::string(kScanTable) + ") AS ";
+  sql += "(SELECT scan_id" + scan + "scan_id,(SELECT time_ms" + scan + "collection_time_ms,(SELECT time_ms" + scan +
+         "collection_time FROM " + std::string(kRowsTable);
+  return sql;
+}
+
+}  // namespace
+
+Result<> create_snapshot_schema(sqlite3* db) {
+  // Debian's build overwrites deleted content by default; here it would only cost time.
+  DE_CHECK(exec(db, "PRAGMA secure_delete=OFF"));
+  DE_CHECK(exec(db, "PRAGMA temp_store=MEMORY"));
+  DE_CHECK(exec(db, "PRAGMA cache_size=-512"));
+  DE_CHECK(exec(db, rows_table_sql()));
+  for (const auto& column : schema::process_columns()) {
+    if (column.index == schema::Index::No || column.name == "pid") continue;
+    DE_CHECK(exec(db, "CREATE INDEX de_by_" + std::string(column.name) + " ON " + std::string(kRowsTable) + "(" +
+                          quoted(column.name) + ")"));
+  }
+  DE_CHECK(exec(db, "CREATE TABLE " + std::string(kScanTable) + "(scan_id INTEGER, time_ms INTEGER)"));
+  DE_CHECK(exec(db, "INSERT INTO " + std::string(kScanTable) + " VALUES(NULL,NULL)"));
+  DE_CHECK(exec(db, view_sql("processes")));
+  return exec(db, view_sql("snapshots"));
+}
+
+std::string insert_row_sql() {
+  std::string names, marks;
+  for (const auto& column : schema::process_columns()) {
+    names += (names.empty() ? "" : ",") + quoted(column.name);
+    marks += marks.empty() ? "?" : ",?";
+  }
+  return "INSERT OR REPLACE INTO " + std::string(kRowsTable) + "(" + names + ") VALUES(" + marks + ")";
+}
+
+std::string update_metrics_sql() {
+  std::string sets;
+  for (const auto& column : schema::process_columns())
+    if (column.change == schema::Change::Metric) sets += (sets.empty() ? "" : ",") + quoted(column.name) + "=?";
+  return "UPDATE " + std::string(kRowsTable) + " SET " + sets + " WHERE \"pid\"=?";
+}
+
+Result<> set_scan(sqlite3* db, std::uint64_t scan_id, std::int64_t collection_time_ms) {
+  return exec(db, "UPDATE " + std::string(kScanTable) +
+                      " SET scan_id=" + std::to_string(static_cast<std::int64_t>(scan_id)) +
+                      ", time_ms=" + std::to_string(collection_time_ms));
+}
+
+Result<std::shared_ptr<const Image>> publish(sqlite3* db, Image description) {
+  sqlite3_int64 size = 0;
+  unsigned char* raw = sqlite3_serialize(db, "main", &size, 0);
+  if (raw == nullptr) return fail(Errc::Exhausted, "copy the snapshot: out of memory");
+  description.bytes = std::shared_ptr<unsigned char>(raw, sqlite3_free);
+  description.size_bytes = static_cast<std::size_t>(size);
+  return std::make_shared<const Image>(std::move(description));
+}
+
+}  // namespace de::mirror

@@ -1,0 +1,38 @@
+// The tables and views of an image, made from the column table of `processes`.
+//
+// Rows live in `de_rows`; what is the same for a whole scan lives once in `de_scan`. The views `processes` and
+// `snapshots` put them together with scalar sub-selects and not with a join, because SQLite does not flatten a join on
+// the right side of a LEFT JOIN, and most published detections are LEFT JOINs of processes with itself.
+//
+// Thread: any (pure functions over a connection of the caller's).
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "daemoneye/base/result.h"
+#include "mirror/image.h"
+
+namespace de::mirror {
+
+constexpr std::string_view kRowsTable = "de_rows";
+constexpr std::string_view kScanTable = "de_scan";
+
+// On an empty database. Errors: Io, Exhausted.
+Result<> create_snapshot_schema(sqlite3* db);
+
+// All columns in the order of schema::process_columns(), as `?` in the same order.
+std::string insert_row_sql();
+// The metric columns in that order, then the pid.
+std::string update_metrics_sql();
+
+Result<> set_scan(sqlite3* db, std::uint64_t scan_id, std::int64_t collection_time_ms);
+
+// The database as it is now. Errors: Exhausted.
+Result<std::shared_ptr<const Image>> publish(sqlite3* db, Image description);
+
+}  // namespace de::mirror

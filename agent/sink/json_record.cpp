@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <map>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/text.h"
+#include "sink/format.h"
+#include "sink/record_text.h"
+
+namespace de::sink {
+namespace {
+
+// append_json_string leaves U+0080..U+009F as they are, which is legal JSON, but a terminal acts on them.
+void append_text(std::string& out, std::string_view text) {
+  const std::size_t begin = out.size();
+  append_json_string(out, text);
+  for (std::size_t at = out.find('\xC2', begin); at != std::string::npos; at = out.find('\xC2', at + 1)) {
+    if (at + 1 >= out.size() || static_cast<unsigned char>(out[at + 1]) >= 0xA0) continue;
+    out.replace(at, 2, "\\u00" + to_hex({&out[at + 1], 1}));
+  }
+}
+
+class JsonObject {
+ public:
+  explicit JsonObject(std::string& out) : out_(out) { out_ += '{'; }
+
+  std::string& key(std::string_view name) {
+    if (!first_) out_ += ',';
+    first_ = false;
+    append_text(out_, name);
+    out_ += ':';
+    return out_;
+  }
+  void text(std::string_view name, std::string_view value) { append_text(key(name), value); }
+  template <class Int>
+  void number(std::string_view name, Int value) {
+    key(name) += std::to_string(value);
+  }
+  void time(std::string_view name, std::int64_t unix_ms) { text(name, to_iso8601(unix_ms).text); }
+  void close() { out_ += '}'; }
+
+ private:
+  std::string& out_;
+  bool first_ = true;
+};
+
+void append_value(std::string& out, const pb::Value& value) {
+  switch (value.kind_case()) {
+    case pb::Value::kInteger: out += std::to_string(value.integer()); return;
+    case pb::Value::kReal: append_json_number(out, value.real()); return;
+    case pb::Value::kText: append_text(out, value.text()); return;
+    case pb::Value::kBlob:
+      out += "{\"hex\":\"" + to_hex(value.blob()) + "\"}";
+      return;
+    case pb::Value::KIND_NOT_SET: break;
+  }
+  out += "null";
+}
+
+void append_data(std::string& out, const pb::Alert& alert) {
+  JsonObject object(out);
+  std::map<std::string, int, std::less<>> used;
+  for (const pb::AlertField& field : alert.data()) {
+    std::string name = field.column();
+    // A name made unique can itself be taken: SELECT 1 AS a, 2 AS a, 3 AS a_2.
+    for (int number = 2; !used.emplace(name, 0).second; ++number) name = field.column() + "_" + std::to_string(number);
+    append_value(object.key(name), field.value());
+  }
+  object.close();
+}
+
+template <class Items, class Append>
+void append_array(std::string& out, const Items& items, const Append& append) {
+  out += '[';
+  bool first = true;
+  for (const auto& item : items) {
+    if (!first) out += ',';
+    first = false;
+    append(item);
+  }
+  out += ']';
+}
+
+void append_completeness(std::string& out, const pb::Completeness& completeness) {
+  JsonObject object(out);
+  object.text("status", completeness.complete() ? "complete" : "degraded");
+  append_array(object.key("reasons"), completeness.reasons(), [&](const pb::Reason& reason) {
+    JsonObject entry(out);
+    entry.text("reason", reason.reason());
+    entry.text("collector", reason.collector());
+    entry.text("detail", reason.detail());
+    entry.close();
+  });
+  object.close();
+}
+
+void append_ancestry(std::string& out, const pb::Alert& alert) {
+  append_array(out, alert.ancestry(), [&](const pb::Ancestor& ancestor) {
+    JsonObject entry(out);
+    entry.number("pid", ancestor.pid());
+    entry.text("name", ancestor.name());
+    entry.text("executable_path", ancestor.executable_path());
+    entry.close();
+  });
+}
+
+void append_rule(JsonObject& object, const pb::Alert& alert) {
+  object.text("rule_id", alert.rule_id());
+  object.number("rule_generation", alert.rule_generation());
+  object.text("rule_author", alert.rule_author());
+  object.text("rule_license", alert.rule_license());
+  if (alert.has_rule_execution_time_us()) object.number("rule_execution_time_us", alert.rule_execution_time_us());
+}
+
+}  // namespace
+
+std::string json_data(const pb::Alert& alert) {
+  std::string out;
+  append_data(out, alert);
+  return out;
+}
+
+std::string json_record(const pb::Alert& alert) {
+  std::string out;
+  JsonObject object(out);
+  object.text("schema", kAlertSchema);
+  object.text("id", alert.id());
+  object.number("sequence", alert.sequence());
+  object.number("alert_time_ms", alert.alert_time_ms());
+  object.time("alert_time", alert.alert_time_ms());
+  object.text("severity", to_text(alert.severity()));
+  object.text("title", alert.title());
+  object.text("description", alert.description());
+  append_rule(object, alert);
+  object.text("category", alert.category());
+  append_array(object.key("tags"), alert.tags(), [&](const std::string& tag) { append_text(out, tag); });
+  object.text("host", alert.host());
+  object.text("state", to_text(alert.state()));
+  if (alert.has_scan_id()) object.number("scan_id", alert.scan_id());
+  object.text("process_uid", alert.process_uid());
+  object.number("process_count", alert.process_count());
+  append_array(object.key("affected_processes"), alert.affected_processes(),
+               [&](std::uint32_t pid) { out += std::to_string(pid); });
+  append_data(object.key("data"), alert);
+  append_ancestry(object.key("ancestry"), alert);
+  object.number("count", alert.count());
+  object.number("first_seen_ms", alert.first_seen_ms());
+  object.number("last_seen_ms", alert.last_seen_ms());
+  object.text("dedupe_key", alert.dedupe_key());
+  object.text("correlation_id", alert.correlation_id());
+  append_completeness(object.key("completeness"), alert.completeness());
+  object.close();
+  return out += '\n';
+}
+
+}  // namespace de::sink

@@ -1,0 +1,61 @@
+// Where alerts go. A sink writes one alert at a time and says honestly whether it arrived; queueing, order and retries
+// are the business of delivery.h.
+//
+// Thread: the sink's own thread (construction anywhere).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "daemoneye/alert.pb.h"
+#include "daemoneye/base/result.h"
+#include "sink/format.h"
+
+namespace de::sink {
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+
+  virtual std::string_view name() const = 0;
+  // On failure nothing of the alert counts as written; it will be given again.
+  virtual Result<> deliver(const pb::Alert& alert) = 0;
+  // Makes everything delivered so far survive a power failure, where that means something. Alerts are reported as
+  // delivered only after this succeeded.
+  virtual Result<> sync() = 0;
+};
+
+struct SinkOptions {
+  std::string name;  // Unique among the sinks; deliveries are remembered under it.
+  std::string type;  // A row of sink_types().
+  Format format = Format::Json;
+  std::string path;                          // file: absolute.
+  std::uint64_t rotate_bytes = 64ULL << 20;  // file: no file grows beyond it (one larger alert has its own).
+  std::uint32_t keep_files = 8;              // file: rotated files kept besides the current one, 0..kMaxKeptFiles.
+};
+
+constexpr std::uint64_t kMinRotateBytes = 4'096;
+constexpr std::uint32_t kMaxKeptFiles = 100;
+
+struct SinkType {
+  std::string_view type;
+  std::string_view help;
+  // Errors: Invalid (options), Denied, Io.
+  Result<std::unique_ptr<Sink>> (*make)(const SinkOptions& options);
+};
+
+std::span<const SinkType> sink_types();
+
+// Errors: Invalid (unknown type, with a suggestion; empty name), and those of the type.
+Result<std::unique_ptr<Sink>> make_sink(const SinkOptions& options);
+
+// Writes to a descriptor that stays the caller's: a pipe, a terminal, a journal.
+std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd);
+
+// A file sink; see file_sink.cpp for what it survives. Errors: Invalid, Denied, Io.
+Result<std::unique_ptr<Sink>> make_file_sink(const SinkOptions& options);
+
+}  // namespace de::sink

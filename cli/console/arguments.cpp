@@ -1,0 +1,172 @@
+#include "console/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <limits>
+
+namespace de::console {
+namespace {
+
+constexpr std::uint32_t kMaxTimeoutMs = 600'000;
+constexpr std::uint32_t kMaxAlerts = 100'000;
+constexpr std::uint32_t kMaxTail = 10'000;  // Held in memory, up to 16 KiB each.
+
+// One action per command. They fill in the invocation after the whole line was parsed, so that options may come
+// before or after the command's name.
+void add_query(CLI::App& app, Invocation& out) {
+  auto* query = app.add_subcommand("query", "Run one SELECT over processes, their history, alerts and rules");
+  auto command = std::make_shared<QueryCommand>();
+  auto sql = std::make_shared<std::string>();
+  auto* positional = query->add_option("SQL", *sql, "The statement; - reads it from standard input");
+  auto* option = query->add_option("--sql", command->sql, "The statement");
+  auto* file = query->add_option("--file", command->file, "File that holds the statement; - is standard input");
+  positional->excludes(option)->excludes(file);
+  option->excludes(file);
+  query
+      ->add_option("--param", command->params,
+                   "Value of the next ?: a JSON number, null:, text:... (always text), or any other text")
+      ->allow_extra_args(false);
+  auto* explain = query->add_flag("--explain", "Show how the statement would run");
+  auto* validate = query->add_flag("--validate", "Only say whether the statement is allowed");
+  explain->excludes(validate);
+  query->add_option("--limit", command->limit, "Most rows to return")
+      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+  query->add_option("--timeout", command->timeout_ms, "Most milliseconds it may take")
+      ->check(CLI::Range(1U, kMaxTimeoutMs));
+  query->callback([=, &out] {
+    if (positional->count() > 0) (*sql == "-" ? command->file : command->sql) = *sql;
+    if (positional->count() + option->count() + file->count() == 0)
+      throw CLI::RequiredError("a statement (as argument, with --sql, --file, or - for standard input)");
+    if (explain->count() > 0) command->mode = pb::QUERY_EXPLAIN;
+    if (validate->count() > 0) command->mode = pb::QUERY_VALIDATE;
+    out.command = *command;
+  });
+}
+
+// A command whose fields are filled by `options(subcommand, fields)`.
+template <class C, class Options>
+void add(CLI::App& app, Invocation& out, const char* name, const char* help, Options options) {
+  auto* subcommand = app.add_subcommand(name, help);
+  auto command = std::make_shared<C>();
+  options(*subcommand, *command);
+  subcommand->callback([command, &out] { out.command = *command; });
+}
+
+void add_rules(CLI::App& app, Invocation& out) {
+  auto* rules = app.add_subcommand("rules", "Detection rules");
+  rules->require_subcommand(1);
+  add<RulesListCommand>(*rules, out, "list", "All loaded rules", [](CLI::App&, RulesListCommand&) {});
+  add<RuleShowCommand>(*rules, out, "show", "One rule", [](CLI::App& s, RuleShowCommand& c) {
+    s.add_option("ID", c.id, "The rule's id")->required();
+  });
+  add<RulesValidateCommand>(*rules, out, "validate", "Check rule files without loading them",
+                            [](CLI::App& s, RulesValidateCommand& c) {
+                              s.add_option("FILE", c.files, "Rule files")->required()->expected(1, 256);
+                            });
+  add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry",
+                        [](CLI::App& s, RulesTestCommand& c) {
+                          s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
+                        });
+}
+
+void add_alerts(CLI::App& app, Invocation& out) {
+  auto* alerts = app.add_subcommand("alerts", "Alerts that rules raised");
+  alerts->require_subcommand(1);
+  add<AlertsListCommand>(*alerts, out, "list", "Newest alerts first", [](CLI::App& s, AlertsListCommand& c) {
+    s.add_option("--rule", c.rule, "Only of this rule");
+    s.add_option("--severity", c.severity, "Only of this severity")
+        ->check(CLI::IsMember({"low", "medium", "high", "critical"}));
+    s.add_option("--limit", c.limit, "Most alerts to list")->check(CLI::Range(1U, kMaxAlerts));
+  });
+  add<AlertShowCommand>(*alerts, out, "show", "One alert with everything known about it",
+                        [](CLI::App& s, AlertShowCommand& c) {
+                          s.add_option("ID", c.id, "The alert's id")->required();
+                        });
+}
+
+void add_audit(CLI::App& app, Invocation& out) {
+  auto* audit = app.add_subcommand("audit", "The audit ledger, read from its files without the agent");
+  audit->require_subcommand(1);
+  add<AuditVerifyCommand>(*audit, out, "verify", "Check every entry and every link between entries",
+                          [](CLI::App& s, AuditVerifyCommand& c) {
+                            s.add_option("PATH", c.path, "Ledger file or directory; default the state directory's");
+                          });
+  add<AuditTailCommand>(*audit, out, "tail", "Show the newest entries", [](CLI::App& s, AuditTailCommand& c) {
+    s.add_option("N", c.entries, "How many; default 10")->check(CLI::Range(1U, kMaxTail));
+    s.add_option("--path", c.path, "Ledger file or directory; default the state directory's");
+  });
+}
+
+void add_config(CLI::App& app, Invocation& out) {
+  auto* config = app.add_subcommand("config", "Settings");
+  config->require_subcommand(1);
+  add<ConfigShowCommand>(*config, out, "show", "Settings as files, environment and flags give them",
+                         [](CLI::App& s, ConfigShowCommand& c) {
+                           c.program = "agent";
+                           s.add_option("PROGRAM", c.program, "agent (default), procmond or cli")
+                               ->check(CLI::IsMember({"agent", "procmond", "cli"}));
+                           s.add_flag("--origin", c.origin, "Say where each value comes from");
+                         });
+  add<ConfigSampleCommand>(*config, out, "sample", "A commented configuration file",
+                           [](CLI::App&, ConfigSampleCommand&) {});
+}
+
+void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& state_dir, std::string& output) {
+  app.add_option("--socket", socket, "Control socket of the agent");
+  app.add_option("--state-dir", state_dir, "State directory of a private instance; its sockets are in it");
+  app.add_option("--output", output, "table, json, jsonl, csv, markdown or line");
+  app.add_option("--config", out.config_file, "Configuration file to read instead of the usual ones");
+  app.add_flag("--no-color", out.no_color, "Plain text on terminals, too");
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_query(app, out);
+  add<SchemaCommand>(app, out, "schema", "Tables and their columns", [](CLI::App& s, SchemaCommand& c) {
+    s.add_option("TABLE", c.table, "Only this table");
+  });
+  add_rules(app, out);
+  add_alerts(app, out);
+  add_audit(app, out);
+  add<HealthCommand>(app, out, "health", "How the agent and its parts are doing", [](CLI::App& s, HealthCommand& c) {
+    s.add_option("COMPONENT", c.component, "Only this part");
+  });
+  add_config(app, out);
+  add<VersionCommand>(app, out, "version", "Version of this program", [](CLI::App&, VersionCommand&) {});
+}
+
+std::optional<std::string> given(const CLI::App& app, const char* option, const std::string& value) {
+  return app.get_option(option)->count() > 0 ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Invocation, Answered> parse_arguments(std::span<const char* const> arguments) {
+  Invocation invocation;
+  std::string socket;
+  std::string state_dir;
+  std::string output;
+  CLI::App app("daemoneye-cli: ask the DaemonEye agent", "daemoneye-cli");
+  app.set_version_flag("--version", "daemoneye-cli " DE_VERSION);
+  try {
+    add_all(app, invocation, socket, state_dir, output);
+    // The library takes them last one first.
+    std::vector<std::string> reversed(arguments.begin(), arguments.end());
+    std::ranges::reverse(reversed);
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForVersion& version) {
+    return Answered{std::string(version.what()) + "\n", ExitCode::Complete};
+  } catch (const CLI::Success&) {
+    // Help of the innermost command that was named.
+    const CLI::App* named = &app;
+    while (!named->get_subcommands().empty()) named = named->get_subcommands().front();
+    return Answered{named->help(), ExitCode::Complete};
+  } catch (const CLI::Error& error) {
+    return Answered{"daemoneye-cli: " + std::string(error.what()) + "\nRun daemoneye-cli --help for more.\n",
+                    ExitCode::Usage};
+  }
+  invocation.socket = given(app, "--socket", socket);
+  invocation.state_dir = given(app, "--state-dir", state_dir);
+  invocation.output = given(app, "--output", output);
+  return invocation;
+}
+
+}  // namespace de::console

@@ -1,0 +1,76 @@
+// What the operator asked for, as values.
+//
+// Thread: any (values).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemoneye/control.pb.h"
+
+namespace de::console {
+
+struct QueryCommand {
+  std::string sql;   // As given; empty when it comes from `file`.
+  std::string file;  // "-" is standard input.
+  std::vector<std::string> params;
+  pb::QueryMode mode = pb::QUERY_RUN;
+  std::uint64_t limit = 0;       // 0: the agent's.
+  std::uint32_t timeout_ms = 0;  // 0: the agent's.
+};
+struct SchemaCommand {
+  std::string table;
+};
+struct RulesListCommand {};
+struct RuleShowCommand {
+  std::string id;
+};
+struct RulesValidateCommand {
+  std::vector<std::string> files;
+};
+struct RulesTestCommand {
+  std::string target;  // A rule's id, a file, or empty for all rules.
+};
+struct AlertsListCommand {
+  std::string rule;
+  std::string severity;
+  std::uint32_t limit = 0;
+};
+struct AlertShowCommand {
+  std::string id;
+};
+struct HealthCommand {
+  std::string component;
+};
+struct AuditVerifyCommand {
+  std::string path;  // Empty: the ledger of the state directory.
+};
+struct AuditTailCommand {
+  std::uint32_t entries = 10;
+  std::string path;
+};
+struct ConfigShowCommand {
+  std::string program;
+  bool origin = false;
+};
+struct ConfigSampleCommand {};
+struct VersionCommand {};
+
+using Command =
+    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
+                 RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, AuditVerifyCommand,
+                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
+
+struct Invocation {
+  std::optional<std::string> socket;
+  std::optional<std::string> state_dir;
+  std::optional<std::string> output;
+  std::string config_file;
+  bool no_color = false;
+  Command command;
+};
+
+}  // namespace de::console

@@ -1,0 +1,176 @@
+#include "console/request.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "daemoneye/base/text.h"
+
+namespace de::console {
+namespace {
+
+// What JSON calls a number is one: 7, -1.5, 2e9. Not 007 or +1, which are often ids that happen to be digits.
+bool is_json_number(std::string_view text, bool& integer) {
+  const auto digits = [&] {
+    const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+    text.remove_prefix(count);
+    return count;
+  };
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool zero = text.starts_with('0');
+  const std::size_t whole = digits();
+  if (whole == 0 || (zero && whole > 1)) return false;
+  integer = text.empty();
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    if (digits() == 0) return false;
+  }
+  if (text.starts_with('e') || text.starts_with('E')) {
+    text.remove_prefix(1);
+    if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+    if (digits() == 0) return false;
+  }
+  return text.empty();
+}
+
+bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
+
+struct Asking {
+  const Streams& streams;
+  Question question;
+
+  pb::ControlRequest& request() {
+    question.requests.emplace_back().set_protocol_major(kProtocolMajor);
+    return question.requests.back();
+  }
+
+  Result<> operator()(const QueryCommand& command) {
+    std::string sql = command.sql;
+    if (command.file == "-") {
+      DE_TRY(text, read_all(streams.in, "standard input", kMaxRequestBytes));
+      sql = std::move(text);
+    } else if (!command.file.empty()) {
+      DE_TRY(text, read_file(command.file, kMaxRequestBytes));
+      sql = std::move(text);
+    }
+    if (is_blank(sql)) return fail(Errc::Invalid, "the statement is empty");
+    question.text = sql;
+    pb::QueryRequest& query = *request().mutable_query();
+    // `string` in the protocol: bytes that are not UTF-8 would make the request unreadable.
+    if (json_string(sql).find("\xEF\xBF\xBD") != std::string::npos && sql.find("\xEF\xBF\xBD") == std::string::npos)
+      return fail(Errc::Invalid, "the statement is not valid UTF-8");
+    query.set_sql(sql);
+    for (const std::string& param : command.params) {
+      DE_TRY(value, parse_param(param));
+      *query.add_params() = value;
+    }
+    query.set_mode(command.mode);
+    query.set_limit_rows(command.limit);
+    query.set_timeout_ms(command.timeout_ms);
+    return {};
+  }
+  Result<> operator()(const SchemaCommand& command) {
+    question.text = words("schema", command.table);
+    request().mutable_schema()->set_table(command.table);
+    return {};
+  }
+  Result<> operator()(const RulesListCommand&) {
+    question.text = "rules list";
+    request().mutable_rules_list();
+    return {};
+  }
+  Result<> operator()(const RuleShowCommand& command) {
+    question.text = words("rules show", command.id);
+    request().mutable_rule_show()->set_rule_id(command.id);
+    return {};
+  }
+  Result<> operator()(const RulesValidateCommand& command) {
+    question.text = "rules validate";
+    for (const std::string& file : command.files) DE_CHECK(check_file(file, false));
+    return {};
+  }
+  Result<> operator()(const RulesTestCommand& command) {
+    question.text = words("rules test", command.target);
+    const std::string_view target = command.target;
+    const bool is_file = target.find('/') != target.npos || target.ends_with(".yaml") || target.ends_with(".yml") ||
+                         target.ends_with(".json") || target.ends_with(".sql");
+    if (is_file) return check_file(command.target, true);
+    request().mutable_rule_test()->set_rule_id(command.target);
+    return {};
+  }
+  Result<> operator()(const AlertsListCommand& command) {
+    question.text = "alerts list";
+    pb::AlertsListRequest& list = *request().mutable_alerts_list();
+    list.set_rule_id(command.rule);
+    list.set_severity(command.severity);
+    list.set_limit(command.limit);
+    return {};
+  }
+  Result<> operator()(const AlertShowCommand& command) {
+    question.text = words("alerts show", command.id);
+    request().mutable_alert_show()->set_alert_id(command.id);
+    return {};
+  }
+  Result<> operator()(const HealthCommand& command) {
+    question.text = words("health", command.component);
+    request().mutable_health()->set_component(command.component);
+    return {};
+  }
+  template <class Other>
+  Result<> operator()(const Other&) {
+    return fail(Errc::Invalid, "not a question for the agent");
+  }
+
+ private:
+  static std::string words(std::string_view command, const std::string& argument) {
+    return argument.empty() ? std::string(command) : std::string(command) + " " + argument;
+  }
+
+  Result<> check_file(const std::string& file, bool run_tests) {
+    DE_TRY(text, read_file(file, kMaxRequestBytes));
+    question.text += run_tests ? "" : " " + file;
+    pb::RuleCheckRequest& check = *request().mutable_rule_check();
+    check.set_file_name(escape_controls(file));
+    check.set_text(std::move(text));
+    check.set_run_tests(run_tests);
+    return {};
+  }
+};
+
+}  // namespace
+
+Result<pb::Value> parse_param(const std::string& text) {
+  constexpr std::string_view kForced = "text:";
+  pb::Value value;
+  bool integer = false;
+  if (text == "null:") return value;
+  if (text.starts_with(kForced)) {
+    value.set_text(text.substr(kForced.size()));
+  } else if (!is_json_number(text, integer)) {
+    value.set_text(text);
+  } else if (integer) {
+    std::int64_t number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+      return fail(Errc::Invalid, "--param " + text + " is beyond 64 bits; text:" + text + " passes it as text");
+    value.set_integer(number);
+  } else {
+    double number = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{})
+      return fail(Errc::Invalid, "--param " + text + " is beyond the range of a real number");
+    value.set_real(number);
+  }
+  return value;
+}
+
+Result<Question> make_question(const Command& command, const Streams& streams) {
+  Asking asking{streams, {}};
+  DE_CHECK(std::visit(asking, command));
+  for (const pb::ControlRequest& request : asking.question.requests) {
+    if (request.ByteSizeLong() > kMaxRequestBytes)
+      return fail(Errc::TooLarge, "a request of " + std::to_string(request.ByteSizeLong()) + " bytes; at most " +
+                                      std::to_string(kMaxRequestBytes) + " are allowed");
+  }
+  return std::move(asking.question);
+}
+
+}  // namespace de::console

@@ -1,0 +1,69 @@
+// Lists the processes alive right now. One implementation per OS, in collect/<os>/; CMake compiles exactly one.
+//
+// Thread: the collector thread. Calls block on the kernel for milliseconds to seconds.
+// Privilege: the only code that needs CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH. Without them everything works, with
+// fewer columns: what was refused is absent and the record says accessible == false.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "collect/file_key.h"
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/base/unique_fd.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::collect {
+
+struct SourceOptions {
+  std::string proc_root = "/proc";      // Tests point this at a directory of files.
+  bool collect_environment = false;     // Masked, and cut at 256 KiB.
+  bool mask_arguments = true;           // False only by explicit configuration.
+  std::size_t max_argv_bytes = 2UL * 1024 * 1024;  // What is longer is cut; command_line_length tells.
+};
+
+struct Sweep {
+  std::uint32_t seen = 0;        // Counted while listing: seen == records handed out + vanished.
+  std::uint32_t unreadable = 0;  // Handed out, with accessible == false.
+  std::uint32_t vanished = 0;    // Exited while being read; not handed out.
+};
+
+// One record at a time. It is the source's own scratch message: swap it out or copy it, it is cleared afterwards.
+// `image` is the file that is running, absent when it could not be told (or for a kernel thread).
+using RecordFn = std::function<void(pb::ProcessRecord& record, const std::optional<FileKey>& image)>;
+
+struct Executable {
+  UniqueFd fd;  // Open for reading.
+  FileKey key;
+};
+
+class ProcessSource {
+ public:
+  virtual ~ProcessSource() = default;
+
+  // Every visible process, in no particular order; the snapshot that cpu_usage is measured between.
+  // Fails only when the list itself cannot be read; one bad process never fails a sweep. Errors: Denied, Io.
+  virtual Result<Sweep> sweep(const RecordFn& fn) = 0;
+
+  // The same between snapshots, without moving what cpu_usage is measured from. No pids: all processes.
+  virtual Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) = 0;
+
+  // Opens what the process with this identity is running. May be called from within a RecordFn.
+  // Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file), Io.
+  virtual Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) = 0;
+
+  // Of the running kernel, as the kernel prints it.
+  virtual const std::string& boot_id() const = 0;
+};
+
+// `clock` outlives the source. Errors: NotFound, Denied, Io (proc_root is not a proc file system we can read),
+// Corrupt (it says what a kernel would not).
+Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock);
+
+}  // namespace de::collect

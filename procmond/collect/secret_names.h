@@ -1,0 +1,28 @@
+// What secrets look like: by the name they are given under, or by their own shape.
+//
+// Thread: any (pure functions).
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace de::collect {
+
+enum class NameKind : unsigned char {
+  Plain,
+  Secret,  // password, api_key, --client-secret, -Dspring.datasource.password, ...
+  Key,     // private-key, signing-key, ...: secret, unless the value is the path of a file.
+  Header,  // Authorization, Cookie: the value may hold blanks and goes on to the end.
+};
+
+// What a flag or variable of this name holds. Leading dashes, case and the separator ("_", "-", ".") do not matter.
+// "--password-file", "--token-ttl" and "--no-password" are Plain.
+NameKind kind_of_name(std::string_view name);
+
+// The same for environment variables, where masking too much costs nothing.
+bool is_secret_variable(std::string_view name);
+
+// Length of a well-known token ("ghp_...", "eyJ..." and the like) at the start of `text`, or 0.
+std::size_t token_length(std::string_view text);
+
+}  // namespace de::collect

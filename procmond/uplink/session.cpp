@@ -1,0 +1,307 @@
+#include "uplink/session.h"
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/log/log.h"
+#include "uplink/request_table.h"
+
+namespace de::uplink {
+
+using namespace std::chrono_literals;
+using namespace boost::asio::experimental::awaitable_operators;
+
+namespace {
+constexpr auto kHandshakeLimit = 5s;
+constexpr auto kSilenceLimit = 90s;  // Three missed heartbeats of the agent.
+constexpr auto kWriteLimit = 10s;    // The agent reads in a tight loop; slower means wedged.
+constexpr std::size_t kMaxTasks = 8;
+constexpr std::size_t kMaxOut = 1'024;
+constexpr std::uint64_t kMaxCredits = 4'096;
+constexpr std::uint32_t kMinIntervalMs = 1'000;
+constexpr std::uint32_t kMaxIntervalMs = 3'600'000;
+constexpr std::uint32_t kMinHeartbeatMs = 1'000;
+constexpr std::uint32_t kMaxHeartbeatMs = 30'000;
+constexpr std::size_t kEventsPerRead = 1'024;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+}  // namespace
+
+Session::Session(Uplink& uplink, link::Connection connection)
+    : uplink_(uplink), connection_(std::move(connection)), wake_(uplink.executor_) {}
+
+pb::Envelope Session::hello() const {
+  pb::Envelope message;
+  pb::Hello& hello = *message.mutable_hello();
+  hello.set_protocol_major(kProtocolMajor);
+  hello.set_protocol_minor(kProtocolMinor);
+  hello.set_collector_id(uplink_.options_.collector_id);
+  hello.set_collector_type("process");
+  hello.set_version(DE_VERSION);
+  hello.set_boot_id(uplink_.options_.boot_id);
+  hello.set_hostname(uplink_.options_.hostname);
+  hello.set_pid(static_cast<std::uint32_t>(::getpid()));
+  hello.set_spawn_token(uplink_.options_.spawn_token);
+  hello.set_spool_id(uplink_.spool_.spool_id());
+  hello.set_last_sequence(uplink_.spool_.last_sequence());
+  return message;
+}
+
+pb::Envelope Session::heartbeat() const {
+  pb::Envelope message;
+  message.mutable_heartbeat()->set_time_ms(uplink_.clock_.unix_ms());
+  uplink_.hooks_.fill_heartbeat(*message.mutable_heartbeat());
+  return message;
+}
+
+link::Task<> Session::greet() {
+  const pb::Envelope greeting = hello();
+  auto sent = co_await link::write_message(connection_, greeting, kHandshakeLimit);
+  if (!sent) co_return fail(std::move(sent).error());
+  DE_CO_TRY(answer, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
+  if (answer.has_refusal()) {
+    ++uplink_.counts_.refused;
+    co_return fail(Errc::Denied, "the agent refused us: " + escape_controls(answer.refusal().reason()).substr(0, 256));
+  }
+  if (!answer.has_welcome()) co_return fail(Errc::Corrupt, "expected welcome as the first message");
+  const pb::Welcome& welcome = answer.welcome();
+  if (welcome.acked_sequence() > uplink_.spool_.last_sequence())
+    co_return fail(Errc::Corrupt, "welcome acknowledges what was never sent");
+  auto forgotten = uplink_.spool_.acknowledge(welcome.acked_sequence());
+  if (!forgotten) co_return fail(std::move(forgotten).error());
+  sent_sequence_ = std::max(welcome.acked_sequence(), uplink_.spool_.acked_sequence());
+  credits_ = std::min<std::uint64_t>(welcome.credits(), kMaxCredits);
+  const std::uint32_t interval_ms = std::clamp(welcome.heartbeat_interval_ms(), kMinHeartbeatMs, kMaxHeartbeatMs);
+  heartbeat_interval_ns_ = static_cast<std::int64_t>(interval_ms) * 1'000'000;
+  phase_ = Phase::Waiting;
+  co_return Result<>{};
+}
+
+link::Task<> Session::run() {
+  const auto self = shared_from_this();
+  auto greeted = co_await greet();
+  if (!greeted) co_return fail(std::move(greeted).error());
+  ++uplink_.counts_.sessions;
+  log::info("uplink", "agent accepted us", {log::field("socket", uplink_.options_.broker_socket)});
+  auto reading = read_loop();
+  auto writing = write_loop();
+  auto both = std::move(reading) && std::move(writing);
+  auto ended = co_await std::move(both);
+  Result<>& read_end = std::get<0>(ended);
+  Result<>& write_end = std::get<1>(ended);
+  // The writer fails with Cancelled when the reader closed the connection, and the other way round.
+  if (!read_end && read_end.error().code() != Errc::Cancelled) co_return fail(std::move(read_end).error());
+  if (!write_end) co_return fail(std::move(write_end).error());
+  co_return fail(Errc::Closed, "session closed");
+}
+
+link::Task<> Session::read_loop() {
+  Result<> end;
+  for (;;) {
+    auto message = co_await link::read_message<pb::Envelope>(connection_, kSilenceLimit);
+    if (!message) {
+      if (message.error().code() == Errc::Corrupt || message.error().code() == Errc::TooLarge)
+        ++uplink_.counts_.violations;
+      end = fail(std::move(message).error());
+      break;
+    }
+    auto done = dispatch(*message);
+    if (!done) {
+      if (done.error().code() != Errc::Closed) ++uplink_.counts_.violations;
+      end = fail(std::move(done).error());
+      break;
+    }
+  }
+  closing_ = true;
+  connection_.close();
+  wake();
+  co_return end;
+}
+
+Result<> Session::dispatch(const pb::Envelope& message) {
+  const auto table = request_table();
+  const auto rule = std::find_if(table.begin(), table.end(),
+                                 [&](const RequestRule& row) { return row.message == message.message_case(); });
+  if (rule == table.end()) return fail(Errc::Corrupt, "message is not one the agent may send");
+  if ((rule->phases & static_cast<unsigned>(phase_)) == 0)
+    return fail(Errc::Corrupt, "message is not legal in this phase");
+  Rate& rate = rates_[static_cast<int>(rule->message)];
+  const std::int64_t now_ns = uplink_.clock_.steady_ns();
+  if (now_ns - rate.window_start_ns >= kSecondNs) rate = {now_ns, 0};
+  if (++rate.used > rule->per_second) return fail(Errc::Exhausted, "more messages of one kind than are allowed");
+  return (this->*rule->answer)(message);
+}
+
+link::Task<> Session::write_loop() {
+  Result<> end;
+  while (!closing_ || !out_.empty()) {
+    auto due = queue_due();
+    if (!due) {
+      end = fail(std::move(due).error());
+      break;
+    }
+    if (!*due) {
+      if (closing_) break;
+      const std::int64_t wait_ns = std::max<std::int64_t>(next_heartbeat_ns_ - uplink_.clock_.steady_ns(), 1'000'000);
+      wake_.expires_after(std::chrono::nanoseconds(wait_ns));
+      boost::system::error_code ec;
+      co_await wake_.async_wait(link::into(ec));
+      continue;
+    }
+    std::string next = std::move(out_.front());
+    out_.pop_front();
+    auto sent = co_await connection_.write(std::move(next), kWriteLimit);
+    if (!sent) {
+      end = fail(std::move(sent).error());
+      break;
+    }
+  }
+  closing_ = true;
+  connection_.close();
+  co_return end;
+}
+
+Result<bool> Session::queue_due() {
+  if (!out_.empty()) return true;
+  if (closing_) return false;
+  const std::int64_t now_ns = uplink_.clock_.steady_ns();
+  if (now_ns >= next_heartbeat_ns_) {
+    next_heartbeat_ns_ = now_ns + heartbeat_interval_ns_;
+    queue(heartbeat());
+    return true;
+  }
+  if (phase_ != Phase::Monitoring || credits_ == 0) return false;
+  if (snapshot_.empty() && !next_snapshot_.empty()) snapshot_.swap(next_snapshot_);
+  // Events first: they are evidence, a snapshot repeats itself.
+  DE_CHECK(queue_events());
+  if (out_.empty() && !snapshot_.empty()) {
+    out_.push_back(std::move(snapshot_.front()));
+    snapshot_.pop_front();
+    snapshot_started_ = !snapshot_.empty();
+    --credits_;
+    ++uplink_.counts_.chunks_sent;
+  }
+  return !out_.empty();
+}
+
+Result<> Session::queue_events() {
+  if (sent_sequence_ >= uplink_.spool_.last_sequence()) return {};
+  DE_TRY(batches, uplink_.spool_.read_after(sent_sequence_, kEventsPerRead));
+  for (pb::Publish& batch : batches) {
+    if (credits_ == 0) break;
+    if (batch.has_gap()) {
+      sent_sequence_ = std::max(sent_sequence_, batch.gap().last_sequence());
+    } else if (batch.events().events_size() > 0) {
+      sent_sequence_ = batch.events().events(batch.events().events_size() - 1).sequence();
+      uplink_.counts_.events_sent += static_cast<std::uint64_t>(batch.events().events_size());
+    }
+    pb::Envelope message;
+    message.mutable_publish()->Swap(&batch);
+    if (message.publish().topic().empty()) message.mutable_publish()->set_topic("events.process.batch");
+    queue(message);
+    --credits_;
+  }
+  return {};
+}
+
+void Session::queue(const pb::Envelope& message) { out_.push_back(message.SerializeAsString()); }
+
+void Session::wake() { wake_.cancel(); }
+
+void Session::close(const std::string& goodbye) {
+  pb::Envelope message;
+  message.mutable_goodbye()->set_reason(goodbye);
+  queue(message);
+  closing_ = true;
+  wake();
+}
+
+void Session::offer_snapshot(std::deque<std::string> chunks) {
+  if (!next_snapshot_.empty()) ++uplink_.counts_.snapshots_replaced;
+  next_snapshot_ = std::move(chunks);
+  // One that has not begun to leave is replaced as well; one that has must be finished, or the agent discards it.
+  if (!snapshot_.empty() && !snapshot_started_) {
+    ++uplink_.counts_.snapshots_replaced;
+    snapshot_.clear();
+  }
+  wake();
+}
+
+Result<> Session::on_ack(const pb::Envelope& message) {
+  if (message.ack().sequence() > sent_sequence_) return fail(Errc::Corrupt, "acknowledges what was never sent");
+  return uplink_.spool_.acknowledge(message.ack().sequence());
+}
+
+Result<> Session::on_credit(const pb::Envelope& message) {
+  credits_ = std::min<std::uint64_t>(credits_ + message.credit().messages(), kMaxCredits);
+  wake();
+  return {};
+}
+
+Result<> Session::on_begin(const pb::Envelope& message) {
+  const std::uint32_t interval_ms = message.begin().scan_interval_ms();
+  if (interval_ms != 0) {
+    if (interval_ms < kMinIntervalMs || interval_ms > kMaxIntervalMs)
+      return fail(Errc::Invalid, "scan interval outside 1 s to 1 h");
+    uplink_.hooks_.set_interval(interval_ms);
+  }
+  phase_ = Phase::Monitoring;
+  uplink_.hooks_.scan_now();
+  wake();
+  return {};
+}
+
+Result<> Session::on_adjust(const pb::Envelope& message) {
+  const std::uint32_t interval_ms = message.adjust_interval().scan_interval_ms();
+  if (interval_ms < kMinIntervalMs || interval_ms > kMaxIntervalMs)
+    return fail(Errc::Invalid, "scan interval outside 1 s to 1 h");
+  uplink_.hooks_.set_interval(interval_ms);
+  return {};
+}
+
+Result<> Session::on_scan_now(const pb::Envelope&) {
+  uplink_.hooks_.scan_now();
+  return {};
+}
+
+Result<> Session::on_task(const pb::Envelope& message) {
+  if (tasks_running_ >= kMaxTasks) {
+    pb::Envelope busy;
+    busy.mutable_task_result()->set_task_id(message.task().task_id());
+    busy.mutable_task_result()->set_success(false);
+    busy.mutable_task_result()->set_error_message("too many tasks at once: 8 are running");
+    queue(busy);
+    wake();
+    return {};
+  }
+  ++tasks_running_;
+  uplink_.hooks_.run_task(message.task(), [weak = weak_from_this()](pb::DetectionResult result) {
+    const auto self = weak.lock();
+    if (!self) return;
+    --self->tasks_running_;
+    pb::Envelope answer;
+    answer.mutable_task_result()->Swap(&result);
+    self->queue(answer);
+    self->wake();
+  });
+  return {};
+}
+
+Result<> Session::on_ledger_append(const pb::Envelope& message) {
+  if (out_.size() >= kMaxOut) return fail(Errc::Exhausted, "the agent does not read its answers");
+  // The actor is who the kernel says is at the other end, whatever the message claims.
+  const std::string actor = "agent uid=" + std::to_string(connection_.peer().uid);
+  DE_TRY(sequence, uplink_.ledger_.append(actor, message.ledger_append().action(), message.ledger_append().payload()));
+  pb::Envelope answer;
+  answer.mutable_ledger_appended()->set_request_id(message.ledger_append().request_id());
+  answer.mutable_ledger_appended()->set_sequence(sequence);
+  queue(answer);
+  wake();
+  return {};
+}
+
+Result<> Session::on_heartbeat(const pb::Envelope&) { return {}; }
+
+Result<> Session::on_goodbye(const pb::Envelope&) { return fail(Errc::Closed, "the agent said goodbye"); }
+
+}  // namespace de::uplink

@@ -1,0 +1,157 @@
+#include "keys.h"
+
+#include <algorithm>
+
+#include "daemoneye/base/text.h"
+
+namespace de::config {
+namespace {
+
+using E = Everything;
+constexpr std::uint8_t kP = static_cast<std::uint8_t>(Program::Procmond);
+constexpr std::uint8_t kA = static_cast<std::uint8_t>(Program::Agent);
+constexpr std::uint8_t kC = static_cast<std::uint8_t>(Program::Cli);
+constexpr std::uint8_t kPA = kP | kA;
+constexpr std::uint8_t kAC = kA | kC;
+constexpr std::uint8_t kAll = kP | kA | kC;
+constexpr std::uint32_t kMaxUid = 4294967294;  // The one above means "no user" to the kernel.
+
+// clang-format off
+constexpr Key kKeys[] = {
+    // path                     low   high       form             for   help
+    {{"state_dir",              0,    0,         Form::Directory, kAll, "Directory of store, spool and ledger; given as flag or variable, sockets and rules live below it, too"},
+     [](E& e) -> Slot { return &e.paths.state_dir; }},
+    {{"broker_socket",          0,    0,         Form::Socket,    kPA,  "Socket the agent listens on for collectors"},
+     [](E& e) -> Slot { return &e.paths.broker_socket; }},
+    {{"control_socket",         0,    0,         Form::Socket,    kAC,  "Socket the agent listens on for daemoneye-cli"},
+     [](E& e) -> Slot { return &e.paths.control_socket; }},
+    {{"scan_interval_ms",       100,  3600000,   Form::Any,       kPA,  "Time between two full snapshots of all processes"},
+     [](E& e) -> Slot { return &e.scan_interval_ms; }},
+    {{"log.level",              0,    0,         Form::Any,       kPA,  "Least important messages that are logged"},
+     [](E& e) -> Slot { return &e.log.level; }},
+    {{"log.format",             0,    0,         Form::Any,       kPA,  "How log lines are written to standard error"},
+     [](E& e) -> Slot { return &e.log.format; }},
+    {{"procmond.user",          0,    0,         Form::Name,      kPA,  "Account procmond runs as after start; the agent lets it dial"},
+     [](E& e) -> Slot { return &e.procmond_user; }},
+    {{"agent.user",             0,    0,         Form::Name,      kPA,  "Account the agent runs as; procmond talks to no other"},
+     [](E& e) -> Slot { return &e.agent_user; }},
+    {{"agent.uid",              0,    kMaxUid,   Form::Any,       kP,   "Number of that account, where it has no name"},
+     [](E& e) -> Slot { return &e.procmond.agent_uid; }},
+    {{"collect.environment",    0,    0,         Form::Any,       kP,   "Collect the environment of processes, masked"},
+     [](E& e) -> Slot { return &e.procmond.collect_environment; }},
+    {{"collect.unmasked_arguments", 0, 0,        Form::Any,       kP,   "Keep secrets in arguments readable; entered in the ledger"},
+     [](E& e) -> Slot { return &e.procmond.unmasked_arguments; }},
+    {{"spool.max_mb",           1,    1048576,   Form::Any,       kP,   "Disk for events the agent has not taken yet; beyond it the oldest are shed and counted"},
+     [](E& e) -> Slot { return &e.procmond.spool_max_mb; }},
+    {{"hash.budget_mb_per_s",   1,    10000,     Form::Any,       kP,   "Bytes of executables hashed per second"},
+     [](E& e) -> Slot { return &e.procmond.hash_budget_mb_per_s; }},
+    {{"hash.max_file_mb",       1,    65536,     Form::Any,       kP,   "Executables larger than this are not hashed"},
+     [](E& e) -> Slot { return &e.procmond.hash_max_file_mb; }},
+    {{"database.retention_days", 1,   3650,      Form::Any,       kA,   "Days that are kept"},
+     [](E& e) -> Slot { return &e.agent.retention_days; }},
+    {{"database.max_size_mb",   16,   16777216,  Form::Any,       kA,   "Disk the store may use; beyond it the oldest day is removed"},
+     [](E& e) -> Slot { return &e.agent.max_size_mb; }},
+    {{"query.timeout_ms",       1,    600000,    Form::Any,       kA,   "Time a query may take"},
+     [](E& e) -> Slot { return &e.agent.query.timeout_ms; }},
+    {{"query.memory_mb",        1,    4096,      Form::Any,       kA,   "Memory a query may use"},
+     [](E& e) -> Slot { return &e.agent.query.memory_mb; }},
+    {{"query.max_rows",         1,    10000000,  Form::Any,       kA,   "Rows a query may return"},
+     [](E& e) -> Slot { return &e.agent.query.max_rows; }},
+    {{"rules.dirs",             0,    0,         Form::Directory, kA,   "Directories rule files are read from"},
+     [](E& e) -> Slot { return &e.paths.rules_dirs; }},
+    {{"rules.timeout_ms",       1,    60000,     Form::Any,       kA,   "Time one run of a rule may take"},
+     [](E& e) -> Slot { return &e.agent.rules.timeout_ms; }},
+    {{"rules.memory_mb",        1,    1024,      Form::Any,       kA,   "Memory one run of a rule may use"},
+     [](E& e) -> Slot { return &e.agent.rules.memory_mb; }},
+    {{"rules.max_rows",         1,    100000,    Form::Any,       kA,   "Matches one run of a rule may have"},
+     [](E& e) -> Slot { return &e.agent.rules.max_rows; }},
+    {{"alerts.dedup_seconds",   0,    86400,     Form::Any,       kA,   "Time in which the same match is folded into one alert"},
+     [](E& e) -> Slot { return &e.agent.dedup_seconds; }},
+    {{"sinks",                  0,    0,         Form::Any,       kA,   "Where alerts are delivered"},
+     [](E& e) -> Slot { return &e.agent.sinks; }},
+    {{"collectors",             0,    0,         Form::Any,       kA,   "Collectors the agent expects"},
+     [](E& e) -> Slot { return &e.agent.collectors; }},
+    {{"control.readers",        0,    0,         Form::Name,      kA,   "Group that may ask over the control socket"},
+     [](E& e) -> Slot { return &e.agent.control.readers; }},
+    {{"control.admins",         0,    0,         Form::Name,      kA,   "Group that may change over the control socket"},
+     [](E& e) -> Slot { return &e.agent.control.admins; }},
+    {{"control.read_only",      0,    0,         Form::Any,       kA,   "Refuse every change over the control socket"},
+     [](E& e) -> Slot { return &e.agent.control.read_only; }},
+    {{"cli.output",             0,    0,         Form::Any,       kC,   "Format daemoneye-cli prints results in"},
+     [](E& e) -> Slot { return &e.cli.output; }},
+};
+// clang-format on
+
+// "spool.max_mb" as the end of a variable's name: "SPOOL__MAX_MB".
+std::string env_tail(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    if (c == '.') {
+      out += "__";
+    } else {
+      out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+  }
+  return out;
+}
+
+std::string_view own_section(Program program) {
+  switch (program) {
+    case Program::Procmond:
+      return "procmond.";
+    case Program::Agent:
+      return "agent.";
+    case Program::Cli:
+      break;
+  }
+  return "cli.";
+}
+
+}  // namespace
+
+std::span<const Key> keys() { return kKeys; }
+
+const Key* find_key(std::string_view path) {
+  const auto found = std::ranges::find(kKeys, path, [](const Key& key) { return key.info.path; });
+  return found == std::end(kKeys) ? nullptr : &*found;
+}
+
+bool is_section(std::string_view path) {
+  return std::ranges::any_of(kKeys, [&](const Key& key) {
+    const std::string_view full = key.info.path;
+    return full.size() > path.size() && full.starts_with(path) && full[path.size()] == '.';
+  });
+}
+
+std::string nearest_key(std::string_view path) {
+  std::vector<std::string_view> known;
+  for (const Key& key : kKeys) {
+    const std::string_view full = key.info.path;
+    known.push_back(full);
+    if (const std::size_t dot = full.find('.'); dot != full.npos) known.push_back(full.substr(0, dot));
+  }
+  return suggestion(path, known);
+}
+
+std::string_view own_prefix(Program program) {
+  switch (program) {
+    case Program::Procmond:
+      return "PROCMOND_";
+    case Program::Agent:
+      return "DAEMONEYE_AGENT_";
+    case Program::Cli:
+      break;
+  }
+  return "DAEMONEYE_CLI_";
+}
+
+std::vector<std::string> env_names(const Key& key, Program program) {
+  const std::string own(own_prefix(program));
+  const std::string_view section = own_section(program);
+  std::vector<std::string> names{own + env_tail(key.info.path)};
+  if (key.info.path.starts_with(section)) names.push_back(own + env_tail(key.info.path.substr(section.size())));
+  names.push_back(std::string(kSharedPrefix) + env_tail(key.info.path));
+  return names;
+}
+
+}  // namespace de::config

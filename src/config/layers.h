@@ -1,0 +1,52 @@
+// The layers of configuration, applied weakest first: files, environment, flags. Remembers where each value came from.
+//
+// Thread: any; one owner at a time.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "keys.h"
+
+namespace de::config {
+
+class Layers {
+ public:
+  explicit Layers(Program program) : program_(program) {}
+
+  // A missing file is Errc::NotFound, one that may not be read or trusted Errc::Denied; nothing was applied then.
+  Result<> apply_file(const std::string& file_name, Origin origin);
+  Result<> apply_environment(const char* const* env);
+  Result<> apply_flags(const std::map<std::string, std::string>& flags);
+
+  // Places sockets and rules below a state directory that was given for this run, and derives the other paths.
+  Result<> derive_paths();
+
+  Everything& values() { return all_; }
+  std::vector<Setting> settings();
+
+  std::vector<std::string>& warnings() { return warnings_; }
+
+ private:
+  struct Source {
+    Origin origin = Origin::Default;
+    std::string where = "default";
+  };
+
+  Result<> apply_map(const Node& map, const std::string& prefix, const Place& place, Origin origin);
+  Result<> apply_node(const Key& key, const Node& node, const Place& place, Origin origin);
+  Result<> apply_text(const Key& key, std::string_view text, const Place& place, Origin origin);
+  Result<> apply_variable(std::string_view name, std::string_view value,
+                          const std::map<std::string, const Key*, std::less<>>& known);
+  Result<> derive(std::string_view path, const std::string& value);
+  const Source& source(std::string_view path) const;
+
+  Program program_;
+  Everything all_;
+  std::map<std::string_view, Source> sources_;  // By key path; absent: default.
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace de::config

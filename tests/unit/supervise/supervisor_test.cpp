@@ -1,0 +1,177 @@
+#include "supervise/supervisor.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "temp_dir.h"
+
+namespace de::supervise {
+namespace {
+
+using namespace std::chrono_literals;
+using Change = Supervisor::Change;
+
+class FakeClock final : public Clock {
+ public:
+  std::int64_t unix_ms() const override { return now_ns / 1'000'000; }
+  std::int64_t steady_ns() const override { return now_ns; }
+  void advance(std::chrono::milliseconds time) { now_ns += std::chrono::nanoseconds(time).count(); }
+  std::int64_t now_ns = 1'000'000'000;
+};
+
+class SupervisorTest : public testing::Test {
+ protected:
+  SupervisorOptions running(std::vector<std::string> argv) {
+    SupervisorOptions options;
+    options.child.argv = std::move(argv);
+    return options;
+  }
+
+  // Real processes end in their own time; the pauses between them are the fake clock's.
+  static void await_end(const Supervisor& supervisor) {
+    pollfd entry{supervisor.wait_fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&entry, 1, 10'000), 1);
+  }
+
+  static void crash(Supervisor& supervisor) {
+    ASSERT_EQ(::kill(supervisor.counts().pid, SIGKILL), 0);
+    await_end(supervisor);
+    ASSERT_EQ(supervisor.tick(), Change::Ended);
+  }
+
+  // Starts when due and returns the pause that was waited.
+  std::chrono::milliseconds wait_and_start(Supervisor& supervisor) {
+    const auto pause = supervisor.counts().next_start;
+    clock.advance(pause - 1ms);
+    EXPECT_EQ(supervisor.tick(), Change::None) << "too early by a millisecond";
+    clock.advance(1ms);
+    EXPECT_EQ(supervisor.tick(), Change::Started);
+    return pause;
+  }
+
+  FakeClock clock;
+};
+
+TEST_F(SupervisorTest, StartsAtTheFirstTick) {
+  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  EXPECT_FALSE(supervisor.counts().running);
+  EXPECT_EQ(supervisor.wait_fd(), -1);
+  EXPECT_EQ(supervisor.tick(), Change::Started);
+  EXPECT_EQ(supervisor.tick(), Change::None);
+  const auto counts = supervisor.counts();
+  EXPECT_TRUE(counts.running);
+  EXPECT_GT(counts.pid, 0);
+  EXPECT_EQ(counts.starts, 1U);
+  EXPECT_EQ(counts.next_start, 0ms);
+}
+
+TEST_F(SupervisorTest, RestartsAfterKillMinus9WithGrowingPauses) {
+  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  for (const auto expected : {1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 32'000ms, 60'000ms, 60'000ms}) {
+    crash(supervisor);
+    const auto counts = supervisor.counts();
+    EXPECT_FALSE(counts.running);
+    EXPECT_EQ(counts.pid, 0);
+    EXPECT_EQ(counts.last_end, "killed by signal 9");
+    const auto pause = wait_and_start(supervisor);
+    EXPECT_LE(pause, expected);
+    EXPECT_GE(pause, expected * 3 / 4) << "at most a quarter is taken off";
+  }
+  EXPECT_EQ(supervisor.counts().starts, 9U);
+  EXPECT_EQ(supervisor.counts().ends, 8U);
+}
+
+TEST_F(SupervisorTest, AStableRunShortensTheNextPause) {
+  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  for (int i = 0; i < 4; ++i) {
+    crash(supervisor);
+    wait_and_start(supervisor);
+  }
+  clock.advance(60s);
+  crash(supervisor);
+  EXPECT_LE(supervisor.counts().next_start, 1'000ms);
+}
+
+TEST_F(SupervisorTest, ReportsFlappingUntilItCalmsDown) {
+  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  for (int i = 0; i < 4; ++i) {
+    crash(supervisor);
+    EXPECT_FALSE(supervisor.counts().flapping) << i;
+    wait_and_start(supervisor);
+  }
+  crash(supervisor);
+  EXPECT_TRUE(supervisor.counts().flapping);
+  wait_and_start(supervisor);
+  EXPECT_TRUE(supervisor.counts().flapping) << "running again is not calm yet";
+  clock.advance(300s);
+  EXPECT_FALSE(supervisor.counts().flapping);
+}
+
+TEST_F(SupervisorTest, NeverGivesUpOnAProgramThatCannotStart) {
+  Supervisor supervisor(running({"/nonexistent/procmond"}), clock);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(supervisor.tick(), Change::StartFailed) << i;
+    EXPECT_LE(supervisor.counts().next_start, 60s);
+    clock.advance(supervisor.counts().next_start);
+  }
+  const auto counts = supervisor.counts();
+  EXPECT_EQ(counts.start_failures, 20U);
+  EXPECT_EQ(counts.starts, 0U);
+  EXPECT_EQ(counts.last_end, "start /nonexistent/procmond: exec: No such file or directory");
+}
+
+TEST_F(SupervisorTest, StopIsNotAFailureAndHolds) {
+  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  const auto stopped = supervisor.stop(10s);
+  ASSERT_TRUE(stopped) << stopped.error().message();
+  clock.advance(1h);
+  EXPECT_EQ(supervisor.tick(), Change::None);
+  EXPECT_EQ(supervisor.counts().ends, 0U);
+  EXPECT_EQ(supervisor.counts().last_end, "stopped: killed by signal 15");
+  EXPECT_TRUE(supervisor.stop(10s)) << "stopping twice is no error";
+  supervisor.resume();
+  EXPECT_EQ(supervisor.tick(), Change::Started);
+}
+
+TEST_F(SupervisorTest, WithoutAutoRestartOneEndIsTheEnd) {
+  SupervisorOptions options = running({"/bin/true"});
+  options.auto_restart = false;
+  Supervisor supervisor(options, clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  await_end(supervisor);
+  EXPECT_EQ(supervisor.tick(), Change::Ended);
+  clock.advance(1h);
+  EXPECT_EQ(supervisor.tick(), Change::None);
+  EXPECT_EQ(supervisor.counts().last_end, "exited with code 0");
+}
+
+TEST_F(SupervisorTest, EveryStartGetsAFreshEnvironment) {
+  const TempDir dir;
+  int number = 0;
+  SupervisorOptions options = running({"/bin/sh", "-c", "echo $TOKEN $FIXED"});
+  options.child.environment = {"FIXED=same"};
+  options.child.log_path = dir / "log";
+  options.fresh_environment = [&]() -> Result<std::vector<std::string>> {
+    if (++number == 2) return fail(Errc::Exhausted, "no token left");
+    return std::vector<std::string>{"TOKEN=" + std::to_string(number)};
+  };
+  Supervisor supervisor(options, clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  await_end(supervisor);
+  ASSERT_EQ(supervisor.tick(), Change::Ended);
+  clock.advance(supervisor.counts().next_start);
+  ASSERT_EQ(supervisor.tick(), Change::StartFailed);
+  EXPECT_EQ(supervisor.counts().last_end, "no token left");
+  clock.advance(supervisor.counts().next_start);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  await_end(supervisor);
+  EXPECT_EQ(read_text(dir / "log"), "1 same\n3 same\n");
+}
+
+}  // namespace
+}  // namespace de::supervise
