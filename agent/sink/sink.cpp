@@ -10,7 +10,7 @@ namespace de::sink {
 namespace {
 
 Result<std::unique_ptr<Sink>> make_stdout_sink(const SinkOptions& options) {
-  return make_stream_sink(options.name, options.format, STDOUT_FILENO);
+  return make_stream_sink(options.name, options.format, STDOUT_FILENO, kWriteLimit);
 }
 
 constexpr SinkType kSinkTypes[] = {

@@ -4,6 +4,7 @@
 // Thread: the sink's own thread (construction anywhere).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -52,8 +53,10 @@ std::span<const SinkType> sink_types();
 // Errors: Invalid (unknown type, with a suggestion; empty name), and those of the type.
 Result<std::unique_ptr<Sink>> make_sink(const SinkOptions& options);
 
-// Writes to a descriptor that stays the caller's: a pipe, a terminal, a journal.
-std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd);
+// Writes to a descriptor that stays the caller's: a pipe, a terminal, a journal. A reader that lets one alert wait
+// longer than `write_limit` is a failure (Timeout); one that left is another (Closed).
+constexpr std::chrono::milliseconds kWriteLimit{5'000};
+std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd, std::chrono::milliseconds write_limit);
 
 // A file sink; see file_sink.cpp for what it survives. Errors: Invalid, Denied, Io.
 Result<std::unique_ptr<Sink>> make_file_sink(const SinkOptions& options);

@@ -11,15 +11,14 @@
 namespace de::sink {
 namespace {
 
-constexpr std::chrono::milliseconds kWriteLimit{5'000};  // A reader this slow is not reading.
-
 // A pipe that poll() calls writable takes PIPE_BUF bytes without blocking, so a stuck reader costs the time limit and
 // not the thread, without making a descriptor non-blocking that other programs may share.
 constexpr std::size_t kChunkBytes = PIPE_BUF;
 
 class StreamSink final : public Sink {
  public:
-  StreamSink(std::string name, Format format, int fd) : name_(std::move(name)), format_(format), fd_(fd) {}
+  StreamSink(std::string name, Format format, int fd, std::chrono::milliseconds write_limit)
+      : name_(std::move(name)), format_(format), fd_(fd), write_limit_(write_limit) {}
 
   std::string_view name() const override { return name_; }
 
@@ -35,7 +34,7 @@ class StreamSink final : public Sink {
 
  private:
   Result<> write_all(std::string_view text) {
-    const auto deadline = std::chrono::steady_clock::now() + kWriteLimit;
+    const auto deadline = std::chrono::steady_clock::now() + write_limit_;
     std::size_t done = 0;
     while (done < text.size()) {
       auto ready = wait_until_writable(deadline);
@@ -71,14 +70,15 @@ class StreamSink final : public Sink {
   const std::string name_;
   const Format format_;
   const int fd_;
+  const std::chrono::milliseconds write_limit_;
   bool started_ = false;
   bool cut_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd) {
-  return std::make_unique<StreamSink>(std::move(name), format, fd);
+std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd, std::chrono::milliseconds write_limit) {
+  return std::make_unique<StreamSink>(std::move(name), format, fd, write_limit);
 }
 
 }  // namespace de::sink

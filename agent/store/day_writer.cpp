@@ -141,10 +141,7 @@ Result<TimeKey> DayWriter::write_last_part(StagedScan& scan, std::size_t lives_w
 }
 
 Result<TimeKey> DayWriter::write_scan(StagedScan& scan) {
-  if (auto clean = clear_pending(); !clean) {
-    dictionary_.rolled_back();
-    return fail(std::move(clean).error());
-  }
+  DE_CHECK(clear_pending());
   // Taken before anything is written, so that a number is never used twice, whatever fails below.
   counts_.next_seq = scan.first_seq + scan.lives.size() + scan.blocks.size() + 2;
   std::size_t written = 0;
@@ -154,7 +151,6 @@ Result<TimeKey> DayWriter::write_scan(StagedScan& scan) {
     if (key) return key;
     early = fail(std::move(key).error());
   }
-  dictionary_.rolled_back();
   (void)clear_pending();  // On a full disk this fails too; it is tried again before the next write and at the start.
   return fail(std::move(early).error());
 }
@@ -163,26 +159,21 @@ Result<> DayWriter::write_events(std::string_view collector, std::string_view ma
                                  std::span<const std::pair<std::uint64_t, const pb::ProcessEvent*>> events,
                                  std::uint64_t watermark) {
   DE_CHECK(clear_pending());
-  const auto attempt = [&]() -> Result<> {
-    DayCounts counts = counts_;
-    DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Write));
-    for (const auto& [ms, event] : events) {
-      DE_TRY(value, encoder_.event(collector, *event, dictionary_));
-      DE_CHECK(txn.put(day_.table(DayTable::Events), view(to_bytes({ms, counts.next_seq++})), value));
-    }
-    DE_CHECK(put_dictionary(txn));
-    DE_CHECK(txn.put(day_.table(DayTable::Marks), mark, encode_number(watermark)));
-    counts.next_dict_id = dictionary_.next_id();
-    counts.events += events.size();
-    DE_CHECK(put_counts(txn, counts));
-    DE_CHECK(txn.commit());
-    counts_ = counts;
-    dictionary_.committed();
-    return {};
-  };
-  auto done = attempt();
-  if (!done) dictionary_.rolled_back();
-  return done;
+  DayCounts counts = counts_;
+  DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Write));
+  for (const auto& [ms, event] : events) {
+    DE_TRY(value, encoder_.event(collector, *event, dictionary_));
+    DE_CHECK(txn.put(day_.table(DayTable::Events), view(to_bytes({ms, counts.next_seq++})), value));
+  }
+  DE_CHECK(put_dictionary(txn));
+  DE_CHECK(txn.put(day_.table(DayTable::Marks), mark, encode_number(watermark)));
+  counts.next_dict_id = dictionary_.next_id();
+  counts.events += events.size();
+  DE_CHECK(put_counts(txn, counts));
+  DE_CHECK(txn.commit());
+  counts_ = counts;
+  dictionary_.committed();
+  return {};
 }
 
 }  // namespace de::store

@@ -6,6 +6,7 @@ namespace {
 constexpr std::size_t kMinBytes = 6;       // Below, an id and its entry are longer than the bytes.
 constexpr std::size_t kMaxBytes = 16384;   // A huge command line twice is cheaper than a huge entry kept in memory.
 constexpr std::size_t kMaxIds = 32768;     // 2 MiB of memory in each of the two tables.
+constexpr std::size_t kMaxStagedBytes = 4 << 20;  // While no transaction succeeds.
 
 }  // namespace
 
@@ -13,7 +14,7 @@ std::optional<std::uint64_t> Dictionary::id_of(std::string_view bytes) {
   if (bytes.size() < kMinBytes || bytes.size() > kMaxBytes) return std::nullopt;
   const std::uint64_t hash = hash_(bytes);
   if (const auto known = ids_.find(hash); known != ids_.end()) return known->second;
-  if (ids_.size() >= kMaxIds) return std::nullopt;
+  if (ids_.size() >= kMaxIds || staged_bytes_ >= kMaxStagedBytes) return std::nullopt;
   if (seen_once_.erase(hash) == 0) {
     if (seen_once_.size() >= kMaxIds) seen_once_.clear();
     seen_once_.insert(hash);
@@ -22,12 +23,13 @@ std::optional<std::uint64_t> Dictionary::id_of(std::string_view bytes) {
   const std::uint64_t id = next_id_++;
   ids_.emplace(hash, id);
   staged_.emplace_back(id, std::string(bytes));
+  staged_bytes_ += bytes.size();
   return id;
 }
 
-void Dictionary::rolled_back() {
-  for (const auto& [id, bytes] : staged_) ids_.erase(hash_(bytes));
+void Dictionary::committed() {
   staged_.clear();
+  staged_bytes_ = 0;
 }
 
 }  // namespace de::store

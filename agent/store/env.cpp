@@ -203,8 +203,10 @@ Result<Cursor> Cursor::open(const Txn& txn, MDB_dbi table) {
   return Cursor(txn.env(), cursor);
 }
 
-Cursor::~Cursor() {
-  if (cursor_ != nullptr) ::mdb_cursor_close(cursor_);
+Cursor::~Cursor() { close(); }
+
+void Cursor::close() {
+  if (cursor_ != nullptr) ::mdb_cursor_close(std::exchange(cursor_, nullptr));
 }
 
 Result<bool> Cursor::move(MDB_cursor_op op, std::string_view key) {

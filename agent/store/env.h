@@ -105,6 +105,9 @@ class Cursor {
   // The first duplicate of `key` at or after `value`.
   Result<bool> seek_duplicate(std::string_view key, std::string_view value);
 
+  // Before the transaction is renewed or committed.
+  void close();
+
   std::string_view key() const { return {static_cast<const char*>(key_.mv_data), key_.mv_size}; }
   std::string_view value() const { return {static_cast<const char*>(value_.mv_data), value_.mv_size}; }
 

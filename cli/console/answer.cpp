@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "daemoneye/base/text.h"
-
 namespace de::console {
 namespace {
 
@@ -24,7 +22,7 @@ std::size_t severity_of(ExitCode code) {
 pb::Reason execution_error(const std::string& detail) {
   pb::Reason reason;
   reason.set_reason("ExecutionError");
-  reason.set_detail(json_string(detail).substr(1, json_string(detail).size() - 2));
+  reason.set_detail(detail);
   return reason;
 }
 
@@ -57,27 +55,17 @@ bool Answer::end(const pb::Trailer& trailer) {
     say(streams_, "the agent's answer does not say whether it is complete, so it is no answer");
     return false;
   }
+  if (answered && !trailer.completeness().complete()) say_degraded(trailer.completeness());
   if (!answered && trailer.completeness().reasons().empty())
     summary_.reasons.push_back(execution_error(trailer.message()));
   if (trailer.status() == pb::STATUS_DENIED && trailer.message().empty()) say(streams_, kNoGroup);
   if (!trailer.message().empty()) say(streams_, trailer.message());
-  switch (trailer.status()) {
-    case pb::STATUS_OK:
-      return true;
-    case pb::STATUS_UNHEALTHY:
-      worsen(ExitCode::Failed);
-      return true;
-    case pb::STATUS_REFUSED:
-      worsen(ExitCode::Usage);
-      return true;
-    case pb::STATUS_DENIED:
-      worsen(ExitCode::NotPermitted);
-      return false;
-    case pb::STATUS_FAILED:
-    default:  // A newer agent's status is a failure until this program knows it.
-      worsen(ExitCode::Failed);
-      return false;
-  }
+  if (trailer.status() == pb::STATUS_OK) return true;
+  // A newer agent's status is a failure until this program knows it.
+  worsen(trailer.status() == pb::STATUS_REFUSED  ? ExitCode::Usage
+         : trailer.status() == pb::STATUS_DENIED ? ExitCode::NotPermitted
+                                                 : ExitCode::Failed);
+  return trailer.status() == pb::STATUS_UNHEALTHY || trailer.status() == pb::STATUS_REFUSED;
 }
 
 void Answer::broke_off(const Error& error) {
@@ -99,14 +87,12 @@ ExitCode Answer::finish() {
     return ExitCode::Failed;
   }
   if (code_ == ExitCode::Complete && !summary_.complete) code_ = ExitCode::Degraded;
-  if (code_ == ExitCode::Degraded || code_ == ExitCode::Failed) say_reasons();
   return code_;
 }
 
-void Answer::say_reasons() const {
-  if (summary_.complete || code_ != ExitCode::Degraded) return;
+void Answer::say_degraded(const pb::Completeness& completeness) const {
   say(streams_, "warning: the result is degraded");
-  for (const pb::Reason& reason : summary_.reasons) {
+  for (const pb::Reason& reason : completeness.reasons()) {
     std::string line = "  " + reason.reason();
     if (!reason.collector().empty()) line += " (" + reason.collector() + ")";
     if (!reason.detail().empty()) line += ": " + reason.detail();

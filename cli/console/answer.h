@@ -32,7 +32,7 @@ class Answer {
 
  private:
   void worsen(ExitCode code);
-  void say_reasons() const;
+  void say_degraded(const pb::Completeness& completeness) const;
 
   Streams streams_;
   std::optional<Error> output_error_;  // Told apart from the connection's errors, which have the same codes.

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 namespace de::console {
 namespace {
@@ -17,6 +18,8 @@ void add_query(CLI::App& app, Invocation& out) {
   auto* query = app.add_subcommand("query", "Run one SELECT over processes, their history, alerts and rules");
   auto command = std::make_shared<QueryCommand>();
   auto sql = std::make_shared<std::string>();
+  auto explained = std::make_shared<bool>(false);
+  auto validated = std::make_shared<bool>(false);
   auto* positional = query->add_option("SQL", *sql, "The statement; - reads it from standard input");
   auto* option = query->add_option("--sql", command->sql, "The statement");
   auto* file = query->add_option("--file", command->file, "File that holds the statement; - is standard input");
@@ -26,8 +29,8 @@ void add_query(CLI::App& app, Invocation& out) {
       ->add_option("--param", command->params,
                    "Value of the next ?: a JSON number, null:, text:... (always text), or any other text")
       ->allow_extra_args(false);
-  auto* explain = query->add_flag("--explain", "Show how the statement would run");
-  auto* validate = query->add_flag("--validate", "Only say whether the statement is allowed");
+  auto* explain = query->add_flag("--explain", *explained, "Show how the statement would run");
+  auto* validate = query->add_flag("--validate", *validated, "Only say whether the statement is allowed");
   explain->excludes(validate);
   query->add_option("--limit", command->limit, "Most rows to return")
       ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
@@ -37,8 +40,8 @@ void add_query(CLI::App& app, Invocation& out) {
     if (positional->count() > 0) (*sql == "-" ? command->file : command->sql) = *sql;
     if (positional->count() + option->count() + file->count() == 0)
       throw CLI::RequiredError("a statement (as argument, with --sql, --file, or - for standard input)");
-    if (explain->count() > 0) command->mode = pb::QUERY_EXPLAIN;
-    if (validate->count() > 0) command->mode = pb::QUERY_VALIDATE;
+    if (*explained) command->mode = pb::QUERY_EXPLAIN;
+    if (*validated) command->mode = pb::QUERY_VALIDATE;
     out.command = *command;
   });
 }

@@ -22,6 +22,14 @@ constexpr std::size_t kMaxYamlNodes = 100'000;
 struct Node {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
 
+  // Written out in the source file, because a pair of Nodes asks about them before a Node is complete.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
   Kind kind = Kind::Null;
   bool quoted = false;  // A scalar in quotes or a block ("|", ">"): "5" is then text, not a number.
   std::string text;     // Of a scalar.

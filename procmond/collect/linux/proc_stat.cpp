@@ -23,7 +23,9 @@ enum Field : int {
   kVsize = 23,
   kRss = 24,
   kStartCode = 26,
-  kStartStack = 28
+  kStartStack = 28,
+  kArgStart = 48,
+  kArgEnd = 49
 };
 
 template <class Int>
@@ -93,12 +95,17 @@ Result<ProcStat> parse_proc_stat(std::string_view text) {
   if (open == 0 || text[open - 1] != ' ' || !parse_number(text.substr(0, open - 1), stat.pid))
     return fail(Errc::Corrupt, "stat: field 1");
   std::string_view rest = text.substr(close + 1);
-  for (int field = kState; field <= kStartStack; ++field) {
+  std::uint64_t arg_start = 0, arg_end = 0;
+  for (int field = kState; field <= kArgEnd; ++field) {
     rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
     const std::string_view word = rest.substr(0, rest.find_first_of(" \n"));
     rest.remove_prefix(word.size());
+    if (word.empty() && field > kStartStack) break;  // Older kernels print fewer.
+    if (field == kArgStart && !parse_number(word, arg_start)) return fail(Errc::Corrupt, "stat: field 48");
+    if (field == kArgEnd && !parse_number(word, arg_end)) return fail(Errc::Corrupt, "stat: field 49");
     if (!parse_field(field, word, stat)) return fail(Errc::Corrupt, "stat: field " + std::to_string(field));
   }
+  if (arg_end > arg_start) stat.argument_bytes = arg_end - arg_start;
   return stat;
 }
 

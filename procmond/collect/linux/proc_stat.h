@@ -31,6 +31,7 @@ struct ProcStat {
   // wherever addresses are randomised.
   std::uint64_t start_code = 0;
   std::uint64_t start_stack = 0;
+  std::uint64_t argument_bytes = 0;  // 0 when not visible.
 
   bool is_kernel_thread() const { return (flags & 0x00200000U) != 0; }  // PF_KTHREAD
 };

@@ -50,6 +50,8 @@ Result<ProcStatus> parse_proc_status(std::string_view text) {
       ok = has_uid = parse_ids(value, status.uid, status.euid, status.suid);
     } else if (key == "Gid") {
       ok = has_gid = parse_ids(value, status.gid, status.egid, status.sgid);
+    } else if (key == "Tgid") {
+      ok = only_number(value, status.tgid);
     } else if (key == "CapEff") {
       ok = only_number(value, status.cap_effective.emplace(), 16);
     } else if (key == "NoNewPrivs") {

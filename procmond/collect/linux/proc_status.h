@@ -14,6 +14,7 @@ namespace de::collect {
 struct ProcStatus {
   std::uint32_t uid = 0, euid = 0, suid = 0;
   std::uint32_t gid = 0, egid = 0, sgid = 0;
+  std::uint32_t tgid = 0;  // Differs from the pid asked for when that is only a thread; 0 when not printed.
   // Absent when this kernel does not print the line.
   std::optional<std::uint64_t> cap_effective;
   std::optional<bool> no_new_privs;

@@ -42,7 +42,9 @@ class FrameLimit : public testing::TestWithParam<LimitCase> {};
 TEST_P(FrameLimit, IsInclusive) {
   const Result<Header> header = read_header(header_of("12345"), GetParam().limit);
   ASSERT_EQ(header.has_value(), GetParam().accepted);
-  if (!header) EXPECT_EQ(header.error().code(), Errc::TooLarge);
+  if (!header) {
+    EXPECT_EQ(header.error().code(), Errc::TooLarge);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, FrameLimit,

@@ -135,10 +135,14 @@ class LinkTest : public testing::Test {
 class Unprivileged {
  public:
   Unprivileged() : was_root_(::geteuid() == 0) {
-    if (was_root_) EXPECT_EQ(::seteuid(65534), 0);
+    if (was_root_) {
+      EXPECT_EQ(::seteuid(65534), 0);
+    }
   }
   ~Unprivileged() {
-    if (was_root_) EXPECT_EQ(::seteuid(0), 0);
+    if (was_root_) {
+      EXPECT_EQ(::seteuid(0), 0);
+    }
   }
 
  private:

@@ -85,7 +85,9 @@ TEST_F(ListenerTest, GroupIsSetBeforeAnybodyCanConnect) {
 
 TEST_F(ListenerTest, GroupWeMayNotGiveIsDeniedAndNothingIsLeft) {
   ASSERT_EQ(::chmod(directory_.c_str(), 0700), 0);
-  if (::geteuid() == 0) ASSERT_EQ(::chown(directory_.c_str(), 65534, static_cast<gid_t>(-1)), 0);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(directory_.c_str(), 65534, static_cast<gid_t>(-1)), 0);
+  }
   const Unprivileged other;
   ListenOptions wanted = options();
   wanted.group = 12345;

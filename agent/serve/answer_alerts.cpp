@@ -1,0 +1,126 @@
+#include <array>
+
+#include "daemoneye/base/text.h"
+#include "serve/answers.h"
+
+namespace de::serve {
+namespace {
+
+constexpr std::uint32_t kDefaultLimit = 100;
+constexpr std::uint32_t kMaxLimit = 10'000;
+constexpr std::array<std::string_view, 4> kSeverities = {"low", "medium", "high", "critical"};
+
+std::string_view state_text(pb::AlertState state) {
+  switch (state) {
+    case pb::ALERT_ACKNOWLEDGED:
+      return "acknowledged";
+    case pb::ALERT_CLOSED:
+      return "closed";
+    default:
+      return "open";
+  }
+}
+
+Result<store::AlertFilter> to_filter(const pb::AlertsListRequest& request) {
+  store::AlertFilter filter;
+  filter.limit = request.limit() == 0 ? kDefaultLimit : std::min(request.limit(), kMaxLimit);
+  filter.rule_id = request.rule_id();
+  if (request.severity().empty()) return filter;
+  for (std::size_t i = 0; i < kSeverities.size(); ++i)
+    if (kSeverities[i] == request.severity()) filter.severity = static_cast<pb::Severity>(i + 1);
+  if (!filter.severity)
+    return fail(Errc::Invalid, "severity must be low, medium, high or critical, not " +
+                                   escape_controls(request.severity()) + suggestion(request.severity(), kSeverities));
+  return filter;
+}
+
+std::string value_text(const pb::Value& value) {
+  switch (value.kind_case()) {
+    case pb::Value::kInteger:
+      return std::to_string(value.integer());
+    case pb::Value::kReal: {
+      std::string out;
+      append_json_number(out, value.real());
+      return out;
+    }
+    case pb::Value::kText:
+      return value.text();
+    case pb::Value::kBlob:
+      return to_hex(value.blob());
+    case pb::Value::KIND_NOT_SET:
+      return "";
+  }
+  return "";
+}
+
+void describe(Answer& answer, const pb::Alert& alert) {
+  const auto add = [&](std::string_view field, std::string_view value) {
+    answer.rows.push_back(row_of({text_value(field), text_value(value)}));
+  };
+  add("id", alert.id());
+  add("title", alert.title());
+  add("description", alert.description());
+  add("severity", detect::to_text(alert.severity()));
+  add("state", state_text(alert.state()));
+  add("rule", alert.rule_id());
+  add("rule_generation", std::to_string(alert.rule_generation()));
+  add("time", to_iso8601(alert.alert_time_ms()).text);
+  add("first_seen", to_iso8601(alert.first_seen_ms()).text);
+  add("last_seen", to_iso8601(alert.last_seen_ms()).text);
+  add("count", std::to_string(alert.count()));
+  add("host", alert.host());
+  if (alert.has_scan_id()) add("scan_id", std::to_string(alert.scan_id()));
+  add("process_uid", alert.process_uid());
+  for (const pb::AlertField& field : alert.data()) add("data." + field.column(), value_text(field.value()));
+  std::string line;
+  for (const pb::Ancestor& ancestor : alert.ancestry())
+    line += (line.empty() ? "" : " <- ") + ancestor.name() + "(" + std::to_string(ancestor.pid()) + ")";
+  add("ancestry", line);
+  add("completeness", alert.completeness().complete() ? "complete" : "degraded");
+  for (const pb::Reason& reason : alert.completeness().reasons())
+    add("degraded_by", reason.reason() + " " + reason.collector() + " " + reason.detail());
+}
+
+}  // namespace
+
+link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request) {
+  DE_CO_TRY(filter, to_filter(request));
+  auto job = [&context, &filter] { return context.store.list_alerts(filter); };
+  DE_CO_TRY(alerts, co_await link::run_on(context.readers, std::move(job)));
+  Answer answer(complete());
+  answer.columns = {"id", "time", "severity", "state", "count", "rule", "title"};
+  for (const pb::Alert& alert : alerts)
+    answer.rows.push_back(row_of({text_value(alert.id()), text_value(to_iso8601(alert.alert_time_ms()).text),
+                                  text_value(detect::to_text(alert.severity())), text_value(state_text(alert.state())),
+                                  int_value(static_cast<std::int64_t>(alert.count())), text_value(alert.rule_id()),
+                                  text_value(alert.title())}));
+  co_return answer;
+}
+
+link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request) {
+  struct Found {
+    pb::Alert alert;
+    std::vector<pb::Delivery> deliveries;
+  };
+  auto job = [&context, &request]() -> Result<Found> {
+    Found found;
+    DE_TRY(alert, context.store.find_alert(request.alert_id()));
+    DE_TRY(deliveries, context.store.deliveries(alert.sequence()));
+    found.deliveries = std::move(deliveries);
+    found.alert = std::move(alert);
+    return found;
+  };
+  DE_CO_TRY(found, co_await link::run_on(context.readers, std::move(job)));
+  Answer answer(complete());
+  answer.columns = {"field", "value"};
+  describe(answer, found.alert);
+  for (const pb::Delivery& delivery : found.deliveries) {
+    std::string text = delivery.has_delivered_ms() ? std::string("delivered ") + to_iso8601(delivery.delivered_ms()).text
+                                                   : std::string("pending");
+    if (!delivery.last_error().empty()) text += ", last error: " + delivery.last_error();
+    answer.rows.push_back(row_of({text_value("delivery." + delivery.sink()), text_value(text)}));
+  }
+  co_return answer;
+}
+
+}  // namespace de::serve

@@ -1,0 +1,125 @@
+#include "serve/answers.h"
+
+namespace de::serve {
+namespace {
+
+// One line of the report. `level`: 0 ok, 1 degraded, 2 failed.
+struct Line {
+  std::string component;
+  int level = 0;
+  std::string detail;
+};
+
+constexpr std::string_view kLevels[] = {"ok", "degraded", "failed"};
+
+void add_collectors(std::vector<Line>& lines, const Context& context) {
+  for (const auto& [id, collector] : context.registry.collectors()) {
+    Line line{"collector." + id, 0, {}};
+    line.detail = std::string(bus::to_text(collector.state)) + " since " + to_iso8601(collector.since_ms).text;
+    if (collector.state != bus::CollectorState::Connected) {
+      line.level = 2;
+    } else {
+      line.detail += ", pid " + std::to_string(collector.pid) + ", uid " + std::to_string(collector.uid) +
+                     ", version " + collector.version;
+      if (!collector.status.empty() && collector.status != "ok") {
+        line.level = 1;
+        line.detail += ", " + collector.status;
+      }
+    }
+    if (collector.violations > 0) line.detail += ", " + std::to_string(collector.violations) + " protocol violations";
+    lines.push_back(std::move(line));
+    for (const auto& [name, value] : collector.counters)
+      lines.push_back({"collector." + id + "." + name, 0, std::to_string(value)});
+  }
+  if (context.registry.refused() > 0)
+    lines.push_back({"collectors.refused", 1, std::to_string(context.registry.refused()) + " connections refused"});
+}
+
+void add_ingest(std::vector<Line>& lines, const Context& context) {
+  const ingest::Counts& c = context.intake.counts();
+  const auto number = [](std::uint64_t value) { return std::to_string(value); };
+  const std::uint64_t open = c.records_received - c.records_stored - c.records_rejected;
+  const bool events_balance = c.events_received == c.events_stored + c.events_duplicate;
+  lines.push_back({"ingest.records", c.records_rejected > 0 ? 1 : 0,
+                   "received " + number(c.records_received) + " = stored " + number(c.records_stored) + " + rejected " +
+                       number(c.records_rejected) + " + in flight or abandoned " + number(open)});
+  lines.push_back({"ingest.events", events_balance && c.events_lost == 0 ? 0 : 1,
+                   "received " + number(c.events_received) + " = stored " + number(c.events_stored) + " + duplicate " +
+                       number(c.events_duplicate) + "; lost in gaps " + number(c.events_lost)});
+  lines.push_back({"ingest.scans", 0, number(c.scans) + " committed, " + number(c.scans_abandoned) + " abandoned"});
+  for (const pb::Reason& reason : context.intake.reasons())
+    lines.push_back({"ingest", 1, reason.reason() + ": " + reason.detail()});
+}
+
+void add_store(std::vector<Line>& lines, const Result<store::StoreStats>& stats) {
+  if (!stats) {
+    lines.push_back({"store", 2, stats.error().message()});
+    return;
+  }
+  lines.push_back({"store", 0, std::to_string(stats->bytes) + " bytes, " + std::to_string(stats->days.size()) +
+                                   " days, " + std::to_string(stats->scans) + " scans, " +
+                                   std::to_string(stats->records) + " records, " + std::to_string(stats->events) +
+                                   " events, " + std::to_string(stats->gaps) + " gaps"});
+  lines.push_back({"alerts", 0, std::to_string(stats->alerts_open) + " open, " +
+                                    std::to_string(stats->deliveries_pending) + " deliveries pending"});
+  for (const store::DayProblem& day : stats->quarantined)
+    lines.push_back({"store.day." + day.day, 2, "quarantined: " + day.reason});
+}
+
+void add_sinks(std::vector<Line>& lines, const Context& context) {
+  for (const auto& sink : context.sinks) {
+    const sink::DeliveryCounts counts = sink->counts();
+    Line line{"sink." + std::string(sink->name()), counts.failures_in_row > 0 ? 1 : 0,
+              std::to_string(counts.delivered) + " delivered, " + std::to_string(counts.failures) + " failures"};
+    if (counts.failures_in_row > 0) line.detail += ", last: " + counts.last_error;
+    lines.push_back(std::move(line));
+  }
+}
+
+void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
+  std::size_t enabled = 0;
+  for (const auto& rule : report.rules->rules) enabled += rule->enabled ? 1 : 0;
+  lines.push_back({"rules", enabled == 0 ? 1 : 0,
+                   std::to_string(report.rules->rules.size()) + " loaded, " + std::to_string(enabled) +
+                       " enabled, generation " + std::to_string(report.rules->generation)});
+  for (const auto& [id, health] : report.health)
+    if (!health.healthy) lines.push_back({"rule." + id, 1, health.reason});
+  for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});
+}
+
+bool is_wanted(const std::string& component, const std::string& wanted) {
+  return wanted.empty() || component == wanted || component.starts_with(wanted + ".");
+}
+
+}  // namespace
+
+link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
+  auto stats_job = [&context] { return context.store.stats(); };
+  auto stats = co_await link::run_on(context.readers, std::move(stats_job));
+  auto rules_job = [&context]() -> Result<ingest::RuleReport> { return context.detector.report(); };
+  DE_CO_TRY(report, co_await link::run_on(context.detect, std::move(rules_job)));
+
+  std::vector<Line> lines;
+  const std::string state = context.state();
+  lines.push_back({"agent", state == "SteadyState" ? 0 : state == "StartupFailed" ? 2 : 1, state});
+  add_collectors(lines, context);
+  add_ingest(lines, context);
+  add_store(lines, stats);
+  add_rules(lines, report);
+  add_sinks(lines, context);
+
+  Answer answer(context.completeness());
+  answer.columns = {"component", "status", "detail"};
+  int worst = 0;
+  for (const Line& line : lines) {
+    if (!is_wanted(line.component, request.component())) continue;
+    worst = std::max(worst, line.level);
+    answer.rows.push_back(
+        row_of({text_value(line.component), text_value(kLevels[line.level]), text_value(line.detail)}));
+  }
+  if (answer.rows.empty()) co_return fail(Errc::NotFound, "no component of that name; health without a name lists all");
+  if (worst == 2) answer.trailer.set_status(pb::STATUS_UNHEALTHY);
+  co_return answer;
+}
+
+}  // namespace de::serve

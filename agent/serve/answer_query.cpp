@@ -1,0 +1,166 @@
+#include <algorithm>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
+#include "serve/answers.h"
+
+namespace de::serve {
+namespace {
+
+constexpr std::uint32_t kMinTimeoutMs = 1;
+constexpr std::size_t kMaxParams = 32;
+
+mirror::Value to_value(const pb::Value& value) {
+  switch (value.kind_case()) {
+    case pb::Value::kInteger:
+      return value.integer();
+    case pb::Value::kReal:
+      return value.real();
+    case pb::Value::kText:
+      return std::string_view(value.text());
+    case pb::Value::kBlob:
+      return mirror::Blob{value.blob()};
+    case pb::Value::KIND_NOT_SET:
+      return std::monostate{};
+  }
+  return std::monostate{};
+}
+
+struct ToProto {
+  pb::Value& out;
+  void operator()(std::monostate) const {}
+  void operator()(std::int64_t number) const { out.set_integer(number); }
+  void operator()(double number) const { out.set_real(number); }
+  void operator()(std::string_view text) const { out.set_text(text.data(), text.size()); }
+  void operator()(mirror::Blob blob) const { out.set_blob(blob.bytes.data(), blob.bytes.size()); }
+};
+
+void degrade(pb::Completeness& completeness, const char* reason, std::string detail) {
+  completeness.set_complete(false);
+  pb::Reason& added = *completeness.add_reasons();
+  added.set_reason(reason);
+  added.set_detail(std::move(detail));
+}
+
+Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget,
+                         const pb::Completeness& completeness) {
+  std::vector<mirror::Value> params;
+  for (const pb::Value& value : request.params()) params.push_back(to_value(value));
+  Answer answer(completeness);
+  const auto on_columns = [&](std::span<const std::string> names) { answer.columns.assign(names.begin(), names.end()); };
+  const auto on_row = [&](std::span<const mirror::Value> values) {
+    pb::Row& row = answer.rows.emplace_back();
+    for (const mirror::Value& value : values) std::visit(ToProto{*row.add_values()}, value);
+    return true;
+  };
+  DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));
+  if (outcome.truncated && request.limit_rows() == 0)
+    degrade(*answer.trailer.mutable_completeness(), "ResultCapped",
+            "the answer was cut after " + std::to_string(outcome.rows) + " rows; narrow it or add LIMIT");
+  answer.trailer.set_elapsed_us(outcome.elapsed_us);
+  return answer;
+}
+
+Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& request) {
+  DE_TRY(explained, session.explain(request.sql()));
+  Answer answer(complete());
+  answer.columns = {"kind", "detail"};
+  const auto add = [&](std::string_view kind, std::string_view detail) {
+    answer.rows.push_back(row_of({text_value(kind), text_value(detail)}));
+  };
+  for (const std::string& step : explained.plan) add("plan", step);
+  for (const std::string& table : explained.statement.tables) add("table", table);
+  for (const std::string& column : explained.statement.columns_used) add("column", column);
+  for (const std::string& function : explained.statement.functions) add("function", function);
+  for (const std::string& warning : explained.warnings) add("warning", warning);
+  return answer;
+}
+
+Result<Answer> validate_query(mirror::Session& session, const pb::QueryRequest& request) {
+  DE_TRY(statement, session.validate(request.sql()));
+  Answer answer(complete());
+  answer.columns = {"valid", "columns", "parameters"};
+  answer.rows.push_back(row_of({text_value("yes"), int_value(static_cast<std::int64_t>(statement.columns.size())),
+                                int_value(statement.parameters)}));
+  return answer;
+}
+
+mirror::Budget budget_for(const pb::QueryRequest& request, mirror::Budget budget) {
+  if (request.timeout_ms() != 0)
+    budget.time_ms = std::clamp<std::int64_t>(request.timeout_ms(), kMinTimeoutMs, budget.time_ms);
+  if (request.limit_rows() != 0) budget.rows = std::min<std::size_t>(budget.rows, request.limit_rows());
+  return budget;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
+  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_);
+  std::unique_ptr<mirror::Session> session = std::move(idle_.back());
+  idle_.pop_back();
+  return session;
+}
+
+void SessionShelf::put_back(std::unique_ptr<mirror::Session> session) {
+  if (idle_.size() < kKept) idle_.push_back(std::move(session));
+}
+
+link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request) {
+  if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
+  DE_CO_TRY(taken, shelf.take());
+  std::unique_ptr<mirror::Session> session = std::move(taken);
+  const auto image = context.image();
+  const pb::Completeness completeness = context.completeness();
+  const mirror::Budget budget = budget_for(request, context.query_budget);
+  auto job = [&session, &image, &request, &budget, &completeness]() -> Result<std::shared_ptr<Answer>> {
+    if (image) DE_CHECK(session->load(image));
+    const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
+      if (!answer) return fail(std::move(answer).error());
+      return std::make_shared<Answer>(std::move(*answer));
+    };
+    switch (request.mode()) {
+      case pb::QUERY_EXPLAIN:
+        return wrap(explain_query(*session, request));
+      case pb::QUERY_VALIDATE:
+        return wrap(validate_query(*session, request));
+      default:
+        return wrap(run_query(*session, request, budget, completeness));
+    }
+  };
+  auto answer = co_await link::run_on(context.readers, std::move(job));
+  // After a memory overrun the session may hold on to what it got: a fresh one is cheaper than a doubt.
+  if (answer || answer.error().code() == Errc::Invalid) shelf.put_back(std::move(session));
+  if (!answer) {
+    if (answer.error().code() == Errc::Invalid)
+      context.audit("query.refused", "{\"uid\":" + std::to_string(peer.uid) +
+                                         ",\"reason\":" + json_string(answer.error().what().substr(0, 512)) +
+                                         ",\"sql\":" + json_string(request.sql().substr(0, 1024)) + "}");
+    co_return fail(std::move(answer).error());
+  }
+  co_return std::move(**answer);
+}
+
+link::Task<Answer> answer_schema(pb::SchemaRequest request) {
+  Answer answer(complete());
+  answer.columns = {"table", "column", "type", "unit", "indexed", "help"};
+  const schema::TableInfo* only = nullptr;
+  if (!request.table().empty()) {
+    only = schema::find_table(request.table());
+    if (only == nullptr) {
+      std::vector<std::string_view> names;
+      for (const schema::TableInfo& table : schema::tables()) names.push_back(table.name);
+      co_return fail(Errc::NotFound,
+                     "no table " + escape_controls(request.table()) + suggestion(request.table(), names));
+    }
+  }
+  for (const schema::TableInfo& table : schema::tables()) {
+    if (only != nullptr && only != &table) continue;
+    for (const schema::ColumnInfo& column : table.columns)
+      answer.rows.push_back(row_of({text_value(table.name), text_value(column.name),
+                                    text_value(schema::to_text(column.type)), text_value(schema::to_text(column.unit)),
+                                    text_value(column.indexed ? "yes" : ""), text_value(column.help)}));
+  }
+  co_return answer;
+}
+
+}  // namespace de::serve

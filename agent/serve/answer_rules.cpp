@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "daemoneye/base/text.h"
+#include "serve/answers.h"
+
+namespace de::serve {
+namespace {
+
+using detect::Rule;
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+link::Task<ingest::RuleReport> rule_report(Context& context) {
+  auto job = [&context]() -> Result<ingest::RuleReport> { return context.detector.report(); };
+  co_return co_await link::run_on(context.detect, std::move(job));
+}
+
+Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, const std::string& id) {
+  std::vector<std::string_view> ids;
+  for (const auto& rule : rules.rules) {
+    if (rule->id == id) return rule;
+    ids.push_back(rule->id);
+  }
+  return fail(Errc::NotFound, "no rule " + escape_controls(id) + suggestion(id, ids));
+}
+
+void add_test_rows(Answer& answer, const Rule& rule, const Result<detect::TestReport>& report) {
+  if (!report) {
+    answer.rows.push_back(
+        row_of({text_value(rule.id), text_value("failed"), text_value(""), text_value(report.error().message())}));
+    answer.trailer.set_status(pb::STATUS_UNHEALTHY);
+    return;
+  }
+  for (const detect::TestFailure& failure : report->failures) {
+    answer.rows.push_back(row_of(
+        {text_value(rule.id), text_value("failed"), text_value(failure.test), text_value(failure.message)}));
+    answer.trailer.set_status(pb::STATUS_UNHEALTHY);
+  }
+  if (report->failures.empty())
+    answer.rows.push_back(row_of({text_value(rule.id), text_value(rule.tests.empty() ? "no tests" : "passed"),
+                                  text_value(""), text_value(std::to_string(report->passed) + " passed")}));
+}
+
+Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock) {
+  auto answer = std::make_shared<Answer>(complete());
+  answer->columns = {"rule", "result", "test", "detail"};
+  DE_TRY(rules, detect::parse_rule_text(request.file_name(), request.text()));
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
+  for (const Rule& rule : rules) {
+    DE_TRY(statement, detect::check_rule(*session, rule));
+    if (request.run_tests()) {
+      add_test_rows(*answer, rule, detect::test_rule(rule, clock));
+    } else {
+      answer->rows.push_back(
+          row_of({text_value(rule.id), text_value("valid"), text_value(""), text_value(joined(statement.tables))}));
+    }
+  }
+  return answer;
+}
+
+}  // namespace
+
+link::Task<Answer> answer_rules_list(Context& context) {
+  DE_CO_TRY(report, co_await rule_report(context));
+  Answer answer(complete());
+  answer.columns = {"id", "severity", "enabled", "health", "runs", "matches", "last_ms", "name"};
+  for (const auto& rule : report.rules->rules) {
+    const auto health = report.health.find(rule->id);
+    pb::Row& row = answer.rows.emplace_back();
+    *row.add_values() = text_value(rule->id);
+    *row.add_values() = text_value(detect::to_text(rule->severity));
+    *row.add_values() = text_value(rule->enabled ? "yes" : "no");
+    if (health == report.health.end()) {
+      *row.add_values() = text_value("not run yet");
+      for (int i = 0; i < 3; ++i) row.add_values();
+    } else {
+      *row.add_values() = text_value(health->second.healthy ? "healthy" : "unhealthy: " + health->second.reason);
+      *row.add_values() = int_value(static_cast<std::int64_t>(health->second.runs));
+      *row.add_values() = int_value(static_cast<std::int64_t>(health->second.matches));
+      row.add_values()->set_real(static_cast<double>(health->second.last_us) / 1000.0);
+    }
+    *row.add_values() = text_value(rule->name);
+  }
+  if (!report.rules->errors.empty()) {
+    answer.trailer.set_status(pb::STATUS_UNHEALTHY);
+    std::string message;
+    for (const detect::FileError& error : report.rules->errors)
+      message += (message.empty() ? "" : "\n") + error.message + (error.last_good_kept ? " (older rules kept)" : "");
+    answer.trailer.set_message(message.substr(0, 16 * 1024));
+  }
+  co_return answer;
+}
+
+link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request) {
+  DE_CO_TRY(report, co_await rule_report(context));
+  DE_CO_TRY(rule, find_rule(*report.rules, request.rule_id()));
+  Answer answer(complete());
+  answer.columns = {"field", "value"};
+  const auto add = [&](std::string_view field, std::string_view value) {
+    answer.rows.push_back(row_of({text_value(field), text_value(value)}));
+  };
+  add("id", rule->id);
+  add("name", rule->name);
+  add("description", rule->description);
+  add("severity", detect::to_text(rule->severity));
+  add("category", rule->category);
+  add("tags", joined(rule->tags));
+  add("author", rule->author);
+  add("license", rule->license);
+  add("version", rule->version);
+  add("enabled", rule->enabled ? "yes" : "no");
+  add("on", detect::to_text(rule->on));
+  add("priority", std::to_string(rule->priority));
+  add("dedup_keys", joined(rule->dedup.keys));
+  add("dedup_seconds", std::to_string(rule->dedup.seconds));
+  add("tests", std::to_string(rule->tests.size()));
+  add("file", rule->origin.file + ":" + std::to_string(rule->origin.line));
+  add("sql", rule->sql);
+  co_return answer;
+}
+
+link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request) {
+  auto job = [&context, &request] { return check_text(request, context.clock); };
+  DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));
+  co_return std::move(*answer);
+}
+
+link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request) {
+  DE_CO_TRY(report, co_await rule_report(context));
+  std::vector<std::shared_ptr<const Rule>> chosen = report.rules->rules;
+  if (!request.rule_id().empty()) {
+    DE_CO_TRY(only, find_rule(*report.rules, request.rule_id()));
+    chosen.assign(1, only);
+  }
+  auto job = [&context, &chosen]() -> Result<std::shared_ptr<Answer>> {
+    auto answer = std::make_shared<Answer>(complete());
+    answer->columns = {"rule", "result", "test", "detail"};
+    for (const auto& rule : chosen) add_test_rows(*answer, *rule, detect::test_rule(*rule, context.clock));
+    return answer;
+  };
+  DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));
+  co_return std::move(*answer);
+}
+
+}  // namespace de::serve

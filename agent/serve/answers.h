@@ -1,0 +1,40 @@
+// One function per kind of request. Blocking work is done on the pools; nothing is sent before it is finished, so a
+// slow client never holds a read transaction.
+//
+// Thread: io.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "daemoneye/link/peer.h"
+#include "daemoneye/link/task.h"
+#include "serve/answer.h"
+#include "serve/context.h"
+
+namespace de::serve {
+
+// SQL sessions that are not in use. At most as many as there are reader threads are kept.
+class SessionShelf {
+ public:
+  explicit SessionShelf(const Clock& clock) : clock_(clock) {}
+  Result<std::unique_ptr<mirror::Session>> take();
+  void put_back(std::unique_ptr<mirror::Session> session);
+
+ private:
+  static constexpr std::size_t kKept = 2;
+  const Clock& clock_;
+  std::vector<std::unique_ptr<mirror::Session>> idle_;
+};
+
+link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request);
+link::Task<Answer> answer_schema(pb::SchemaRequest request);
+link::Task<Answer> answer_rules_list(Context& context);
+link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request);
+link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request);
+link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request);
+link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
+link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);
+link::Task<Answer> answer_health(Context& context, pb::HealthRequest request);
+
+}  // namespace de::serve

@@ -1,0 +1,40 @@
+// Everything an operator's request can reach.
+//
+// Thread: io; the pools are where blocking work goes.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/registry.h"
+#include "daemoneye/base/clock.h"
+#include "daemoneye/control.pb.h"
+#include "ingest/detector.h"
+#include "ingest/intake.h"
+#include "mirror/session.h"
+#include "sink/delivery.h"
+#include "store/store.h"
+
+namespace de::serve {
+
+struct Context {
+  const Clock& clock;
+  store::Store& store;
+  bus::Registry& registry;
+  ingest::Intake& intake;
+  ingest::Detector& detector;             // On `detect` only.
+  boost::asio::thread_pool& readers;
+  boost::asio::thread_pool& detect;
+  std::vector<std::unique_ptr<sink::Delivery>>& sinks;
+  mirror::Budget query_budget;
+  std::function<std::shared_ptr<const mirror::Image>()> image;
+  std::function<pb::Completeness()> completeness;
+  std::function<std::string()> state;     // Of the agent's state machine.
+  // An entry for the ledger: action and JSON payload.
+  std::function<void(const std::string& action, const std::string& payload)> audit;
+};
+
+}  // namespace de::serve

@@ -1,0 +1,121 @@
+#include "serve/control.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "daemoneye/log/log.h"
+
+namespace de::serve {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr std::uint32_t kProtocolMajor = 1;
+constexpr auto kReadLimit = 5s;
+constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's pager may pause.
+constexpr std::size_t kPageBytes = 256UL << 10;
+}  // namespace
+
+Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
+    : executor_(std::move(executor)), options_(std::move(options)), context_(context), shelf_(context.clock) {}
+
+bool Control::may_read(const link::Peer& peer) const {
+  if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+  return options_.readers && peer.belongs_to(*options_.readers);
+}
+
+link::Task<> Control::run(link::Listener& listener) {
+  for (;;) {
+    auto accepted = co_await listener.accept();
+    if (!accepted) {
+      if (accepted.error().code() == Errc::Cancelled) co_return Result<>{};
+      log::warn("control", "accept failed", {log::field("reason", accepted.error().message())});
+      continue;
+    }
+    if (open_ >= kMaxConnections) {
+      ++counts_.turned_away;
+      continue;  // Closed by going out of scope: the client sees the end of the connection.
+    }
+    ++open_;
+    auto connection = std::make_shared<link::Connection>(std::move(*accepted));
+    auto work = serve(std::move(connection));
+    boost::asio::co_spawn(executor_, std::move(work), [this](std::exception_ptr, Result<> ended) {
+      --open_;
+      if (!ended && ended.error().code() == Errc::Corrupt) ++counts_.violations;
+    });
+  }
+}
+
+link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
+  if (!may_read(connection->peer())) {
+    ++counts_.denied;
+    const std::string why = "uid " + std::to_string(connection->peer().uid) +
+                            " may not ask this agent; be root or a member of group " + options_.readers_name;
+    co_return co_await send(*connection, failure(Error(Errc::Denied, why)));
+  }
+  DE_CO_TRY(request, co_await link::read_message<pb::ControlRequest>(*connection, kReadLimit));
+  ++counts_.requests;
+  const std::int64_t begin_ns = context_.clock.steady_ns();
+  auto answered = co_await dispatch(connection->peer(), std::move(request));
+  Answer answer = answered ? std::move(*answered) : failure(answered.error());
+  if (answer.trailer.elapsed_us() == 0)
+    answer.trailer.set_elapsed_us(static_cast<std::uint64_t>((context_.clock.steady_ns() - begin_ns) / 1000));
+  co_return co_await send(*connection, std::move(answer));
+}
+
+link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {
+  if (request.protocol_major() != kProtocolMajor)
+    co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(kProtocolMajor) + ", the request " +
+                                      std::to_string(request.protocol_major()) + "; use the same version of both");
+  switch (request.request_case()) {
+    case pb::ControlRequest::kQuery:
+      co_return co_await answer_query(context_, shelf_, std::move(peer), std::move(*request.mutable_query()));
+    case pb::ControlRequest::kSchema:
+      co_return co_await answer_schema(request.schema());
+    case pb::ControlRequest::kRulesList:
+      co_return co_await answer_rules_list(context_);
+    case pb::ControlRequest::kRuleShow:
+      co_return co_await answer_rule_show(context_, request.rule_show());
+    case pb::ControlRequest::kRuleCheck:
+      co_return co_await answer_rule_check(context_, std::move(*request.mutable_rule_check()));
+    case pb::ControlRequest::kRuleTest:
+      co_return co_await answer_rule_test(context_, request.rule_test());
+    case pb::ControlRequest::kAlertsList:
+      co_return co_await answer_alerts_list(context_, request.alerts_list());
+    case pb::ControlRequest::kAlertShow:
+      co_return co_await answer_alert_show(context_, request.alert_show());
+    case pb::ControlRequest::kHealth:
+      co_return co_await answer_health(context_, request.health());
+    case pb::ControlRequest::REQUEST_NOT_SET:
+      break;
+  }
+  co_return fail(Errc::Invalid, "this agent does not know the request; use the same version of both programs");
+}
+
+link::Task<> Control::send(link::Connection& connection, Answer answer) {
+  pb::ControlReply header;
+  for (std::string& column : answer.columns) header.mutable_header()->add_columns(std::move(column));
+  if (!answer.columns.empty()) {
+    auto sent = co_await link::write_message(connection, header, kWriteLimit);
+    if (!sent) co_return fail(std::move(sent).error());
+  }
+  pb::ControlReply page;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
+    bytes += answer.rows[i].ByteSizeLong() + 8;
+    page.mutable_page()->add_rows()->Swap(&answer.rows[i]);
+    const bool next_is_big = i + 1 < answer.rows.size() && answer.rows[i + 1].ByteSizeLong() > kPageBytes;
+    if (bytes < kPageBytes && !next_is_big && i + 1 < answer.rows.size()) continue;
+    auto sent = co_await link::write_message(connection, page, kWriteLimit);
+    if (!sent) co_return fail(std::move(sent).error());
+    page.Clear();
+    bytes = 0;
+  }
+  pb::ControlReply end;
+  answer.trailer.set_rows(answer.rows.size());
+  end.mutable_trailer()->Swap(&answer.trailer);
+  co_return co_await link::write_message(connection, end, kWriteLimit);
+}
+
+}  // namespace de::serve

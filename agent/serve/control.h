@@ -1,0 +1,57 @@
+// The control socket: one request per connection, a stream of replies ended by a trailer. Who may ask is decided by
+// the kernel's credentials of the peer.
+//
+// Thread: io.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemoneye/link/listener.h"
+#include "serve/answers.h"
+#include "serve/context.h"
+
+namespace de::serve {
+
+constexpr link::Limits kControlLimits{64UL << 10, 1UL << 20};
+
+struct ControlOptions {
+  std::optional<gid_t> readers;  // Members may ask; root and the agent's own user always may.
+  std::string readers_name;      // For the refusal.
+};
+
+struct ControlCounts {
+  std::uint64_t requests = 0;
+  std::uint64_t denied = 0;
+  std::uint64_t violations = 0;
+  std::uint64_t turned_away = 0;  // Too many at once.
+};
+
+class Control {
+ public:
+  static constexpr std::size_t kMaxConnections = 32;
+
+  // Both references outlive the control server.
+  Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context);
+
+  // Serves until the listener is closed.
+  link::Task<> run(link::Listener& listener);
+  const ControlCounts& counts() const { return counts_; }
+
+ private:
+  link::Task<> serve(std::shared_ptr<link::Connection> connection);
+  link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request);
+  link::Task<> send(link::Connection& connection, Answer answer);
+  bool may_read(const link::Peer& peer) const;
+
+  boost::asio::any_io_executor executor_;
+  const ControlOptions options_;
+  Context& context_;
+  SessionShelf shelf_;
+  ControlCounts counts_;
+  std::size_t open_ = 0;
+};
+
+}  // namespace de::serve

@@ -1,0 +1,167 @@
+#include "console/offline.h"
+
+#include <deque>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/text.h"
+#include "daemoneye/ledger/verify.h"
+
+namespace de::console {
+namespace {
+
+constexpr int kRowsPerPage = 256;
+
+using Settings = std::vector<config::Setting>;
+
+pb::Value text_value(std::string_view text) {
+  pb::Value value;
+  value.set_text(std::string(text));
+  return value;
+}
+
+pb::Value number_value(std::uint64_t number) {
+  pb::Value value;
+  value.set_integer(static_cast<std::int64_t>(number));
+  return value;
+}
+
+std::string hex(const ledger::Digest& digest) {
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+// Hands a local result to the same rendering as the agent's.
+void present(Answer& answer, std::span<const std::string_view> names, const std::vector<pb::Row>& rows) {
+  pb::ControlReply reply;
+  for (const std::string_view name : names) reply.mutable_header()->add_columns(std::string(name));
+  auto taken = answer.take(reply);
+  for (std::size_t i = 0; taken && i < rows.size();) {
+    pb::RowPage& page = *reply.mutable_page();
+    page.clear_rows();
+    for (int n = 0; n < kRowsPerPage && i < rows.size(); ++n) *page.add_rows() = rows[i++];
+    taken = answer.take(reply);
+  }
+  pb::Trailer trailer;
+  trailer.mutable_completeness()->set_complete(true);
+  (void)answer.end(trailer);  // A failed output is the answer's to judge.
+}
+
+ExitCode exit_code_of(const Error& error) {
+  return error.code() == Errc::Denied ? ExitCode::NotPermitted : ExitCode::Failed;
+}
+
+// Says what the verdict means beyond its row; the exit code is the verdict.
+ExitCode judge(const ledger::Report& report, const Streams& streams) {
+  if (report.torn_tail_bytes > 0)
+    say(streams, "the last " + std::to_string(report.torn_tail_bytes) +
+                     " bytes are an entry whose writing was interrupted; nothing that was confirmed is missing");
+  if (report.is_whole()) return ExitCode::Complete;
+  say(streams, "VERIFICATION FAILED at entry " + std::to_string(report.bad->sequence) + ", byte " +
+                   std::to_string(report.bad->offset) + (report.bad->file.empty() ? "" : " of " + report.bad->file) +
+                   ": " + report.bad->why);
+  return ExitCode::VerificationFailed;
+}
+
+// What a command found out itself outranks what its result looked like, unless even that could not be written.
+ExitCode worse(ExitCode verdict, ExitCode shown) { return shown == ExitCode::Complete ? verdict : shown; }
+
+}  // namespace
+
+ExitCode verify_ledger(const AuditVerifyCommand& command, const config::Paths& paths, Answer& answer,
+                       const Streams& streams) {
+  const std::string& path = command.path.empty() ? paths.ledger_dir : command.path;
+  const auto report = ledger::verify_path(path, {});
+  if (!report) {
+    say(streams, report.error().message());
+    return exit_code_of(report.error());
+  }
+  constexpr std::string_view kNames[] = {"path",      "status",          "entries",      "first_sequence", "last_sequence",
+                                         "last_time", "last_entry_hash", "bad_sequence", "bad_offset",     "bad_file",
+                                         "why"};
+  pb::Row row;
+  const bool empty = report->entries == 0;
+  *row.add_values() = text_value(path);
+  *row.add_values() = text_value(report->is_whole() ? "whole" : "broken");
+  *row.add_values() = number_value(report->entries);
+  *row.add_values() = empty ? pb::Value() : number_value(report->first_sequence);
+  *row.add_values() = empty ? pb::Value() : number_value(report->last_sequence);
+  *row.add_values() = empty ? pb::Value() : text_value(to_iso8601(report->last_time_ms).text);
+  *row.add_values() = empty ? pb::Value() : text_value(hex(report->last_hash));
+  *row.add_values() = report->bad ? number_value(report->bad->sequence) : pb::Value();
+  *row.add_values() = report->bad ? number_value(report->bad->offset) : pb::Value();
+  *row.add_values() = report->bad ? text_value(report->bad->file) : pb::Value();
+  *row.add_values() = report->bad ? text_value(report->bad->why) : pb::Value();
+  present(answer, kNames, {row});
+  return worse(judge(*report, streams), answer.finish());
+}
+
+ExitCode tail_ledger(const AuditTailCommand& command, const config::Paths& paths, Answer& answer,
+                     const Streams& streams) {
+  const std::string& path = command.path.empty() ? paths.ledger_dir : command.path;
+  std::deque<ledger::Entry> newest;
+  const auto report = ledger::verify_path(path, [&](const ledger::Entry& entry) {
+    newest.push_back(entry);
+    if (newest.size() > command.entries) newest.pop_front();
+  });
+  if (!report) {
+    say(streams, report.error().message());
+    return exit_code_of(report.error());
+  }
+  constexpr std::string_view kNames[] = {"sequence", "time", "actor", "action", "payload", "entry_hash"};
+  std::vector<pb::Row> rows;
+  for (const ledger::Entry& entry : newest) {
+    pb::Row& row = rows.emplace_back();
+    *row.add_values() = number_value(entry.sequence);
+    *row.add_values() = text_value(to_iso8601(entry.time_ms).text);
+    *row.add_values() = text_value(entry.actor);
+    *row.add_values() = text_value(entry.action);
+    *row.add_values() = text_value(entry.payload);
+    *row.add_values() = text_value(hex(entry.entry_hash));
+  }
+  present(answer, kNames, rows);
+  return worse(judge(*report, streams), answer.finish());
+}
+
+namespace {
+
+template <class T>
+Result<Settings> settings_of(Result<config::Loaded<T>> loaded, const Streams& streams) {
+  if (!loaded) return fail(std::move(loaded).error());
+  for (const std::string& warning : loaded->warnings) say(streams, "warning: " + warning);
+  return std::move(loaded->settings);
+}
+
+Result<Settings> settings_of(const std::string& program, const config::LoadInput& input, const Streams& streams) {
+  if (program == "procmond") return settings_of(config::load_procmond(input), streams);
+  if (program == "cli") return settings_of(config::load_cli(input), streams);
+  return settings_of(config::load_agent(input), streams);
+}
+
+}  // namespace
+
+ExitCode show_config(const ConfigShowCommand& command, const config::LoadInput& input, bool as_rows, Answer& answer,
+                     const Streams& streams) {
+  const auto settings = settings_of(command.program, input, streams);
+  if (!settings) {
+    say(streams, settings.error().message());
+    return exit_code_of(settings.error());
+  }
+  if (!as_rows) {
+    const auto written = write_all(streams.out, config::print_config(*settings, command.origin));
+    if (written || written.error().code() == Errc::Closed) return ExitCode::Complete;
+    say(streams, written.error().message());
+    return ExitCode::Failed;
+  }
+  constexpr std::string_view kNames[] = {"key", "value", "origin", "place"};
+  std::vector<pb::Row> rows;
+  for (const config::Setting& setting : *settings) {
+    pb::Row& row = rows.emplace_back();
+    *row.add_values() = text_value(setting.path);
+    *row.add_values() = text_value(setting.value);
+    *row.add_values() = text_value(config::to_text(setting.origin));
+    *row.add_values() = text_value(setting.where);
+  }
+  present(answer, kNames, rows);
+  return answer.finish();
+}
+
+}  // namespace de::console

