@@ -7,6 +7,7 @@
 #include "mirror/database.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
+#include "mirror/mirror.h"
 #include "mirror/plan.h"
 
 namespace de::mirror {

@@ -79,6 +79,7 @@ Result<std::shared_ptr<Day>> Day::open(const std::string& path, const std::strin
   return day;
 }
 
+Day::Day(std::unique_ptr<Env> env, std::string name) : env_(std::move(env)), name_(std::move(name)) {}
 Day::~Day() = default;
 
 Result<DayCounts> Day::counts(const Txn& txn) const {

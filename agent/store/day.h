@@ -61,7 +61,7 @@ class Day {
   Result<DayWriter*> writer();
 
  private:
-  Day(std::unique_ptr<Env> env, std::string name) : env_(std::move(env)), name_(std::move(name)) {}
+  Day(std::unique_ptr<Env> env, std::string name);
   std::unique_ptr<Env> env_;
   std::string name_;
   std::unique_ptr<DayWriter> writer_;

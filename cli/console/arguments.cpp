@@ -158,10 +158,7 @@ std::variant<Invocation, Answered> parse_arguments(std::span<const char* const> 
   } catch (const CLI::CallForVersion& version) {
     return Answered{std::string(version.what()) + "\n", ExitCode::Complete};
   } catch (const CLI::Success&) {
-    // Help of the innermost command that was named.
-    const CLI::App* named = &app;
-    while (!named->get_subcommands().empty()) named = named->get_subcommands().front();
-    return Answered{named->help(), ExitCode::Complete};
+    return Answered{app.help(), ExitCode::Complete};  // Of the innermost command that was named.
   } catch (const CLI::Error& error) {
     return Answered{"daemoneye-cli: " + std::string(error.what()) + "\nRun daemoneye-cli --help for more.\n",
                     ExitCode::Usage};

@@ -76,25 +76,14 @@ std::string group_of(const std::string& socket) {
 
 ExitCode say_unconnected(const Error& error, const config::Paths& paths, const Streams& streams) {
   const std::string& socket = paths.control_socket;
-  switch (error.code()) {
-    case Errc::Denied:
-      say(streams, "not permitted to use " + socket + ": members of the group " + group_of(socket) +
-                       " may (a new membership counts from the next login)");
-      return ExitCode::NotPermitted;
-    case Errc::Invalid:
-    case Errc::TooLarge:
-      say(streams, error.message());
-      return ExitCode::Usage;
-    case Errc::NotFound:
-    case Errc::Timeout:
-    case Errc::Cancelled:
-    case Errc::Closed:
-    case Errc::Corrupt:
-    case Errc::Unsupported:
-    case Errc::Exhausted:
-    case Errc::Conflict:
-    case Errc::Io:
-      break;
+  if (error.code() == Errc::Denied) {
+    say(streams, "not permitted to use " + socket + ": members of the group " + group_of(socket) +
+                     " may (a new membership counts from the next login)");
+    return ExitCode::NotPermitted;
+  }
+  if (error.code() == Errc::Invalid) {
+    say(streams, error.message());
+    return ExitCode::Usage;
   }
   const std::string start = paths.is_private ? "daemoneye-agent --foreground --state-dir " + paths.state_dir
                                              : std::string("systemctl start daemoneye-agent");
@@ -114,7 +103,9 @@ ExitCode ask_agent(const Question& question, const Command& command, const confi
   for (const pb::ControlRequest& request : question.requests) {
     auto client = Client::connect(paths.control_socket);
     if (!client) {
+      // Not broke_off(): what was answered before stays an answer, and the next step is the operator's.
       const ExitCode code = say_unconnected(client.error(), paths, streams);
+      (void)answer.finish();  // Completes what is on the screen already; this exit code outranks its.
       return code;
     }
     const auto trailer = client->ask(request, reply_limit(command),
@@ -130,24 +121,8 @@ ExitCode ask_agent(const Question& question, const Command& command, const confi
 
 ExitCode usage_error(const Error& error, const Streams& streams) {
   say(streams, error.message());
-  switch (error.code()) {
-    case Errc::Invalid:
-    case Errc::TooLarge:
-      return ExitCode::Usage;
-    case Errc::Denied:
-      return ExitCode::NotPermitted;
-    case Errc::NotFound:
-    case Errc::Timeout:
-    case Errc::Cancelled:
-    case Errc::Closed:
-    case Errc::Corrupt:
-    case Errc::Unsupported:
-    case Errc::Exhausted:
-    case Errc::Conflict:
-    case Errc::Io:
-      break;
-  }
-  return ExitCode::Failed;
+  if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
+  return error.code() == Errc::Invalid || error.code() == Errc::TooLarge ? ExitCode::Usage : ExitCode::Failed;
 }
 
 config::Program program_of(const std::string& name) {

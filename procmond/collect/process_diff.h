@@ -6,11 +6,15 @@
 // Thread: collector.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "collect/text_pool.h"
 #include "daemoneye/process.pb.h"
 
 namespace de::collect {
@@ -24,8 +28,8 @@ class ProcessDiff {
  public:
   explicit ProcessDiff(DiffOptions options) : options_(options) {}
 
-  // begin, observe once per record, finish. A sweep that failed is left without finish(): it ends no process.
-  void begin(std::int64_t now_ms);
+  // begin, observe once per record, finish, with the same `events`, which may already hold others. A sweep that failed is left without finish(): it ends no process.
+  void begin(std::int64_t now_ms, const std::vector<pb::ProcessEvent>& events);
   void observe(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
   // Adds the exits and fills in the parents of the events since begin().
   void finish(std::vector<pb::ProcessEvent>& events);
@@ -34,24 +38,33 @@ class ProcessDiff {
 
  private:
   struct Known {
-    std::string uid;         // 16 bytes.
-    std::string parent_uid;  // 16 bytes, or empty.
-    std::string record;      // Serialised, without what changes all the time.
+    std::array<char, 16> uid{};
+    std::array<char, 16> parent_uid{};
     std::int64_t start_ms = 0;
+    std::int64_t memory = -1;  // Bytes and percent when last reported as modified; -1 when unknown.
+    float cpu = -1;
     std::uint32_t sweep = 0;  // When it was last observed.
+    TextPool::Ref shared;     // Serialised ProcessRecord: image, owner, place.
+    std::string own;          // Serialised ProcessRecord: what is only this process's.
   };
   void remember(const pb::ProcessRecord& record, Known& known);
+  static void recall(const Known& known, pb::ProcessRecord& record);
   pb::ProcessEvent& add(pb::EventType type, const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
   void add_exit(const Known& known, std::vector<pb::ProcessEvent>& events);
-  void add_changes(const pb::ProcessRecord& before, const pb::ProcessRecord& now,
-                   std::vector<pb::ProcessEvent>& events);
   void add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
                      std::vector<pb::ProcessEvent>& events);
+  void add_start(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
+  bool add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events);
+  void judge_age(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
+  const Known* parent_of(const pb::ProcessRecord& record) const;
   void fill_parent(pb::ProcessEvent& event);
 
   const DiffOptions options_;
+  TextPool pool_;  // Before known_, whose entries point into it.
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
-  pb::ProcessRecord before_;                        // Scratch.
+  // Ends and replaced processes of this sweep, kept until finish() for their children's events.
+  std::vector<std::pair<std::uint32_t, Known>> replaced_;
+  pb::ProcessRecord before_, parent_;  // Scratch.
   std::int64_t now_ms_ = 0;
   std::uint32_t sweep_ = 0;
   std::size_t first_event_ = 0;

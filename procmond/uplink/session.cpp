@@ -291,10 +291,17 @@ Result<> Session::on_ledger_append(const pb::Envelope& message) {
   if (out_.size() >= kMaxOut) return fail(Errc::Exhausted, "the agent does not read its answers");
   // The actor is who the kernel says is at the other end, whatever the message claims.
   const std::string actor = "agent uid=" + std::to_string(connection_.peer().uid);
-  DE_TRY(sequence, uplink_.ledger_.append(actor, message.ledger_append().action(), message.ledger_append().payload()));
+  auto appended = uplink_.ledger_.append(actor, message.ledger_append().action(), message.ledger_append().payload());
+  if (!appended) {
+    const Errc code = appended.error().code();
+    if (code == Errc::Invalid || code == Errc::TooLarge) return fail(std::move(appended).error());
+    // Our disk, not the agent's fault: without an answer it keeps the entry and sends it again.
+    log::error("audit", "ledger entry failed", {log::field("reason", appended.error().message())});
+    return {};
+  }
   pb::Envelope answer;
   answer.mutable_ledger_appended()->set_request_id(message.ledger_append().request_id());
-  answer.mutable_ledger_appended()->set_sequence(sequence);
+  answer.mutable_ledger_appended()->set_sequence(*appended);
   queue(answer);
   wake();
   return {};

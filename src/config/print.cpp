@@ -83,7 +83,7 @@ std::string sample_file() {
     const std::string indent(here.empty() ? 0 : 2, ' ');
     const Slot slot = key.slot(defaults);
     append_help(out, indent,
-                std::string(key.info.help) + ". " + describe(slot, key.info) + ". For " + programs_of(key) + ".");
+                std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) + ").");
     if (path == "sinks")
       for (const std::string& line : help_of_sinks()) append_help(out, indent, "- " + line);
     if (path == "collectors")

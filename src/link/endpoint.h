@@ -28,7 +28,7 @@ Result<UniqueFd> make_socket();
 // Errors: NotFound, Denied, Closed (nobody is listening), Invalid (not a stream socket), Io.
 Result<bool> try_connect(int socket, const std::string& path);
 
-// The next queued connection, close-on-exec and non-blocking. False in the result when there is none after all.
+// The next queued connection, close-on-exec and non-blocking; an empty descriptor when there is none after all.
 // Errors: Exhausted (no descriptors or memory), Io.
 Result<UniqueFd> accept_from(int listening);
 

@@ -165,7 +165,6 @@ TEST_F(ListenerTest, SecondListenerIsRefusedAndTheFirstStays) {
   EXPECT_EQ(error.code(), Errc::Conflict);
   EXPECT_EQ(error.message(), "another agent is listening on " + path());
   const RawPeer client(raw_connect(path()));
-  std::optional<Result<Connection>> accepted;
   EXPECT_TRUE(run(first.accept()));
 }
 

@@ -1,0 +1,247 @@
+#include "daemon/agent.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <csignal>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/log/log.h"
+
+namespace de::daemon {
+namespace {
+
+constexpr std::size_t kMegabyte = 1UL << 20;
+constexpr std::size_t kQueryBytes = 32UL << 20;  // Of one answer; it is held until the client has read it.
+constexpr std::size_t kRuleBytes = 4UL << 20;
+
+mirror::Budget to_budget(const config::RunBudget& budget, std::size_t bytes) {
+  mirror::Budget out{};
+  out.time_ms = budget.timeout_ms;
+  out.memory_bytes = budget.memory_mb * kMegabyte;
+  out.rows = budget.max_rows;
+  out.bytes = bytes;
+  return out;
+}
+
+std::string format_name(config::SinkFormat format) { return std::string(config::to_text(format)); }
+
+}  // namespace
+
+Agent::Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock)
+    : config_(std::move(config)), identity_(std::move(identity)), clock_(clock) {}
+
+Agent::~Agent() {
+  for (auto& sink : sinks_) sink->stop();
+  writer_.join();
+  detect_.join();
+  readers_.join();
+}
+
+Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity,
+                                               const Clock& clock) {
+  std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), clock));
+  DE_CHECK(agent->open());
+  return agent;
+}
+
+// Store first: it refuses a second agent on the same directory before anything else is touched.
+Result<> Agent::open() {
+  store::StoreOptions store_options;
+  store_options.dir = config_.paths.store_dir;
+  store_options.retention_days = config_.retention_days;
+  store_options.max_bytes = static_cast<std::uint64_t>(config_.max_size_mb) * kMegabyte;
+  auto store = store::Store::open(store_options, clock_);
+  if (!store) return fail(std::move(store).error().during("open store"));
+  store_ = std::move(*store);
+  DE_TRY(mirror, mirror::Mirror::create());
+  mirror_ = std::move(mirror);
+  ingest::DetectorOptions detector_options;
+  detector_options.rules_dirs = config_.paths.rules_dirs;
+  detector_options.budget = to_budget(config_.rules, kRuleBytes);
+  detector_options.host = identity_.host;
+  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_));
+  detector_ = std::move(detector);
+  DE_TRY(loaded, detector_->reload());
+  (void)loaded;  // No rules yet is a state that health reports.
+
+  bus::Admission admission;
+  admission.uids = identity_.collector_uids;
+  registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
+  expect_collectors();
+  intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_,
+                                             [this](std::shared_ptr<const mirror::Image> image) {
+                                               image_ = image;
+                                               to_detect_ = std::move(image);
+                                               detect_wake_.cancel();
+                                             });
+  DE_CHECK(open_sinks());
+
+  link::ListenOptions broker_options;
+  broker_options.path = config_.paths.broker_socket;
+  broker_options.mode = 0660;
+  broker_options.limits = bus::kBrokerLimits;
+  auto broker = link::Listener::open(io_.get_executor(), std::move(broker_options));
+  if (!broker) return fail(std::move(broker).error().during("open broker socket"));
+  broker_ = std::make_unique<link::Listener>(std::move(*broker));
+  link::ListenOptions control_options;
+  control_options.path = config_.paths.control_socket;
+  control_options.mode = 0660;
+  control_options.group = identity_.readers;
+  control_options.limits = serve::kControlLimits;
+  auto control = link::Listener::open(io_.get_executor(), std::move(control_options));
+  if (!control) return fail(std::move(control).error().during("open control socket"));
+  control_listener_ = std::make_unique<link::Listener>(std::move(*control));
+
+  consumers_ = make_consumers();
+  context_ = std::make_unique<serve::Context>(make_context());
+  serve::ControlOptions options;
+  options.readers = identity_.readers;
+  options.readers_name = config_.control.readers;
+  control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
+  return {};
+}
+
+Result<> Agent::open_sinks() {
+  queue_ = std::make_unique<StoreQueue>(*store_, writer_);
+  std::vector<config::SinkConfig> wanted = config_.sinks;
+  if (wanted.empty()) {
+    config::SinkConfig file;
+    file.name = "file";
+    file.type = config::SinkType::File;
+    file.path = config_.paths.state_dir + "/alerts.jsonl";
+    wanted.push_back(std::move(file));
+  }
+  for (const config::SinkConfig& entry : wanted) {
+    sink::SinkOptions options;
+    options.name = entry.name;
+    options.type = std::string(config::to_text(entry.type));
+    options.path = entry.path;
+    DE_TRY(format, sink::parse_format(format_name(entry.format)));
+    options.format = format;
+    auto made = sink::make_sink(options);
+    if (!made) return fail(std::move(made).error().during("open sink " + entry.name));
+    sink::DeliveryOptions delivery;
+    delivery.min_severity = static_cast<pb::Severity>(entry.min_severity);
+    sinks_.push_back(std::make_unique<sink::Delivery>(std::move(*made), *queue_, delivery));
+    sink_names_.push_back(entry.name);
+  }
+  return {};
+}
+
+void Agent::expect_collectors() {
+  std::vector<config::CollectorConfig> wanted = config_.collectors;
+  if (wanted.empty()) wanted.emplace_back().id = "procmond";
+  for (const config::CollectorConfig& entry : wanted) {
+    if (!entry.enabled) continue;
+    registry_->expect(entry.id, entry.type, entry.startup_timeout_secs * 1000, entry.heartbeat_interval_secs * 1000);
+    if (entry.path.empty()) continue;
+    supervise::SupervisorOptions options;
+    options.child.argv = {entry.path, "--state-dir", config_.paths.state_dir, "--broker",
+                          config_.paths.broker_socket};
+    options.child.log_path = config_.paths.state_dir + "/" + entry.id + ".log";
+    options.auto_restart = entry.auto_restart;
+    supervisors_.push_back(std::make_unique<supervise::Supervisor>(std::move(options), clock_));
+  }
+}
+
+bus::Consumers Agent::make_consumers() {
+  bus::Consumers out;
+  out.acked = [this](const std::string& collector, const std::string& spool_id) {
+    return store_->acked_sequence(collector, spool_id);
+  };
+  out.publish = [this](std::string collector, std::string spool_id, pb::Publish publish) {
+    return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
+  };
+  out.ledger_appended = [this](const std::string&, const pb::LedgerAppended& appended) {
+    if (!unwritten_.empty() && unwritten_.front().request_id() == appended.request_id()) unwritten_.pop_front();
+  };
+  out.task_result = [](const std::string& collector, const pb::DetectionResult& result) {
+    log::info("bus", "task result",
+              {log::field("collector", collector), log::field("task", result.task_id()),
+               log::field("success", result.success())});
+  };
+  out.connected = [this](const std::string& id) { on_connected(id); };
+  out.ended = [this](const std::string& id, const std::string& why, bool violation) { on_ended(id, why, violation); };
+  return out;
+}
+
+serve::Context Agent::make_context() {
+  return serve::Context{
+      clock_,
+      *store_,
+      *registry_,
+      *intake_,
+      *detector_,
+      readers_,
+      detect_,
+      sinks_,
+      to_budget(config_.query, kQueryBytes),
+      [this] { return image_; },
+      [this] { return completeness(); },
+      [this] { return std::string(to_text(state_)); },
+      [this](const std::string& action, const std::string& payload) { audit(action, payload); },
+  };
+}
+
+pb::Completeness Agent::completeness() const {
+  pb::Completeness out;
+  const auto add = [&](const std::vector<pb::Reason>& reasons) {
+    for (const pb::Reason& reason : reasons) *out.add_reasons() = reason;
+  };
+  add(registry_->reasons());
+  add(intake_->reasons());
+  add(detect_reasons_);
+  if (!image_) {
+    pb::Reason& reason = *out.add_reasons();
+    reason.set_reason("CollectorUnavailable");
+    reason.set_detail("no snapshot has arrived since the agent started");
+  }
+  out.set_complete(out.reasons_size() == 0);
+  return out;
+}
+
+void Agent::spawn(link::Task<> task, const char* what) {
+  boost::asio::co_spawn(io_, std::move(task), [this, what](std::exception_ptr failure, Result<> ended) {
+    // An exception here is one of a library's that nobody expected: stop rather than go on half alive.
+    if (failure) std::rethrow_exception(failure);
+    if (!ended && !stopping_) log::warn("agent", what, {log::field("reason", ended.error().message())});
+  });
+}
+
+Result<> Agent::run() {
+  started_ns_ = clock_.steady_ns();
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.async_wait([this](boost::system::error_code ec, int) {
+    if (!ec) stop();
+  });
+  spawn(accept_collectors(), "collector listener ended");
+  spawn(control_->run(*control_listener_), "control listener ended");
+  spawn(housekeeping(), "housekeeping ended");
+  spawn(detect_loop(), "detection ended");
+  log::info("agent", "listening", {log::field("broker", config_.paths.broker_socket),
+                                   log::field("control", config_.paths.control_socket)});
+  audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) + "}");
+  io_.run();
+  for (auto& sink : sinks_) sink->stop();
+  log::info("agent", "stopped");
+  return {};
+}
+
+void Agent::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  advance();
+  for (auto& supervisor : supervisors_) {
+    const auto stopped = supervisor->stop(std::chrono::seconds(5));
+    if (!stopped) log::warn("supervise", "collector did not stop", {log::field("reason", stopped.error().message())});
+  }
+  for (auto& [id, session] : sessions_) session->close("the agent stops");
+  broker_->close();
+  control_listener_->close();
+  signals_.cancel();
+  tick_.cancel();
+  detect_wake_.cancel();
+}
+
+}  // namespace de::daemon

@@ -1,0 +1,112 @@
+// The agent, put together: every object is built here, in order, and handed what it needs.
+//
+// Thread: main, which becomes the io thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus/collector_session.h"
+#include "bus/registry.h"
+#include "daemon/delivery_queue.h"
+#include "daemon/lifecycle.h"
+#include "daemoneye/config/config.h"
+#include "daemoneye/link/listener.h"
+#include "ingest/detector.h"
+#include "ingest/intake.h"
+#include "serve/control.h"
+#include "sink/delivery.h"
+#include "store/store.h"
+#include "supervise/supervisor.h"
+
+namespace de::daemon {
+
+struct AgentIdentity {
+  std::vector<uid_t> collector_uids;
+  std::optional<gid_t> readers;
+  std::string host;
+};
+
+class Agent {
+ public:
+  // Opens everything or says what stands in the way. `clock` outlives the agent.
+  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity,
+                                                 const Clock& clock);
+  ~Agent();
+
+  // Returns after SIGTERM or SIGINT, everything drained.
+  Result<> run();
+
+ private:
+  Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock);
+  Result<> open();
+  Result<> open_sinks();
+  void expect_collectors();
+
+  link::Task<> accept_collectors();
+  link::Task<> housekeeping();
+  link::Task<> reload_rules();
+  link::Task<> detect_loop();
+  link::Task<> store_alerts(std::vector<ingest::RaisedAlert> alerts);
+  link::Task<> enforce_retention();
+  void tick_supervisors();
+  void advance();
+  void begin_monitoring();
+  void on_connected(const std::string& id);
+  void on_ended(const std::string& id, const std::string& why, bool violation);
+  bus::Consumers make_consumers();
+  serve::Context make_context();
+  pb::Completeness completeness() const;
+  void audit(const std::string& action, const std::string& payload);
+  void flush_audit();
+  void stop();
+  void spawn(link::Task<> task, const char* what);
+
+  const config::AgentConfig config_;
+  const AgentIdentity identity_;
+  const Clock& clock_;
+  boost::asio::io_context io_{1};
+  boost::asio::thread_pool writer_{1};
+  boost::asio::thread_pool detect_{1};
+  boost::asio::thread_pool readers_{2};
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer tick_{io_};
+  boost::asio::steady_timer detect_wake_{io_};
+
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<mirror::Mirror> mirror_;
+  std::unique_ptr<ingest::Detector> detector_;
+  std::unique_ptr<bus::Registry> registry_;
+  std::unique_ptr<ingest::Intake> intake_;
+  std::unique_ptr<StoreQueue> queue_;
+  std::vector<std::unique_ptr<sink::Delivery>> sinks_;
+  std::vector<std::string> sink_names_;
+  std::unique_ptr<link::Listener> broker_;
+  std::unique_ptr<link::Listener> control_listener_;
+  bus::Consumers consumers_;
+  std::unique_ptr<serve::Context> context_;
+  std::unique_ptr<serve::Control> control_;
+  std::vector<std::unique_ptr<supervise::Supervisor>> supervisors_;
+  std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
+  std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.
+
+  State state_ = State::Loading;
+  std::int64_t started_ns_ = 0;
+  std::shared_ptr<const mirror::Image> image_;         // The latest; shared with readers.
+  std::shared_ptr<const mirror::Image> to_detect_;     // Waiting for the rules; null when none.
+  std::vector<pb::Reason> detect_reasons_;
+  std::deque<pb::LedgerAppend> unwritten_;             // Ledger entries procmond has not confirmed.
+  std::uint64_t next_ledger_request_ = 1;
+  std::uint64_t ledger_entries_lost_ = 0;
+  std::uint64_t open_sessions_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace de::daemon

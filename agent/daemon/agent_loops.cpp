@@ -1,0 +1,215 @@
+// What the agent does over and over: accept collectors, run rules, look after time.
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+
+#include "daemon/agent.h"
+#include "daemoneye/base/text.h"
+#include "daemoneye/log/log.h"
+
+namespace de::daemon {
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr auto kTick = 250ms;
+constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
+constexpr std::size_t kMaxSessions = 64;
+constexpr std::size_t kMaxUnwritten = 1'024;
+constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
+}  // namespace
+
+link::Task<> Agent::accept_collectors() {
+  for (;;) {
+    auto accepted = co_await broker_->accept();
+    if (!accepted) {
+      if (accepted.error().code() == Errc::Cancelled) co_return Result<>{};
+      log::warn("bus", "accept failed", {log::field("reason", accepted.error().message())});
+      continue;
+    }
+    if (open_sessions_ >= kMaxSessions) {
+      registry_->count_refused();
+      continue;
+    }
+    ++open_sessions_;
+    auto session = std::make_shared<bus::CollectorSession>(io_.get_executor(), std::move(*accepted), *registry_,
+                                                           consumers_, clock_);
+    sessions_pending_.push_back(session);
+    auto work = session->run();
+    boost::asio::co_spawn(io_, std::move(work), [this, session](std::exception_ptr failure, Result<>) {
+      --open_sessions_;
+      if (failure) std::rethrow_exception(failure);
+      const auto found = sessions_.find(session->id());
+      if (found != sessions_.end() && found->second == session) sessions_.erase(found);
+    });
+  }
+}
+
+void Agent::on_connected(const std::string& id) {
+  const auto found = std::find_if(sessions_pending_.begin(), sessions_pending_.end(),
+                                  [&](const auto& weak) { return !weak.expired() && weak.lock()->id() == id; });
+  if (found != sessions_pending_.end()) {
+    sessions_[id] = found->lock();
+    sessions_pending_.erase(found);
+  }
+  log::info("bus", "collector connected", {log::field("collector", id)});
+  flush_audit();  // What was noted while nobody was there to write it down.
+  audit("collector.admitted", "{\"collector\":" + json_string(id) + "}");
+  advance();
+  begin_monitoring();
+}
+
+void Agent::on_ended(const std::string& id, const std::string& why, bool violation) {
+  std::erase_if(sessions_pending_, [](const auto& weak) { return weak.expired(); });
+  log::warn("bus", "collector session ended", {log::field("collector", id), log::field("reason", why)});
+  if (violation)
+    audit("collector.refused", "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(why) + "}");
+  if (!id.empty()) spawn(intake_->abandon(id), "dropping an unfinished snapshot");
+}
+
+void Agent::begin_monitoring() {
+  if (state_ == State::Loading || state_ == State::StartupFailed) return;
+  for (auto& [id, session] : sessions_)
+    if (!session->began()) session->begin(config_.scan_interval_ms);
+  advance();
+}
+
+void Agent::advance() {
+  Situation now;
+  now.all_connected = registry_->all_expected_connected();
+  now.began = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& e) { return e.second->began(); });
+  now.startup_overdue = registry_->startup_overdue(started_ns_);
+  now.stopping = stopping_;
+  const State next = next_state(state_, now);
+  if (next == state_) return;
+  log::info("agent", "state changed", {log::field("from", to_text(state_)), log::field("to", to_text(next))});
+  state_ = next;
+  if (next == State::Ready) begin_monitoring();
+}
+
+link::Task<> Agent::housekeeping() {
+  std::int64_t next_retention_ns = 0;
+  while (!stopping_) {
+    for (const std::string& id : registry_->find_silent())
+      log::error("bus", "collector is silent", {log::field("collector", id)});
+    tick_supervisors();
+    advance();
+    auto reloaded = co_await reload_rules();
+    if (!reloaded) log::error("rules", "reload failed", {log::field("reason", reloaded.error().message())});
+    if (clock_.steady_ns() >= next_retention_ns) {
+      next_retention_ns = clock_.steady_ns() + kRetentionIntervalNs;
+      auto kept = co_await enforce_retention();
+      if (!kept) log::error("store", "retention failed", {log::field("reason", kept.error().message())});
+    }
+    if (stopping_) break;
+    tick_.expires_after(kTick);
+    boost::system::error_code ec;
+    co_await tick_.async_wait(link::into(ec));
+  }
+  co_return Result<>{};
+}
+
+void Agent::tick_supervisors() {
+  for (auto& supervisor : supervisors_) {
+    const auto change = supervisor->tick();
+    if (change == supervise::Supervisor::Change::None) continue;
+    const supervise::SupervisorCounts counts = supervisor->counts();
+    log::info("supervise", change == supervise::Supervisor::Change::Started ? "collector started" : "collector ended",
+              {log::field("pid", counts.pid), log::field("last_end", counts.last_end)});
+  }
+}
+
+link::Task<> Agent::reload_rules() {
+  auto job = [this] { return detector_->reload(); };
+  auto changed = co_await link::run_on(detect_, std::move(job));
+  if (!changed) co_return fail(std::move(changed).error());
+  if (*changed) {
+    audit("rules.changed", "{}");
+    // A changed rule looks at what is known already instead of waiting for the next scan.
+    to_detect_ = image_;
+    detect_wake_.cancel();
+  }
+  co_return Result<>{};
+}
+
+link::Task<> Agent::enforce_retention() {
+  auto job = [this] { return store_->enforce_retention(); };
+  auto removed = co_await link::run_on(writer_, std::move(job));
+  if (!removed) co_return fail(std::move(removed).error());
+  for (const store::RemovedDay& day : *removed)
+    audit("retention.removed", "{\"day\":" + json_string(day.day) + ",\"bytes\":" + std::to_string(day.bytes) +
+                                   ",\"reason\":" + json_string(day.reason) + "}");
+  co_return Result<>{};
+}
+
+link::Task<> Agent::detect_loop() {
+  while (!stopping_) {
+    if (!to_detect_) {
+      detect_wake_.expires_after(std::chrono::hours(1));
+      boost::system::error_code ec;
+      co_await detect_wake_.async_wait(link::into(ec));
+      continue;
+    }
+    auto image = std::exchange(to_detect_, nullptr);
+    const pb::Completeness known = completeness();
+    auto job = [this, image, &known]() -> Result<ingest::Round> { return detector_->run(image, known); };
+    auto round = co_await link::run_on(detect_, std::move(job));
+    if (!round) continue;
+    detect_reasons_ = std::move(round->reasons);
+    auto stored = co_await store_alerts(std::move(round->alerts));
+    if (!stored) log::error("alert", "alerts could not be stored", {log::field("reason", stored.error().message())});
+  }
+  co_return Result<>{};
+}
+
+link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {
+  for (std::size_t from = 0; from < alerts.size(); from += kAlertsPerJob) {
+    const std::size_t to = std::min(alerts.size(), from + kAlertsPerJob);
+    auto job = [this, &alerts, from, to]() -> Result<std::size_t> {
+      std::size_t stored = 0;
+      for (std::size_t i = from; i < to; ++i) {
+        auto outcome = store_->put_alert(alerts[i].alert, sink_names_, alerts[i].dedupe_window_ms);
+        if (!outcome && outcome.error().code() == Errc::Exhausted) {
+          // The disk is full: the reserve is there for exactly this.
+          DE_CHECK(store_->release_reserve());
+          outcome = store_->put_alert(alerts[i].alert, sink_names_, alerts[i].dedupe_window_ms);
+        }
+        if (!outcome) return fail(std::move(outcome).error());
+        if (*outcome == store::AlertOutcome::Stored) ++stored;
+      }
+      return stored;
+    };
+    auto stored = co_await link::run_on(writer_, std::move(job));
+    if (!stored) co_return fail(std::move(stored).error());
+    if (*stored > 0)
+      for (auto& sink : sinks_) sink->wake();
+  }
+  co_return Result<>{};
+}
+
+void Agent::audit(const std::string& action, const std::string& payload) {
+  if (unwritten_.size() >= kMaxUnwritten) {
+    ++ledger_entries_lost_;
+    return;
+  }
+  pb::LedgerAppend& entry = unwritten_.emplace_back();
+  entry.set_request_id(next_ledger_request_++);
+  entry.set_action(action);
+  entry.set_payload(payload);
+  const auto procmond = sessions_.find("procmond");
+  if (procmond == sessions_.end()) return;
+  pb::Envelope message;
+  *message.mutable_ledger_append() = entry;
+  (void)procmond->second->send(message);  // Kept until confirmed; sent again with the next session.
+}
+
+void Agent::flush_audit() {
+  const auto procmond = sessions_.find("procmond");
+  if (procmond == sessions_.end()) return;
+  for (const pb::LedgerAppend& entry : unwritten_) {
+    pb::Envelope message;
+    *message.mutable_ledger_append() = entry;
+    if (!procmond->second->send(message)) return;
+  }
+}
+
+}  // namespace de::daemon

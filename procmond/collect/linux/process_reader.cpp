@@ -1,0 +1,301 @@
+#include "collect/linux/process_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "collect/identity.h"
+#include "collect/linux/proc_status.h"
+#include "daemoneye/base/byte_order.h"
+#include "daemoneye/crypto/digest.h"
+
+namespace de::collect {
+namespace {
+
+constexpr std::uint32_t kRefreshSweeps = 4;            // Slow columns of an unchanged process are at most this old.
+constexpr int kMaxTries = 3;                           // A process that execs faster than we read stays as last read.
+constexpr std::uint32_t kMaxFdCount = 1'048'576;       // fs.nr_open; counting stops there.
+constexpr std::size_t kKeepBuffer = 64UL * 1024;
+constexpr std::uint64_t kTickMs = 10;
+constexpr std::int64_t kMinCpuWindowNs = 100'000'000;  // Shorter ones measure the 10 ms tick, not the process.
+
+std::uint64_t short_hash(std::string_view bytes) { return load_le<std::uint64_t>(crypto::sha256(bytes).data()); }
+
+std::uint64_t layout_of(const ProcStat& stat) {
+  // 0 and 1 stand for "not for you".
+  if (stat.start_code <= 1 || stat.start_stack <= 1) return 0;
+  return (stat.start_code * 0x9e3779b97f4a7c15U) ^ stat.start_stack;
+}
+
+// Inode of our own mount namespace, 0 when it cannot be told.
+std::uint64_t own_mounts(int proc_fd) {
+  struct stat facts {};
+  return ::fstatat(proc_fd, "self/ns/mnt", &facts, 0) == 0 ? facts.st_ino : 0;
+}
+
+// Since 6.2 the size of /proc/PID/fd is the number of open descriptors.
+bool tells_fd_count(int proc_fd) {
+  struct statfs system {};
+  if (::fstatfs(proc_fd, &system) != 0 || system.f_type != 0x9fa0) return false;  // PROC_SUPER_MAGIC
+  struct stat facts {};
+  return ::fstatat(proc_fd, "self/fd", &facts, 0) == 0 && facts.st_size > 0;
+}
+
+// Did an exec happen between the two? Addresses tell it; without them another file does.
+bool is_exec(const Signs& before, const Signs& now) {
+  if (before.layout != 0 && now.layout != 0) return before.layout != now.layout;
+  return before.image && now.image &&
+         (before.image->key.inode != now.image->key.inode || before.image->key.dev != now.image->key.dev);
+}
+
+}  // namespace
+
+ProcessReader::ProcessReader(const SourceOptions& options, const Clock& clock, int proc_fd, const std::string& boot_id)
+    : options_(options),
+      clock_(clock),
+      proc_fd_(proc_fd),
+      boot_id_(boot_id),
+      slow_(options, own_mounts(proc_fd), clock),
+      page_bytes_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))),
+      fd_sizes_(tells_fd_count(proc_fd)) {
+  adopt_boot_time();
+}
+
+void ProcessReader::begin_sweep() {
+  adopt_boot_time();
+  ++sweep_;
+}
+
+void ProcessReader::forget_unseen() {
+  std::erase_if(cache_, [this](const auto& item) { return item.second.sweep != sweep_; });
+}
+
+// The start of a process is known since boot; its wall time moves when the wall clock is set. Small differences are
+// the clock being read twice.
+void ProcessReader::adopt_boot_time() {
+  const std::int64_t now = clock_.unix_ms() - clock_.steady_ns() / 1'000'000;
+  if (boot_time_ms_ == 0 || std::abs(now - boot_time_ms_) > 500) boot_time_ms_ = now;
+}
+
+Result<> ProcessReader::read_stat(const ProcDir& dir, ProcStat& stat) {
+  DE_TRY(text, dir.read("stat", stat_text_, kMaxStatBytes));
+  DE_TRY(parsed, parse_proc_stat(text));
+  stat = parsed;
+  return {};
+}
+
+Signs ProcessReader::read_signs(Reading& reading) {
+  Signs signs;
+  signs.owner = reading.dir.owner();
+  signs.ppid = reading.stat.ppid;
+  signs.session = reading.stat.session;
+  signs.pgid = reading.stat.pgid;
+  signs.tty_nr = reading.stat.tty_nr;
+  if (reading.stat.is_kernel_thread()) return signs;
+  signs.layout = layout_of(reading.stat);
+  const Result<FileFacts> image = facts_at(reading.dir.fd(), "exe");
+  if (image) signs.image = *image;
+  if (!image && image.error().code() == Errc::Denied) reading.denied = true;
+  if (!image && image.error().code() == Errc::NotFound) reading.doubtful = true;
+
+  if (buffer_.size() > kKeepBuffer) std::string().swap(buffer_);  // One giant does not stay in memory.
+  const Result<std::string_view> cmdline = reading.dir.read("cmdline", buffer_, options_.max_argv_bytes + 1);
+  buffer_.resize(cmdline ? cmdline->size() : 0);
+  if (cmdline) signs.arguments = short_hash(*cmdline);
+  if (!cmdline && cmdline.error().code() == Errc::Denied) reading.denied = true;
+  if (!cmdline && cmdline.error().code() == Errc::NotFound) reading.doubtful = true;
+  return signs;
+}
+
+bool ProcessReader::is_stale(const CachedProcess& known, const Reading& reading, const Signs& signs) const {
+  if (!(known.signs == signs)) return true;
+  // What no cheap sign shows (capabilities, namespaces, control group, a replaced file) is read in turns.
+  return (reading.pid + sweep_) % kRefreshSweeps == 0;
+}
+
+// Reads the slow columns into `known`. The process may exec in between: then the parts would not belong together, so
+// the signs are looked at again afterwards.
+Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& known) {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    part_.Clear();
+    SlowColumns::Found found = slow_.read(reading.dir, reading.stat, signs.image, part_);
+    if (found.thread) return Outcome::Vanished;
+    part_.SerializeToString(&shared_text_);
+    part_.Clear();
+    if (!reading.stat.is_kernel_thread()) {
+      slow_.set_arguments(buffer_, reading.stat, part_);
+      const SlowColumns::Found environment = slow_.set_environment(reading.dir, part_);
+      found.denied |= environment.denied;
+      found.gone |= environment.gone;
+    }
+    known.own = part_.SerializeAsString();
+    known.shared = pool_.intern(shared_text_);
+    known.denied = found.denied;
+
+    if (check_alive(reading) == Outcome::Vanished) return Outcome::Vanished;
+    Signs now = read_signs(reading);
+    const bool same = now == signs;
+    signs = now;
+    if (same) break;
+  }
+  return Outcome::Read;
+}
+
+// Reads stat a second time: the columns read in between only belong to one process if it still is the same one.
+Outcome ProcessReader::check_alive(Reading& reading) {
+  const std::uint64_t start_ticks = reading.stat.start_ticks;
+  ProcStat again;
+  const Result<> read = read_stat(reading.dir, again);
+  if (!read || again.start_ticks != start_ticks) return Outcome::Vanished;
+  reading.stat = again;
+  return Outcome::Read;
+}
+
+// The parent by identity, not by number. An entry of this very sweep is current; anything older may be a dead process
+// whose pid has a new owner, so then the parent itself is asked.
+void ProcessReader::find_parent(const Reading& reading, CachedProcess& known) {
+  known.has_parent = false;
+  if (reading.stat.ppid == 0) return;
+  std::string uid;
+  if (const auto parent = cache_.find(reading.stat.ppid); parent != cache_.end() && parent->second.sweep == sweep_) {
+    uid.assign(parent->second.uid.data(), parent->second.uid.size());
+  } else {
+    const Result<ProcDir> dir = ProcDir::open(proc_fd_, reading.stat.ppid);
+    std::string text;
+    const Result<std::string_view> read =
+        dir ? dir->read("stat", text, kMaxStatBytes) : Result<std::string_view>(fail(Errc::NotFound, "parent"));
+    const Result<ProcStat> stat = read ? parse_proc_stat(*read) : fail(Errc::NotFound, "parent");
+    // A parent is never younger than its child: this one took the number after the real one had gone.
+    if (!stat || stat->start_ticks > reading.stat.start_ticks) return;
+    uid = process_uid(boot_id_, reading.stat.ppid, stat->start_ticks * kTickNs);
+  }
+  std::memcpy(known.parent_uid.data(), uid.data(), known.parent_uid.size());
+  known.has_parent = true;
+}
+
+void ProcessReader::add_io_and_fds(Reading& reading) {
+  struct stat facts {};
+  if (fd_sizes_) {
+    if (::fstatat(reading.dir.fd(), "fd", &facts, 0) == 0)
+      record_.set_fd_count(static_cast<std::uint32_t>(std::min<off_t>(facts.st_size, kMaxFdCount)));
+  } else if (const Result<std::uint32_t> fds = reading.dir.count("fd", kMaxFdCount)) {
+    record_.set_fd_count(*fds);
+  }
+  const Result<std::string_view> text = reading.dir.read("io", buffer_, kMaxStatBytes);
+  if (!text) return;
+  if (const std::optional<ProcIo> io = parse_proc_io(*text)) {
+    record_.set_io_read_bytes(io->read_bytes);
+    record_.set_io_write_bytes(io->write_bytes);
+  }
+}
+
+void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mode) {
+  const ProcStat& stat = reading.stat;
+  record_.set_state(std::string(1, stat.state));
+  record_.set_threads(stat.threads);
+  record_.set_nice(stat.nice);
+  record_.set_cpu_user_ms(stat.user_ticks * kTickMs);
+  record_.set_cpu_system_ms(stat.system_ticks * kTickMs);
+
+  const std::uint64_t ticks = stat.user_ticks + stat.system_ticks;
+  const std::int64_t now_ns = clock_.steady_ns();
+  if (const std::int64_t passed = now_ns - known.cpu_at_ns; known.cpu_at_ns != 0 && passed >= kMinCpuWindowNs &&
+                                                            ticks >= known.cpu_ticks)
+    record_.set_cpu_usage(static_cast<double>((ticks - known.cpu_ticks) * kTickNs) * 100.0 /
+                          static_cast<double>(passed));
+  if (mode == Mode::Snapshot) {
+    known.cpu_ticks = ticks;
+    known.cpu_at_ns = now_ns;
+  }
+  if (stat.is_kernel_thread()) return;
+  record_.set_memory_usage(static_cast<std::uint64_t>(std::max<std::int64_t>(stat.rss_pages, 0)) * page_bytes_);
+  record_.set_virtual_memory(stat.virtual_bytes);
+  add_io_and_fds(reading);
+}
+
+Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn) {
+  record_.Clear();
+  // Both texts were made by us; they parse.
+  (void)record_.MergeFromString(std::string(known.shared.get()));
+  (void)record_.MergeFromString(known.own);
+  record_.set_pid(reading.pid);
+  record_.set_ppid(reading.stat.ppid);
+  record_.set_name(std::string(reading.stat.comm));
+  record_.set_process_uid(known.uid.data(), known.uid.size());
+  if (known.has_parent) record_.set_parent_uid(known.parent_uid.data(), known.parent_uid.size());
+  record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(reading.stat.start_ticks * kTickMs));
+  record_.set_boot_time_ms(boot_time_ms_);
+  record_.set_exec_seq(known.exec_seq);
+  record_.set_kernel_thread(reading.stat.is_kernel_thread());
+  record_.set_accessible(!known.denied && !reading.denied);
+  record_.set_source(pb::RECORD_SOURCE_SCAN);
+  add_metrics(reading, known, mode);
+  record_.set_collection_time_ms(clock_.unix_ms());
+  std::optional<FileKey> image;
+  if (known.signs.image) image = known.signs.image->key;
+  const bool accessible = record_.accessible();  // The record may be gone after the call.
+  fn(record_, image);
+  return accessible ? Outcome::Read : Outcome::Unreadable;
+}
+
+Outcome ProcessReader::hand_out_unreadable(std::uint32_t pid, const RecordFn& fn) {
+  record_.Clear();
+  record_.set_pid(pid);
+  record_.set_boot_time_ms(boot_time_ms_);
+  record_.set_collection_time_ms(clock_.unix_ms());
+  record_.set_source(pb::RECORD_SOURCE_SCAN);
+  fn(record_, std::nullopt);
+  return Outcome::Unreadable;
+}
+
+CachedProcess ProcessReader::new_process(std::uint32_t pid, const ProcStat& stat) const {
+  CachedProcess fresh;
+  fresh.start_ticks = stat.start_ticks;
+  const std::string uid = process_uid(boot_id_, pid, stat.start_ticks * kTickNs);
+  std::memcpy(fresh.uid.data(), uid.data(), fresh.uid.size());
+  // Born since the snapshot before: all its CPU time was used since its start.
+  if (sweep_ > 1) fresh.cpu_at_ns = static_cast<std::int64_t>(stat.start_ticks * kTickNs);
+  return fresh;
+}
+
+// Brings `known` up to date with what the process is now.
+Outcome ProcessReader::update(Reading& reading, CachedProcess& known, bool is_new) {
+  // A zombie has lost its image and arguments; what it was is what we knew.
+  if (!is_new && (reading.stat.state == 'Z' || reading.stat.state == 'X')) return Outcome::Read;
+  Signs signs = read_signs(reading);
+  if (!is_new && !is_stale(known, reading, signs))
+    return reading.doubtful ? check_alive(reading) : Outcome::Read;
+  if (refresh(reading, signs, known) == Outcome::Vanished) return Outcome::Vanished;
+  if (!is_new && is_exec(known.signs, signs)) ++known.exec_seq;
+  if (is_new || !known.has_parent || signs.ppid != known.signs.ppid) find_parent(reading, known);
+  known.signs = signs;
+  return Outcome::Read;
+}
+
+Outcome ProcessReader::read(std::uint32_t pid, Mode mode, const RecordFn& fn) {
+  const Result<ProcDir> dir = ProcDir::open(proc_fd_, pid);
+  if (!dir) return dir.error().code() == Errc::NotFound ? Outcome::Vanished : hand_out_unreadable(pid, fn);
+  Reading reading{*dir, pid, {}, false, false};
+  if (const Result<> stat = read_stat(*dir, reading.stat); !stat)
+    return stat.error().code() == Errc::NotFound ? Outcome::Vanished : hand_out_unreadable(pid, fn);
+
+  const auto found = cache_.find(pid);
+  const bool is_new = found == cache_.end() || found->second.start_ticks != reading.stat.start_ticks;
+  CachedProcess fresh;
+  if (is_new) fresh = new_process(pid, reading.stat);
+  CachedProcess& known = is_new ? fresh : found->second;
+  if (update(reading, known, is_new) == Outcome::Vanished) return Outcome::Vanished;
+
+  if (mode == Mode::Visit) return hand_out(reading, known, mode, fn);  // Only sweeps forget, so only they remember.
+  CachedProcess& kept = is_new ? (cache_[pid] = std::move(fresh)) : known;
+  kept.sweep = sweep_;
+  return hand_out(reading, kept, mode, fn);
+}
+
+}  // namespace de::collect

@@ -1,0 +1,164 @@
+#include "collect/linux/slow_columns.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "collect/linux/proc_cgroup.h"
+#include "collect/linux/proc_cmdline.h"
+#include "collect/linux/proc_status.h"
+#include "collect/redact.h"
+#include "daemoneye/base/text.h"
+
+namespace de::collect {
+namespace {
+
+constexpr std::size_t kMaxStatusBytes = 64UL * 1024;  // Groups: may be long.
+constexpr std::size_t kMaxCgroupBytes = 64UL * 1024;
+constexpr std::size_t kMaxEnvironment = 256UL * 1024;  // Together with argv it must fit a 4 MiB frame.
+constexpr std::uint32_t kNoNamespace = 0;
+
+// Keeps what a failed read means for the record.
+template <class T>
+bool note(const Result<T>& result, SlowColumns::Found& found) {
+  if (result) return true;
+  if (result.error().code() == Errc::Denied) found.denied = true;
+  if (result.error().code() == Errc::NotFound) found.gone = true;
+  return false;
+}
+
+// Adds texts until `room` bytes are used up; the last one is cut.
+template <class AddFn>
+void add_within(const std::vector<std::string>& texts, std::size_t room, AddFn add) {
+  for (const std::string& text : texts) {
+    if (text.size() > room) {
+      if (room > 0) add(text.substr(0, room));
+      return;
+    }
+    add(text);
+    room -= std::min(room, text.size() + 1);
+  }
+}
+
+}  // namespace
+
+SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, const std::optional<FileFacts>& image,
+                                     pb::ProcessRecord& out) {
+  Found found;
+  out.set_session_id(stat.session);
+  out.set_pgid(stat.pgid);
+  if (const std::string tty = tty_name(stat.tty_nr); !tty.empty()) out.set_tty(tty);
+  read_owner(dir, stat, found, out);
+  read_place(dir, found, out);
+  if (stat.is_kernel_thread()) return found;  // Has no image, no namespaces of its own and no directory.
+
+  read_namespaces(dir, out);
+  if (image) read_image(dir, *image, out.namespaces().mnt(), found, out);
+  const bool zombie = stat.state == 'Z' || stat.state == 'X';
+  Found links;
+  if (Result<std::string> cwd = dir.link("cwd"); note(cwd, links)) out.set_cwd(std::move(*cwd));
+  if (Result<std::string> root = dir.link("root"); note(root, links)) out.set_root(std::move(*root));
+  found.denied |= links.denied;
+  found.gone |= links.gone && !zombie;  // A zombie has given its directories back.
+  return found;
+}
+
+void SlowColumns::read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
+                             pb::ProcessRecord& out) const {
+  out.set_exe_dev(image.key.dev);
+  out.set_exe_inode(image.key.inode);
+  out.set_exe_size(image.key.size);
+  out.set_exe_mtime_ms(image.key.mtime_ns / 1'000'000);
+  out.set_exe_mode(image.mode);
+  out.set_exe_uid(image.uid);
+  const Result<std::string> link = dir.link("exe");
+  if (!note(link, found)) return;
+  const bool same_mounts = mounts != kNoNamespace && mounts == own_mounts_;
+  OnDisk disk = judge_on_disk(*link, image, same_mounts,
+                              [](const std::string& path) { return facts_at(AT_FDCWD, path.c_str()); });
+  out.set_on_disk_state(disk.state);
+  out.set_executable_path(std::move(disk.path));
+  out.set_file_exists(disk.exists);
+}
+
+void SlowColumns::read_owner(const ProcDir& dir, const ProcStat& stat, Found& found, pb::ProcessRecord& out) {
+  const Result<std::string_view> text = dir.read("status", buffer_, kMaxStatusBytes);
+  if (!note(text, found)) return;
+  const Result<ProcStatus> status = parse_proc_status(*text);
+  if (!status) {
+    found.denied = true;
+    return;
+  }
+  found.thread = status->tgid != 0 && status->tgid != stat.pid;
+  out.set_user_id(std::to_string(status->uid));
+  out.set_euid(status->euid);
+  out.set_suid(status->suid);
+  out.set_group_id(status->gid);
+  out.set_egid(status->egid);
+  out.set_sgid(status->sgid);
+  if (status->cap_effective) out.set_cap_effective(*status->cap_effective);
+  if (status->no_new_privs) out.set_no_new_privs(*status->no_new_privs);
+  if (status->seccomp) out.set_seccomp(*status->seccomp);
+  if (const std::string& name = names_.find(status->uid); !name.empty()) out.set_user_name(name);
+
+  const Result<std::string_view> login = dir.read("loginuid", buffer_, 64);
+  std::uint32_t login_uid = 0;
+  if (!login) return;  // A kernel without audit has no such file.
+  const auto [end, ec] = std::from_chars(login->data(), login->data() + login->size(), login_uid);
+  if (ec == std::errc{} && end != login->data()) out.set_login_uid(login_uid);
+}
+
+void SlowColumns::read_place(const ProcDir& dir, Found& found, pb::ProcessRecord& out) {
+  const Result<std::string_view> text = dir.read("cgroup", buffer_, kMaxCgroupBytes);
+  if (!note(text, found)) {
+    found.gone = false;  // A kernel without control groups has no such file.
+    return;
+  }
+  const ProcCgroup cgroup = parse_proc_cgroup(*text);
+  if (!cgroup.path.empty()) out.set_cgroup(std::string(cgroup.path));
+  if (cgroup.container.id.empty()) return;
+  out.set_container_id(escape_controls(cgroup.container.id));  // LXC names are any bytes; the wire wants UTF-8.
+  out.set_container_runtime(std::string(cgroup.container.runtime));
+}
+
+void SlowColumns::read_namespaces(const ProcDir& dir, pb::ProcessRecord& out) const {
+  const std::uint64_t mounts = dir.inode("ns/mnt");
+  if (mounts == kNoNamespace) return;  // Not for us, or already a zombie: the others would say the same.
+  pb::Namespaces& namespaces = *out.mutable_namespaces();
+  namespaces.set_mnt(mounts);
+  namespaces.set_cgroup(dir.inode("ns/cgroup"));
+  namespaces.set_ipc(dir.inode("ns/ipc"));
+  namespaces.set_net(dir.inode("ns/net"));
+  namespaces.set_pid(dir.inode("ns/pid"));
+  namespaces.set_user(dir.inode("ns/user"));
+  namespaces.set_uts(dir.inode("ns/uts"));
+}
+
+void SlowColumns::set_arguments(std::string_view cmdline, const ProcStat& stat, pb::ProcessRecord& out) const {
+  const bool cut = cmdline.size() > options_.max_argv_bytes;
+  // Not read to the end: the kernel's own bounds say how long it is.
+  const std::uint64_t length = cut ? std::max<std::uint64_t>(stat.argument_bytes, cmdline.size()) : cmdline.size();
+  out.set_command_line_length(length);
+  const std::vector<std::string_view> argv =
+      split_arguments(cmdline.substr(0, options_.max_argv_bytes), kMaxArguments);
+  const std::vector<std::string> texts =
+      options_.mask_arguments ? mask_arguments(argv) : std::vector<std::string>(argv.begin(), argv.end());
+  // Masking can make a text longer, so the limit counts once more.
+  add_within(texts, options_.max_argv_bytes, [&](const std::string& text) { out.add_command_line(text); });
+}
+
+SlowColumns::Found SlowColumns::set_environment(const ProcDir& dir, pb::ProcessRecord& out) {
+  Found found;
+  if (!options_.collect_environment) return found;
+  const Result<std::string_view> text = dir.read("environ", buffer_, kMaxEnvironment);
+  if (!note(text, found)) return found;
+  std::vector<std::string> entries;
+  for (const std::string_view entry : split_arguments(*text, kMaxArguments))
+    entries.push_back(options_.mask_arguments ? mask_environment(entry) : std::string(entry));
+  add_within(entries, kMaxEnvironment, [&](const std::string& entry) { out.add_environment(entry); });
+  return found;
+}
+
+}  // namespace de::collect

@@ -1,0 +1,51 @@
+// The columns that seldom change and are dear to read: image, owner, place. They are read when a process is new, when
+// a cheap sign says that something changed, and otherwise once in a few sweeps.
+//
+// Thread: collector.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "collect/linux/exe_file.h"
+#include "collect/linux/proc_dir.h"
+#include "collect/linux/proc_stat.h"
+#include "collect/linux/user_names.h"
+#include "collect/process_source.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::collect {
+
+class SlowColumns {
+ public:
+  SlowColumns(const SourceOptions& options, std::uint64_t own_mounts, const Clock& clock)
+      : options_(options), own_mounts_(own_mounts), names_(clock) {}
+
+  // What a read found out besides the columns.
+  struct Found {
+    bool denied = false;  // The system refused at least one of them.
+    bool gone = false;    // The process ended meanwhile.
+    bool thread = false;  // Not a process: a thread's number.
+  };
+  // Fills everything of `out` but the arguments. `image` is what statx said about the executable just before.
+  Found read(const ProcDir& dir, const ProcStat& stat, const std::optional<FileFacts>& image, pb::ProcessRecord& out);
+
+  // The argument list (and the environment, when asked for) from the text of cmdline.
+  void set_arguments(std::string_view cmdline, const ProcStat& stat, pb::ProcessRecord& out) const;
+  Found set_environment(const ProcDir& dir, pb::ProcessRecord& out);
+
+ private:
+  void read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
+                  pb::ProcessRecord& out) const;
+  void read_owner(const ProcDir& dir, const ProcStat& stat, Found& found, pb::ProcessRecord& out);
+  void read_place(const ProcDir& dir, Found& found, pb::ProcessRecord& out);
+  void read_namespaces(const ProcDir& dir, pb::ProcessRecord& out) const;
+
+  const SourceOptions& options_;
+  const std::uint64_t own_mounts_;  // Inode of our own mount namespace; 0 when it cannot be told.
+  UserNames names_;
+  std::string buffer_;
+};
+
+}  // namespace de::collect

@@ -1,0 +1,40 @@
+#include "daemon/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+namespace de::daemon {
+
+std::optional<int> parse_flags(int argc, char** argv, Flags& flags) {
+  CLI::App app("procmond: sees every process, hashes executables, keeps the audit ledger");
+  app.set_version_flag("--version", std::string("procmond " DE_VERSION));
+  std::string state_dir;
+  std::string broker;
+  std::string user;
+  std::vector<std::string> sets;
+  app.add_flag("--once", flags.once, "Print one snapshot and exit; needs no agent and writes nothing else");
+  app.add_option("--output", flags.output, "Of --once: jsonl (one process a line) or json (one array)")
+      ->check(CLI::IsMember({"json", "jsonl"}));
+  app.add_option("--state-dir", state_dir, "Private directory for spool and ledger; created when missing");
+  app.add_option("--broker", broker, "The agent's broker socket");
+  app.add_option("--user", user, "Account to run as after start, name or number");
+  app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's");
+  app.add_option("--set", sets, "KEY=VALUE, as in the configuration file; may be repeated")->allow_extra_args(false);
+  app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
+  app.add_flag("--print-config", flags.print_config, "Print the configuration with the origin of each value and exit");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!state_dir.empty()) flags.settings["state_dir"] = state_dir;
+  if (!broker.empty()) flags.settings["broker_socket"] = broker;
+  if (!user.empty()) flags.settings["user"] = user;
+  for (const std::string& set : sets) {
+    const std::size_t equals = set.find('=');
+    flags.settings[set.substr(0, equals)] = equals == std::string::npos ? "true" : set.substr(equals + 1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace de::daemon

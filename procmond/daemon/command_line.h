@@ -1,0 +1,24 @@
+// procmond's flags.
+//
+// Thread: main.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+namespace de::daemon {
+
+struct Flags {
+  std::map<std::string, std::string> settings;  // Key path -> value.
+  std::string config_file;
+  std::string output = "jsonl";
+  bool once = false;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+// Returns an exit code when the program is to end at once (--help, --version, wrong usage).
+std::optional<int> parse_flags(int argc, char** argv, Flags& flags);
+
+}  // namespace de::daemon

@@ -1,0 +1,236 @@
+#include "daemon/monitor.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <csignal>
+#include <cstdlib>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/log/log.h"
+
+namespace de::daemon {
+namespace {
+
+constexpr std::uint32_t kLongestIntervalMs = 3'600'000;
+constexpr double kPressureOn = 0.7;
+constexpr double kPressureOff = 0.5;
+constexpr std::size_t kChunkBytes = 2UL << 20;  // Half of what a frame may hold.
+
+std::string host_name() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) return {};
+  return host.data();
+}
+
+}  // namespace
+
+Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                 const Clock& clock)
+    : config_(std::move(config)),
+      clock_(clock),
+      spool_(std::move(spool)),
+      ledger_(ledger),
+      interval_ms_(config_.scan_interval_ms),
+      stretched_ms_(config_.scan_interval_ms) {}
+
+Monitor::~Monitor() { collect_.join(); }
+
+Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock) {
+  std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
+  collect::CollectorOptions options;
+  options.source.collect_environment = monitor->config_.collect_environment;
+  options.source.mask_arguments = !monitor->config_.unmasked_arguments;
+  options.hash.state_dir = monitor->config_.paths.spool_dir + "/../collect";
+  options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
+  options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
+  DE_TRY(collector, collect::Collector::create(std::move(options), clock));
+  monitor->collector_ = std::move(collector);
+
+  uplink::Options uplink_options;
+  uplink_options.broker_socket = monitor->config_.paths.broker_socket;
+  uplink_options.boot_id = monitor->collector_->boot_id();
+  uplink_options.hostname = host_name();
+  uplink_options.agent_uids = std::move(agent_uids);
+  if (const char* token = std::getenv("DAEMONEYE_SPAWN_TOKEN")) uplink_options.spawn_token = token;
+  monitor->uplink_ =
+      std::make_unique<uplink::Uplink>(monitor->io_.get_executor(), std::move(uplink_options), monitor->make_hooks(),
+                                       *monitor->spool_, ledger, clock);
+  return monitor;
+}
+
+uplink::Hooks Monitor::make_hooks() {
+  uplink::Hooks hooks;
+  hooks.set_interval = [this](std::uint32_t interval_ms) {
+    interval_ms_ = interval_ms;
+    stretched_ms_ = interval_ms;
+    next_scan_.cancel();
+  };
+  hooks.scan_now = [this] {
+    scan_requested_ = true;
+    next_scan_.cancel();
+  };
+  hooks.run_task = [this](pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
+    auto work = run_task(std::move(task), std::move(done));
+    boost::asio::co_spawn(io_, std::move(work), [](std::exception_ptr failure, Result<>) {
+      if (failure) std::rethrow_exception(failure);
+    });
+  };
+  hooks.fill_heartbeat = [this](pb::Heartbeat& beat) { fill_heartbeat(beat); };
+  return hooks;
+}
+
+link::Task<> Monitor::run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
+  auto job = [this, &task]() -> Result<pb::DetectionResult> { return collector_->run_task(task); };
+  auto result = co_await link::run_on(collect_, std::move(job));
+  if (result) done(std::move(*result));
+  co_return Result<>{};
+}
+
+Result<Monitor::ScanDone> Monitor::scan(std::uint64_t scan_id, bool with_snapshot) {
+  ScanDone done;
+  pb::Envelope envelope;
+  pb::SnapshotChunk* chunk = nullptr;
+  std::size_t bytes = 0;
+  std::uint32_t next = 0;
+  const std::int64_t time_ms = clock_.unix_ms();
+  const auto open_chunk = [&] {
+    envelope.Clear();
+    envelope.mutable_publish()->set_topic("events.process.batch");
+    chunk = envelope.mutable_publish()->mutable_snapshot();
+    chunk->set_scan_id(scan_id);
+    chunk->set_chunk(next++);
+    chunk->set_scan_time_ms(time_ms);
+    bytes = 0;
+  };
+  const auto on_record = [&](pb::ProcessRecord& record) {
+    if (!with_snapshot) return;
+    const std::size_t size = record.ByteSizeLong();
+    if (chunk->processes_size() >= static_cast<int>(uplink::kRecordsPerChunk) || bytes + size > kChunkBytes) {
+      done.chunks.push_back(envelope.SerializeAsString());
+      open_chunk();
+    }
+    bytes += size;
+    chunk->add_processes()->Swap(&record);
+  };
+  open_chunk();
+  DE_TRY(summary, collector_->scan(on_record, done.events));
+  done.summary = summary;
+  if (with_snapshot) {
+    chunk->set_last(true);
+    *chunk->mutable_summary() = summary;
+    done.chunks.push_back(envelope.SerializeAsString());
+  }
+  return done;
+}
+
+link::Task<> Monitor::one_scan() {
+  const std::uint64_t scan_id = ++scan_id_;
+  const bool with_snapshot = uplink_->wants_snapshots();
+  auto job = [this, scan_id, with_snapshot] { return scan(scan_id, with_snapshot); };
+  auto done = co_await link::run_on(collect_, std::move(job));
+  if (!done) {
+    trouble_ = done.error().message();
+    log::error("collect", "scan failed", {log::field("reason", trouble_)});
+    co_return fail(std::move(done).error());
+  }
+  trouble_.clear();
+  auto counts_job = [this]() -> Result<collect::Counts> { return collector_->counts(); };
+  auto counts = co_await link::run_on(collect_, std::move(counts_job));
+  if (counts) collect_counts_ = *counts;
+  spool_events(std::move(done->events));
+  if (!done->chunks.empty()) uplink_->offer_snapshot(std::move(done->chunks));
+  adjust_to_pressure();
+  co_return Result<>{};
+}
+
+void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
+  if (events.empty()) return;
+  Result<> spooled = spool_->append(events);
+  if (spooled) spooled = spool_->sync();
+  if (!spooled) {
+    trouble_ = spooled.error().message();
+    log::error("spool", "events could not be spooled", {log::field("reason", trouble_)});
+  }
+  uplink_->wake();
+}
+
+// Slower scans while nobody takes the events away; back to normal when there is room again.
+void Monitor::adjust_to_pressure() {
+  const double fill = spool_->fill_fraction();
+  if (fill > kPressureOn) {
+    stretched_ms_ = std::min<std::uint32_t>(stretched_ms_ + stretched_ms_ / 2, kLongestIntervalMs);
+  } else if (fill < kPressureOff) {
+    stretched_ms_ = interval_ms_;
+  }
+}
+
+link::Task<> Monitor::scan_loop() {
+  std::int64_t next_ns = clock_.steady_ns();
+  while (!stopping_) {
+    scan_requested_ = false;
+    auto scanned = co_await one_scan();
+    (void)scanned;  // Logged, shown by the heartbeat, tried again on time.
+    next_ns = clock_.steady_ns() + static_cast<std::int64_t>(stretched_ms_) * 1'000'000;
+    while (!stopping_ && !scan_requested_ && clock_.steady_ns() < next_ns) {
+      next_scan_.expires_after(std::chrono::nanoseconds(next_ns - clock_.steady_ns()));
+      boost::system::error_code ec;
+      co_await next_scan_.async_wait(link::into(ec));
+      // A new interval counts from the last scan.
+      next_ns = std::min(next_ns, clock_.steady_ns() + static_cast<std::int64_t>(stretched_ms_) * 1'000'000);
+    }
+  }
+  co_return Result<>{};
+}
+
+void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
+  beat.set_status(trouble_.empty() ? "ok" : trouble_);
+  auto& counters = *beat.mutable_counters();
+  const spool::SpoolCounts spooled = spool_->counts();
+  counters["scans"] = collect_counts_.scans;
+  counters["scans_failed"] = collect_counts_.scans_failed;
+  counters["processes_seen"] = collect_counts_.seen;
+  counters["processes_reported"] = collect_counts_.reported;
+  counters["processes_vanished"] = collect_counts_.vanished;
+  counters["processes_unreadable"] = collect_counts_.unreadable;
+  counters["files_hashed"] = collect_counts_.hash.hashed;
+  counters["hash_queue"] = collect_counts_.hash.queued;
+  counters["spool_appended"] = spooled.appended;
+  counters["spool_shed"] = spooled.shed;
+  counters["spool_bytes"] = spooled.bytes;
+  counters["events_sent"] = uplink_->counts().events_sent;
+  counters["chunks_sent"] = uplink_->counts().chunks_sent;
+  counters["snapshots_replaced"] = uplink_->counts().snapshots_replaced;
+  counters["protocol_violations"] = uplink_->counts().violations;
+  counters["ledger_entries"] = ledger_.last_sequence();
+}
+
+Result<> Monitor::run() {
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.async_wait([this](boost::system::error_code ec, int) {
+    if (!ec) stop();
+  });
+  const auto on_end = [](std::exception_ptr failure, Result<>) {
+    if (failure) std::rethrow_exception(failure);
+  };
+  boost::asio::co_spawn(io_, uplink_->run(), on_end);
+  boost::asio::co_spawn(io_, scan_loop(), on_end);
+  io_.run();
+  DE_CHECK(spool_->sync());
+  log::info("procmond", "stopped");
+  return {};
+}
+
+void Monitor::stop() {
+  stopping_ = true;
+  uplink_->stop();
+  next_scan_.cancel();
+  signals_.cancel();
+}
+
+}  // namespace de::daemon

@@ -1,0 +1,72 @@
+// procmond after the drop of privileges: scans on time, spools events, hands snapshots to the uplink.
+//
+// Thread: main, which becomes the io thread; the collector has one thread of its own.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "audit/ledger_file.h"
+#include "collect/collector.h"
+#include "daemoneye/base/clock.h"
+#include "daemoneye/config/config.h"
+#include "spool/spool.h"
+#include "uplink/uplink.h"
+
+namespace de::daemon {
+
+class Monitor {
+ public:
+  // `ledger` and `clock` outlive the monitor.
+  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock);
+  ~Monitor();
+
+  // Returns after SIGTERM or SIGINT, the spool synced.
+  Result<> run();
+
+ private:
+  struct ScanDone {
+    pb::ScanSummary summary;
+    std::deque<std::string> chunks;  // Serialised Envelopes.
+    std::vector<pb::ProcessEvent> events;
+  };
+
+  Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+          const Clock& clock);
+  uplink::Hooks make_hooks();
+  link::Task<> scan_loop();
+  link::Task<> one_scan();
+  link::Task<> run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done);
+  Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
+  void spool_events(std::vector<pb::ProcessEvent> events);
+  void adjust_to_pressure();
+  void fill_heartbeat(pb::Heartbeat& beat) const;
+  void stop();
+
+  const config::ProcmondConfig config_;
+  const Clock& clock_;
+  boost::asio::io_context io_{1};
+  boost::asio::thread_pool collect_{1};
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer next_scan_{io_};
+  std::unique_ptr<spool::Spool> spool_;
+  audit::LedgerFile& ledger_;
+  std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.
+  std::unique_ptr<uplink::Uplink> uplink_;
+  std::uint32_t interval_ms_;
+  std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.
+  std::uint64_t scan_id_ = 0;
+  std::string trouble_;         // Of the latest scan; empty: none.
+  collect::Counts collect_counts_;
+  bool scan_requested_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace de::daemon

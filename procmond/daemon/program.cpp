@@ -1,0 +1,182 @@
+#include "daemon/program.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+#include "daemon/command_line.h"
+#include "daemon/monitor.h"
+#include "daemon/record_json.h"
+#include "daemoneye/log/log.h"
+#include "guard/guard.h"
+
+namespace de::daemon {
+namespace {
+
+// Stand for the two accounts where a private state directory is used and the accounts do not exist.
+constexpr std::uint32_t kPrivateProcmondUid = 64123;
+constexpr std::uint32_t kPrivateAgentUid = 64124;
+
+struct Account {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+int report(const Error& error, int code) {
+  std::fprintf(stderr, "procmond: %s\n", error.message().c_str());
+  return code;
+}
+
+Result<Account> find_account(const std::string& user, bool is_private, std::uint32_t fixed) {
+  std::array<char, 16 * 1024> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  std::uint32_t number = 0;
+  const auto [end, ec] = std::from_chars(user.data(), user.data() + user.size(), number);
+  const bool is_number = ec == std::errc{} && end == user.data() + user.size();
+  if (is_number) {
+    ::getpwuid_r(number, &entry, buffer.data(), buffer.size(), &found);
+  } else {
+    ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  }
+  if (found != nullptr) return Account{found->pw_uid, found->pw_gid};
+  if (is_number) return Account{number, number};
+  if (is_private) return Account{fixed, fixed};
+  return fail(Errc::NotFound, "there is no user " + user + "; create it or set `user` to one that exists");
+}
+
+// Root prepares a directory for the account; anybody else must own it already.
+Result<> own_directory(const std::string& dir, const Account& account, mode_t mode) {
+  if (::mkdir(dir.c_str(), mode) != 0 && errno != EEXIST) return fail(Errc::Io, "create " + dir, last_os_error());
+  if (::geteuid() != 0) return {};
+  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return fail(Errc::Denied, "open directory " + dir, last_os_error());
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return fail(Errc::Io, "stat " + dir, last_os_error());
+  if (status.st_uid != account.uid && status.st_uid != 0)
+    return fail(Errc::Denied, dir + " belongs to uid " + std::to_string(status.st_uid) + ", not to procmond's uid " +
+                                  std::to_string(account.uid) + ": move it away or fix its owner");
+  if (::fchown(fd.get(), account.uid, account.gid) != 0) return fail(Errc::Io, "chown " + dir, last_os_error());
+  if (::fchmod(fd.get(), mode) != 0) return fail(Errc::Io, "chmod " + dir, last_os_error());
+  return {};
+}
+
+int print_once(const config::ProcmondConfig& config, bool as_array) {
+  collect::CollectorOptions options;
+  options.source.collect_environment = config.collect_environment;
+  options.source.mask_arguments = !config.unmasked_arguments;
+  options.hash.enabled = false;  // A snapshot does not wait for hashes.
+  auto collector = collect::Collector::create(std::move(options), system_clock());
+  if (!collector) return report(collector.error(), 1);
+  std::vector<pb::ProcessEvent> events;
+  std::uint64_t printed = 0;
+  const auto on_record = [&](pb::ProcessRecord& record) {
+    std::fputs(as_array ? (printed == 0 ? "[" : ",\n") : "", stdout);
+    std::fputs(to_json(record).c_str(), stdout);
+    if (!as_array) std::fputc('\n', stdout);
+    ++printed;
+  };
+  const auto summary = (*collector)->scan(on_record, events);
+  if (!summary) return report(summary.error(), 1);
+  if (as_array) std::fputs(printed == 0 ? "[]\n" : "]\n", stdout);
+  if (std::fflush(stdout) != 0) return report(Error(Errc::Io, "write to standard output", last_os_error()), 1);
+  return 0;
+}
+
+struct Opened {
+  std::vector<uid_t> agent_uids;
+  guard::Held held;
+};
+
+// Everything that needs root, then the drop.
+Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
+  const bool is_root = ::geteuid() == 0;
+  Opened out;
+  Account self{::geteuid(), ::getegid()};
+  Account agent{::geteuid(), ::getegid()};
+  if (is_root) {
+    DE_TRY(found, find_account(config.user, config.paths.is_private, kPrivateProcmondUid));
+    self = found;
+    const auto named = find_account(config.agent_user, config.paths.is_private, kPrivateAgentUid);
+    if (named) {
+      agent = *named;
+      // The ledger is readable and the broker socket writable by the agent's group, which is ours, too.
+      self.gid = agent.gid;
+    }
+  }
+  if (config.agent_uid) agent.uid = *config.agent_uid;
+  out.agent_uids.push_back(agent.uid);
+  const std::string& state = config.paths.state_dir;
+  if (::mkdir(state.c_str(), 0711) != 0 && errno != EEXIST) return fail(Errc::Io, "create " + state, last_os_error());
+  DE_CHECK(own_directory(state + "/collect", self, 0700));
+  DE_CHECK(own_directory(config.paths.spool_dir, self, 0700));
+  DE_CHECK(own_directory(config.paths.ledger_dir, self, 0750));
+  guard::GuardOptions options;
+  options.uid = self.uid;
+  options.gid = self.gid;
+  auto held = guard::drop(options);
+  if (!held) return fail(std::move(held).error().during("drop privileges"));
+  out.held = std::move(*held);
+  return out;
+}
+
+int monitor_until_signal(const config::ProcmondConfig& config) {
+  auto opened = open_and_drop(config);
+  if (!opened) return report(opened.error(), 1);
+  for (const std::string& note : opened->held.notes) log::warn("guard", "weaker than asked", {log::field("note", note)});
+  auto ledger = audit::LedgerFile::open(config.paths.ledger_dir, system_clock());
+  if (!ledger) return report(std::move(ledger).error().during("open ledger"), 1);
+  spool::SpoolOptions spool_options;
+  spool_options.dir = config.paths.spool_dir;
+  spool_options.max_bytes = static_cast<std::uint64_t>(config.spool_max_mb) << 20;
+  auto spool = spool::Spool::open(spool_options, system_clock());
+  if (!spool) return report(std::move(spool).error().during("open spool"), 1);
+
+  auto entered = (*ledger)->append("procmond", "procmond.start", "{\"version\":\"" DE_VERSION "\"}");
+  if (entered) entered = (*ledger)->append("procmond", "privileges.held", opened->held.to_json());
+  if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
+  log::info("procmond", "running", {log::field("held", opened->held.to_json())});
+
+  auto monitor = Monitor::create(config, opened->agent_uids, std::move(*spool), **ledger, system_clock());
+  if (!monitor) return report(monitor.error(), 1);
+  const Result<> ended = (*monitor)->run();
+  const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");
+  if (!stopped) log::error("audit", "ledger entry failed", {log::field("reason", stopped.error().message())});
+  return ended ? 0 : report(ended.error(), 1);
+}
+
+}  // namespace
+
+int run_procmond(int argc, char** argv, const char* const* environment) {
+  Flags flags;
+  if (const auto exit_code = parse_flags(argc, argv, flags)) return *exit_code;
+  config::LoadInput input = config::standard_input(config::Program::Procmond, environment);
+  input.flags = flags.settings;
+  input.explicit_file = flags.config_file;
+  auto loaded = config::load_procmond(input);
+  if (!loaded) return report(loaded.error(), 2);
+  if (flags.print_config) {
+    std::fputs(config::print_config(loaded->settings, true).c_str(), stdout);
+    return 0;
+  }
+  if (flags.check_config) return 0;
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+  ::umask(027);
+  log::Options log_options;
+  log_options.level = static_cast<log::Level>(loaded->value.log.level);
+  log_options.json = loaded->value.log.format == config::LogFormat::Json;
+  log::init(log_options);
+  for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
+  if (flags.once) return print_once(loaded->value, flags.output == "json");
+  return monitor_until_signal(loaded->value);
+}
+
+}  // namespace de::daemon

@@ -1,0 +1,139 @@
+// The write-ahead log between what the collector saw and what the agent has committed. Events get their sequence
+// number here; they leave the disk when the agent acknowledged them, or when the size cap sheds the oldest, which is
+// then reported as a Gap with exact numbers. Nothing is published that a power cut could take back.
+//
+// Losing nothing silently is the contract: every number that was given out is either read back as an event or lies in
+// a Gap, also after kill -9, a full disk and damaged files.
+//
+// Thread: io, single owner.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/base/unique_fd.h"
+#include "daemoneye/broker.pb.h"
+#include "spool/segment.h"
+#include "spool/state_file.h"
+
+namespace de::spool {
+
+constexpr std::size_t kMaxBatchEvents = 256;  // Events in one frame.
+constexpr std::uint64_t kMinSegmentBytes = 4 * 1024;
+constexpr std::uint64_t kMaxSegmentBytes = 16 * 1024 * 1024;  // A segment is read whole when the spool opens.
+
+struct SpoolOptions {
+  std::string dir;  // Created with mode 0700 if missing.
+  std::uint64_t max_bytes = 64 * 1024 * 1024;   // All segments together; at least two segments.
+  std::uint64_t segment_bytes = 1024 * 1024;    // When the next one is started.
+};
+
+// appended == written + refused. Counted since open() unless said otherwise.
+struct SpoolCounts {
+  std::uint64_t appended = 0;        // Events given a sequence number.
+  std::uint64_t written = 0;
+  std::uint64_t refused = 0;         // Not written: no room, a failed write, too large.
+  std::uint64_t shed = 0;            // Lost before they were acknowledged: refused, size cap, failed sync.
+  std::uint64_t damaged_regions = 0; // Places in segments that could not be read.
+  std::uint64_t torn_bytes = 0;      // Interrupted last write cut away by open().
+  std::uint64_t write_failures = 0;
+  std::uint64_t sync_failures = 0;
+  std::uint64_t state_failures = 0;  // The watermark could not be stored; it is tried again.
+  std::uint64_t segments = 0;        // Now.
+  std::uint64_t bytes = 0;           // Now, on the disk.
+};
+
+class Spool {
+ public:
+  // Opens or creates a spool and recovers it: cuts a torn tail, skips damage, finds the last sequence.
+  // Errors: Conflict (another procmond has it), Invalid (options, or something that is no regular file), Exhausted,
+  // NotFound, Denied, Io.
+  static Result<std::unique_ptr<Spool>> open(const SpoolOptions& options, const Clock& clock);
+  ~Spool();
+
+  // Stamps `sequence` into every event and writes them. On an error those that could not be written are lost, counted,
+  // and will be read back as a Gap; the spool stays usable. One event beyond kMaxEventBytes is lost the same way, but
+  // is no error. Errors: Exhausted (no room on the disk), Io.
+  Result<> append(std::vector<pb::ProcessEvent>& events);
+
+  // Everything appended is on the disk afterwards. Errors: Exhausted, Io; then what was appended since the last sync
+  // is lost as a Gap.
+  Result<> sync();
+
+  // What follows `sequence`, in order: EventBatches of at most kMaxBatchEvents events and 3.5 MB, and Gaps. Ends after
+  // `max_events` events or 8 MB. Syncs first if need be. Numbers at or below the watermark are not read again.
+  // Errors: as sync(); Io.
+  Result<std::vector<pb::Publish>> read_after(std::uint64_t sequence, std::size_t max_events);
+
+  // Everything up to `sequence` is committed elsewhere. Smaller than before changes nothing.
+  // Errors: Invalid (never given out).
+  Result<> acknowledge(std::uint64_t sequence);
+
+  const std::string& spool_id() const { return state_.spool_id; }
+  std::uint64_t last_sequence() const { return state_.last_sequence; }
+  std::uint64_t acked_sequence() const { return state_.acked; }
+  // Bytes that still wait for an acknowledgement, as a part of max_bytes: 0..1.
+  double fill() const;
+  SpoolCounts counts() const;
+
+ private:
+  struct Segment {
+    std::uint32_t number = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t first_sequence = 0;
+    std::int64_t from_ms = 0;
+    std::int64_t to_ms = 0;
+    std::vector<RecordRef> records;
+
+    std::uint64_t last_sequence() const { return records.empty() ? first_sequence - 1 : records.back().sequence; }
+  };
+  struct Chunk;  // Records about to be written.
+  struct Place;  // Where a record is: segment and index.
+
+  Spool(SpoolOptions options, const Clock& clock, UniqueFd dir, StateFile state_file);
+
+  // recovery.cpp
+  Result<> recover();
+  Result<> adopt_id(const std::vector<std::uint32_t>& numbers);
+  Result<> load_segment(std::uint32_t number, bool is_newest);
+  Result<> resume();
+
+  // spool.cpp
+  Result<> flush(Chunk& chunk);
+  Result<> make_room(std::uint64_t bytes);
+  Result<> shed_oldest();
+  Result<> rotate();
+  Result<> write_active(std::string_view bytes);
+  void lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms, LossReason reason);
+  void lose_unsynced(LossReason reason);
+  void forget_acknowledged();
+  void remove_front();
+  Result<> save(bool durable);
+
+  // read.cpp
+  Place find_after(std::uint64_t sequence) const;
+  pb::Gap gap_after(std::uint64_t sequence, const Place& next);
+  Result<pb::EventBatch> read_batch(const Place& place, std::size_t max_events, std::size_t& bytes);
+  std::int64_t event_time(const Segment& segment, const RecordRef& ref) const;
+  Result<std::string> read_segment(const Segment& segment, std::uint64_t offset, std::size_t bytes) const;
+
+  const SpoolOptions options_;
+  const Clock& clock_;
+  const UniqueFd dir_;
+  StateFile state_file_;
+  SpoolState state_;
+  bool state_dirty_ = false;  // state_ has losses that are not durable yet.
+  std::uint32_t seed_ = 0;
+  std::deque<Segment> segments_;  // Oldest first; the last one is written to once open() has succeeded.
+  UniqueFd active_;
+  std::uint64_t synced_bytes_ = 0;  // Of the active segment.
+  bool sealed_ = false;             // The active segment's tail is not trusted any more: the next write rotates.
+  SpoolCounts counts_;
+};
+
+}  // namespace de::spool

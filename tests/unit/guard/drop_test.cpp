@@ -1,0 +1,233 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "guard/guard.h"
+
+namespace de::guard {
+namespace {
+
+constexpr std::uint32_t kUid = 64123;
+constexpr std::uint32_t kGid = 64124;
+constexpr int kSkip = 77;
+
+// Runs `body` in a child, because what it gives up does not come back. 0 is success, anything else names the check.
+int in_child(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+GuardOptions options() { return {kUid, kGid, kCollectorCaps}; }
+
+bool opens(const char* path, int flags) {
+  const int fd = ::open(path, flags | O_CLOEXEC);
+  if (fd >= 0) ::close(fd);
+  return fd >= 0;
+}
+
+// As root, in a child: drops first, then runs `body`. ThreadSanitizer's own thread makes drop() refuse.
+#define EXPECT_AFTER_DROP(body)                                                        \
+  do {                                                                                 \
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";                                \
+    const int code = in_child([]() -> int {                                            \
+      const auto held = drop(options());                                               \
+      if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;           \
+      const auto checks = body;                                                        \
+      return checks(*held);                                                            \
+    });                                                                                \
+    if (code == kSkip) GTEST_SKIP() << "this build has a thread of its own";           \
+    EXPECT_EQ(code, 0);                                                                \
+  } while (false)
+
+TEST(Drop, HoldsExactlyWhatWasDeclared) {
+  EXPECT_AFTER_DROP([](const Held& held) {
+    if (held.uid != kUid || held.gid != kGid || held.groups != 0 || !held.was_root) return 1;
+    if (::getuid() != kUid || ::geteuid() != kUid || ::getegid() != kGid || ::getgroups(0, nullptr) != 0) return 2;
+    if ((held.caps_effective & ~kCollectorCaps) != 0 || held.caps_effective != held.caps_permitted) return 3;
+    if (held.caps_inheritable != 0 || (held.caps_bounding & ~kCollectorCaps) != 0) return 4;
+    if (!held.no_new_privs || ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 5;
+    if (held.dumpable || ::prctl(PR_GET_DUMPABLE) != 0) return 6;
+    if (held.caps_effective != kCollectorCaps && held.notes.empty()) return 7;
+    return 0;
+  });
+}
+
+TEST(Drop, RootCannotBeRegained) {
+  EXPECT_AFTER_DROP([](const Held&) {
+    if (::setuid(0) == 0) return 1;
+    if (::seteuid(0) == 0) return 2;
+    if (::setgid(0) == 0) return 3;
+    const gid_t root = 0;
+    if (::setgroups(1, &root) == 0) return 4;
+    return ::geteuid() == kUid ? 0 : 5;
+  });
+}
+
+TEST(Drop, RootOnlyFilesCanBeReadButNotWritten) {
+  EXPECT_AFTER_DROP([](const Held& held) {
+    const bool may_read = (held.caps_effective >> kCapDacReadSearch & 1) != 0;
+    if (opens("/etc/shadow", O_RDONLY) != may_read) return 1;
+    if (opens("/etc/shadow", O_WRONLY)) return 2;
+    if (opens("/etc/passwd", O_WRONLY | O_APPEND)) return 3;
+    if (opens("/etc/de_guard_test", O_WRONLY | O_CREAT)) return 4;
+    if (::chown("/etc/passwd", kUid, kGid) == 0) return 5;
+    if (::kill(1, 0) == 0) return 6;
+    return 0;
+  });
+}
+
+TEST(Drop, OtherUsersExecutablesStayVisible) {
+  EXPECT_AFTER_DROP([](const Held& held) {
+    if ((held.caps_effective >> kCapSysPtrace & 1) == 0) return 0;  // Noted in Held, tested above.
+    // The parent is root's and more privileged than we are now.
+    const std::string link = "/proc/" + std::to_string(::getppid()) + "/exe";
+    char target[256];
+    return ::readlink(link.c_str(), target, sizeof(target)) > 0 ? 0 : 1;
+  });
+}
+
+TEST(Drop, ExecGainsNothing) {
+  EXPECT_AFTER_DROP([](const Held&) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl("/bin/sh", "sh", "-c", "grep -q '^CapEff:.0000000000000000$' /proc/self/status", nullptr);
+      ::_exit(99);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+  });
+}
+
+TEST(Drop, FilesOpenedBeforeStayUsable) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  char name[] = "/tmp/de_guard_XXXXXX";
+  const int fd = ::mkstemp(name);
+  ASSERT_GE(fd, 0);
+  const int code = in_child([fd] {
+    const auto held = drop(options());
+    if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;
+    return ::write(fd, "x", 1) == 1 ? 0 : 1;
+  });
+  ::close(fd);
+  ::unlink(name);
+  if (code == kSkip) GTEST_SKIP();
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Drop, KeepingNothingIsPossible) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const int code = in_child([] {
+    const auto held = drop({kUid, kGid, 0});
+    if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;
+    if (held->caps_effective != 0 || held->caps_bounding != 0) return 1;
+    return opens("/etc/shadow", O_RDONLY) ? 2 : 0;
+  });
+  if (code == kSkip) GTEST_SKIP();
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Drop, TwiceIsTheSecondTimeAsSomebodyElse) {
+  EXPECT_AFTER_DROP([](const Held& first) {
+    const auto second = drop({kUid, kGid, kCollectorCaps});
+    // The task list of a non-dumpable process belongs to root; with the capabilities it can still be read.
+    if (!second) return first.caps_effective == kCollectorCaps ? 1 : 0;
+    if (second->was_root || second->notes.empty()) return 2;
+    return second->caps_effective == first.caps_effective ? 0 : 3;
+  });
+}
+
+TEST(Drop, NotRootKeepsItsUserAndSaysSo) {
+  const int code = in_child([] {
+    if (::geteuid() == 0 && (::setgroups(0, nullptr) != 0 || ::setresgid(kGid, kGid, kGid) != 0 ||
+                             ::setresuid(kUid, kUid, kUid) != 0))
+      return 201;
+    // Leaving root made us non-dumpable, which an ordinary start is not.
+    ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    const uid_t me = ::getuid();
+    const auto held = drop({1, 1, kCollectorCaps});
+    if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;
+    if (held->was_root || held->uid != me || ::getuid() != me) return 1;
+    if (held->caps_effective != 0 || !held->no_new_privs || held->dumpable) return 2;
+    if (held->notes.size() != 3) return 3;  // No capabilities to keep, bounding set, user.
+    return held->to_json().find("not started as root") != std::string::npos ? 0 : 4;
+  });
+  if (code == kSkip) GTEST_SKIP();
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Drop, RefusesToBecomeRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  for (const auto& [uid, gid] : {std::pair{0u, kGid}, {kUid, 0u}, {0u, 0u}}) {
+    const int code = in_child([uid = uid, gid = gid] {
+      const auto held = drop({uid, gid, kCollectorCaps});
+      return !held && held.error().code() == Errc::Invalid ? 0 : 1;
+    });
+    EXPECT_EQ(code, 0);
+  }
+}
+
+TEST(Drop, RefusesUnknownCapabilities) {
+  EXPECT_EQ(in_child([] {
+              const auto held = drop({kUid, kGid, 1ULL << 63});
+              return !held && held.error().code() == Errc::Invalid ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Drop, RefusesWhenThreadsRun) {
+  EXPECT_EQ(in_child([] {
+              int ends[2];
+              if (::pipe(ends) != 0) return 2;
+              std::thread other([&ends] {
+                char byte = 0;
+                (void)!::read(ends[0], &byte, 1);
+              });
+              const auto held = drop(options());
+              ::close(ends[1]);
+              other.join();
+              return !held && held.error().code() == Errc::Conflict ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Capabilities, Names) {
+  EXPECT_EQ(capability_name(kCapSysPtrace), "CAP_SYS_PTRACE");
+  EXPECT_EQ(capability_name(0), "CAP_CHOWN");
+  EXPECT_EQ(capability_name(39), "CAP_BPF");
+  EXPECT_EQ(capability_name(40), "CAP_CHECKPOINT_RESTORE");
+  EXPECT_EQ(capability_name(41), "CAP_41");
+  EXPECT_EQ(capabilities_to_text(0), "none");
+  EXPECT_EQ(capabilities_to_text(kCollectorCaps), "CAP_DAC_READ_SEARCH,CAP_SYS_PTRACE");
+}
+
+TEST(HeldJson, SaysEverything) {
+  Held held;
+  held.uid = 5;
+  held.gid = 6;
+  held.caps_effective = held.caps_permitted = kCollectorCaps;
+  held.no_new_privs = true;
+  held.dumpable = false;
+  held.was_root = true;
+  held.notes = {"a \"quoted\" note", "b"};
+  EXPECT_EQ(held.to_json(),
+            R"({"uid":5,"gid":6,"supplementary_groups":0,)"
+            R"("caps_effective":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
+            R"("caps_permitted":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
+            R"("caps_inheritable":[],"caps_bounding":[],"no_new_privs":true,"dumpable":false,"was_root":true,)"
+            R"("notes":["a \"quoted\" note","b"]})");
+}
+
+}  // namespace
+}  // namespace de::guard
