@@ -28,7 +28,7 @@ std::string dedupe_key(std::span<const std::optional<std::string_view>> parts) {
   }
   if (key.size() <= kMaxKeyBytes) return key;
   // '#' after a cut cannot be confused with a short key: those are shorter than this one always is.
-  const std::string tail = "#" + to_hex(as_bytes(sha256(key)));
+  const std::string tail = "#" + to_hex(crypto::as_bytes(crypto::sha256(key)));
   key.resize(kMaxKeyBytes + 1 - tail.size());
   return key + tail;
 }

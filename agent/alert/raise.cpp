@@ -171,7 +171,7 @@ pb::Alert make_frame(const detect::Rule& rule, const detect::Matches& matches, c
   alert.set_rule_execution_time_us(matches.elapsed_us);
   if (context.scan_id) alert.set_scan_id(*context.scan_id);
   alert.set_host(escape_controls(context.host));
-  alert.set_correlation_id(context.correlation_id.empty() ? uuid_v4() : context.correlation_id);
+  alert.set_correlation_id(context.correlation_id.empty() ? crypto::uuid_v4() : context.correlation_id);
   alert.set_state(pb::ALERT_OPEN);
   alert.set_count(1);
   *alert.mutable_completeness() = context.completeness;
@@ -186,7 +186,7 @@ const std::string& rule_name(const detect::Rule& rule) { return rule.name.empty(
 pb::Alert make_alert(const pb::Alert& frame, const detect::Rule& rule, const detect::Matches& matches,
                      const pb::Row& row, Lineage& lineage) {
   pb::Alert alert = frame;
-  alert.set_id(uuid_v4());
+  alert.set_id(crypto::uuid_v4());
   Subject subject = describe(matches, row, lineage);
   std::string title = rule_name(rule);
   if (subject.name) title += ": " + subject.name->substr(0, 256);
@@ -208,7 +208,7 @@ pb::Alert make_summary(const pb::Alert& frame, const detect::Rule& rule, const d
   const std::size_t rest = matches.rows.size() - listed;
   const std::string at_least = matches.truncated ? "at least " : "";
   pb::Alert alert = frame;
-  alert.set_id(uuid_v4());
+  alert.set_id(crypto::uuid_v4());
   alert.set_title(escape_controls(rule_name(rule) + ": " + at_least + std::to_string(rest) + " more matches"));
   alert.set_description("The rule matched " + at_least + std::to_string(matches.rows.size()) +
                         " rows in one run. Only the first " + std::to_string(listed) +

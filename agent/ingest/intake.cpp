@@ -57,7 +57,8 @@ link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::Snapshot
   if (first && scan_open_ && scan_.collector != collector)
     co_return fail(Errc::Conflict, "a snapshot of collector " + scan_.collector + " is being taken in");
   if (first) {
-    if (scan_open_) co_await drop_scan();
+    auto dropped = co_await drop_scan();
+    if (!dropped) co_return fail(std::move(dropped).error());
     scan_ = OpenScan();
     scan_.collector = collector;
     scan_.scan_id = chunk.scan_id();
@@ -70,7 +71,8 @@ link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::Snapshot
   auto job = [this, &collector, &chunk, first] { return write_chunk(collector, chunk, first); };
   auto done = co_await link::run_on(writer_, std::move(job));
   if (!done) {
-    co_await drop_scan();
+    auto dropped = co_await drop_scan();
+    if (!dropped) co_return fail(std::move(dropped).error());
     note_failure(collector, done.error());
     // A snapshot is repeated anyway: the session goes on, the next one may find room.
     co_return std::uint64_t{0};

@@ -84,9 +84,19 @@ std::string advice(std::string_view message) {
   return {};
 }
 
+// A built-in that was removed is left with no way to call it, and SQLite blames the arguments.
+std::string removed_function(std::string_view message) {
+  constexpr std::string_view kPrefix = "wrong number of arguments to function ";
+  if (!message.starts_with(kPrefix)) return {};
+  const std::string_view name = message.substr(kPrefix.size(), message.find('(') - kPrefix.size());
+  const auto allowed = allowed_functions();
+  if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) return {};
+  return "function " + std::string(name) + "() is not allowed";
+}
+
 std::string plain(sqlite3* db) {
   const std::string message = escape_controls(sqlite3_errmsg(db));
-  // SQLite says this of strings in double quotes too, once they are not taken for text any more.
+  if (const std::string removed = removed_function(message); !removed.empty()) return removed;
   return message + advice(message);
 }
 

@@ -125,6 +125,7 @@ void Gate::start() {
   columns_.clear();
   functions_.clear();
   regex_calls_ = 0;
+  through_view_ = false;
 }
 
 int Gate::refuse(std::string reason) {
@@ -138,12 +139,17 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
     if (!column.empty()) columns_.insert("processes." + lower(column));
     return SQLITE_OK;
   }
-  // The tables behind the views, reported once more with the view that leads there.
-  if (is_backing_table(table) && schema == "processes" && is_snapshot_view(view)) return SQLITE_OK;
-  // `count(*)` reports a table without a column and without a schema, and does the same for a CTE or sub-select. The
-  // names that exist are known and refused below; whatever else has a name here is made by the statement itself.
-  const bool exists = is_backing_table(table) || lower(table).starts_with("sqlite_");
-  if (column.empty() && !exists) return SQLITE_OK;
+  // The tables behind the views, reported with the view (as it was typed) that leads there.
+  if (is_backing_table(table) && schema == "processes" && is_snapshot_view(lower(view))) {
+    through_view_ = true;
+    tables_.insert("processes");
+    return SQLITE_OK;
+  }
+  // Where no column of a table is needed (`count(*)`) it is reported without column, schema and view, and so are a CTE
+  // and a sub-select. Of the tables that exist only the ones behind a view already entered are let through; any other
+  // name that got this far was made by the statement itself.
+  const bool known = is_backing_table(table) ? !through_view_ : lower(table).starts_with("sqlite_");
+  if (column.empty() && !known) return SQLITE_OK;
   return refuse("table " + std::string(table) + " may not be read; `schema` lists the tables");
 }
 

@@ -46,6 +46,7 @@ class Gate {
   std::set<std::string> columns_;
   std::set<std::string> functions_;
   int regex_calls_ = 0;
+  bool through_view_ = false;
 };
 
 // Lower case, sorted.

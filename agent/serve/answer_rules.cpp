@@ -118,7 +118,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("dedup_keys", joined(rule->dedup.keys));
   add("dedup_seconds", std::to_string(rule->dedup.seconds));
   add("tests", std::to_string(rule->tests.size()));
-  add("file", rule->origin.file + ":" + std::to_string(rule->origin.line));
+  add("file", rule->place.file + ":" + std::to_string(rule->place.line));
   add("sql", rule->sql);
   co_return answer;
 }

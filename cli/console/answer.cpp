@@ -6,11 +6,12 @@ namespace de::console {
 namespace {
 
 constexpr std::string_view kNoGroup =
-    "not permitted; members of the group control.readers (daemoneye) may ask, of control.admins (daemoneye-admin) change";
+    "not permitted; members of the group control.readers (daemoneye) may ask, of control.admins (daemoneye-admin) "
+    "change";
 
 // Worst last: what a script most needs to know when several requests ended differently.
-constexpr std::array kBySeverity{ExitCode::Complete,           ExitCode::Degraded,    ExitCode::Failed,
-                                 ExitCode::VerificationFailed, ExitCode::Usage,       ExitCode::NotPermitted,
+constexpr std::array kBySeverity{ExitCode::Complete,           ExitCode::Degraded, ExitCode::Failed,
+                                 ExitCode::VerificationFailed, ExitCode::Usage,    ExitCode::NotPermitted,
                                  ExitCode::Unreachable,        ExitCode::Internal};
 
 std::size_t severity_of(ExitCode code) {

@@ -19,6 +19,8 @@ namespace de::console {
 class Answer {
  public:
   Answer(render::Options options, Streams streams);
+  Answer(const Answer&) = delete;  // The renderer writes through it.
+  Answer& operator=(const Answer&) = delete;
 
   // A header or a page. Errors: Corrupt (not what a header allows), Closed or Io of the output.
   Result<> take(const pb::ControlReply& reply);

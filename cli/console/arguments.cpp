@@ -5,6 +5,8 @@
 #include <limits>
 #include <memory>
 
+#include "daemoneye/base/text.h"
+
 namespace de::console {
 namespace {
 
@@ -12,6 +14,9 @@ constexpr std::uint32_t kMaxTimeoutMs = 600'000;
 constexpr std::uint32_t kMaxAlerts = 100'000;
 constexpr std::uint32_t kMaxTail = 10'000;  // Held in memory, up to 16 KiB each.
 
+// The library's own demand for a command comes before it looks at the words it does not know, and would hide them:
+// hence require_subcommand(0, 1) everywhere and missing_command() at the end.
+//
 // One action per command. They fill in the invocation after the whole line was parsed, so that options may come
 // before or after the command's name.
 void add_query(CLI::App& app, Invocation& out) {
@@ -57,39 +62,36 @@ void add(CLI::App& app, Invocation& out, const char* name, const char* help, Opt
 
 void add_rules(CLI::App& app, Invocation& out) {
   auto* rules = app.add_subcommand("rules", "Detection rules");
-  rules->require_subcommand(1);
+  rules->require_subcommand(0, 1);
   add<RulesListCommand>(*rules, out, "list", "All loaded rules", [](CLI::App&, RulesListCommand&) {});
-  add<RuleShowCommand>(*rules, out, "show", "One rule", [](CLI::App& s, RuleShowCommand& c) {
-    s.add_option("ID", c.id, "The rule's id")->required();
-  });
+  add<RuleShowCommand>(*rules, out, "show", "One rule",
+                       [](CLI::App& s, RuleShowCommand& c) { s.add_option("ID", c.id, "The rule's id")->required(); });
   add<RulesValidateCommand>(*rules, out, "validate", "Check rule files without loading them",
                             [](CLI::App& s, RulesValidateCommand& c) {
                               s.add_option("FILE", c.files, "Rule files")->required()->expected(1, 256);
                             });
-  add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry",
-                        [](CLI::App& s, RulesTestCommand& c) {
-                          s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
-                        });
+  add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry", [](CLI::App& s, RulesTestCommand& c) {
+    s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
+  });
 }
 
 void add_alerts(CLI::App& app, Invocation& out) {
   auto* alerts = app.add_subcommand("alerts", "Alerts that rules raised");
-  alerts->require_subcommand(1);
+  alerts->require_subcommand(0, 1);
   add<AlertsListCommand>(*alerts, out, "list", "Newest alerts first", [](CLI::App& s, AlertsListCommand& c) {
     s.add_option("--rule", c.rule, "Only of this rule");
     s.add_option("--severity", c.severity, "Only of this severity")
         ->check(CLI::IsMember({"low", "medium", "high", "critical"}));
     s.add_option("--limit", c.limit, "Most alerts to list")->check(CLI::Range(1U, kMaxAlerts));
   });
-  add<AlertShowCommand>(*alerts, out, "show", "One alert with everything known about it",
-                        [](CLI::App& s, AlertShowCommand& c) {
-                          s.add_option("ID", c.id, "The alert's id")->required();
-                        });
+  add<AlertShowCommand>(
+      *alerts, out, "show", "One alert with everything known about it",
+      [](CLI::App& s, AlertShowCommand& c) { s.add_option("ID", c.id, "The alert's id")->required(); });
 }
 
 void add_audit(CLI::App& app, Invocation& out) {
   auto* audit = app.add_subcommand("audit", "The audit ledger, read from its files without the agent");
-  audit->require_subcommand(1);
+  audit->require_subcommand(0, 1);
   add<AuditVerifyCommand>(*audit, out, "verify", "Check every entry and every link between entries",
                           [](CLI::App& s, AuditVerifyCommand& c) {
                             s.add_option("PATH", c.path, "Ledger file or directory; default the state directory's");
@@ -102,7 +104,7 @@ void add_audit(CLI::App& app, Invocation& out) {
 
 void add_config(CLI::App& app, Invocation& out) {
   auto* config = app.add_subcommand("config", "Settings");
-  config->require_subcommand(1);
+  config->require_subcommand(0, 1);
   add<ConfigShowCommand>(*config, out, "show", "Settings as files, environment and flags give them",
                          [](CLI::App& s, ConfigShowCommand& c) {
                            c.program = "agent";
@@ -120,24 +122,55 @@ void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& s
   app.add_option("--output", output, "table, json, jsonl, csv, markdown or line");
   app.add_option("--config", out.config_file, "Configuration file to read instead of the usual ones");
   app.add_flag("--no-color", out.no_color, "Plain text on terminals, too");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();
   add_query(app, out);
-  add<SchemaCommand>(app, out, "schema", "Tables and their columns", [](CLI::App& s, SchemaCommand& c) {
-    s.add_option("TABLE", c.table, "Only this table");
-  });
+  add<SchemaCommand>(app, out, "schema", "Tables and their columns",
+                     [](CLI::App& s, SchemaCommand& c) { s.add_option("TABLE", c.table, "Only this table"); });
   add_rules(app, out);
   add_alerts(app, out);
   add_audit(app, out);
-  add<HealthCommand>(app, out, "health", "How the agent and its parts are doing", [](CLI::App& s, HealthCommand& c) {
-    s.add_option("COMPONENT", c.component, "Only this part");
-  });
+  add<HealthCommand>(app, out, "health", "How the agent and its parts are doing",
+                     [](CLI::App& s, HealthCommand& c) { s.add_option("COMPONENT", c.component, "Only this part"); });
   add_config(app, out);
   add<VersionCommand>(app, out, "version", "Version of this program", [](CLI::App&, VersionCommand&) {});
 }
 
 std::optional<std::string> given(const CLI::App& app, const char* option, const std::string& value) {
   return app.get_option(option)->count() > 0 ? std::optional(value) : std::nullopt;
+}
+
+const CLI::App& innermost(const CLI::App& app) {
+  const CLI::App* named = &app;
+  while (!named->get_subcommands().empty()) named = named->get_subcommands().front();
+  return *named;
+}
+
+std::vector<std::string> commands_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+// What is wrong when a word was not understood.
+std::string unknown_word(const CLI::App& app, const CLI::Error& error) {
+  const std::vector<std::string> words = app.remaining(true);
+  const std::vector<std::string> names = commands_of(innermost(app));
+  if (words.empty() || names.empty() || words.front().starts_with('-')) return error.what();
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return "unknown command \"" + words.front() + "\"" + suggestion(words.front(), known);
+}
+
+// What is wrong when the line ended too early, or nothing.
+std::string missing_command(const CLI::App& app) {
+  std::string list;
+  for (const std::string& name : commands_of(innermost(app))) list += (list.empty() ? "" : ", ") + name;
+  return list.empty() ? list : "a command is required: " + list;
+}
+
+Answered wrong_usage(const std::string& why) {
+  return {"daemoneye-cli: " + escape_controls(why) + "\nRun daemoneye-cli --help for more.\n", ExitCode::Usage};
 }
 
 }  // namespace
@@ -159,10 +192,12 @@ std::variant<Invocation, Answered> parse_arguments(std::span<const char* const> 
     return Answered{std::string(version.what()) + "\n", ExitCode::Complete};
   } catch (const CLI::Success&) {
     return Answered{app.help(), ExitCode::Complete};  // Of the innermost command that was named.
+  } catch (const CLI::ExtrasError& error) {
+    return wrong_usage(unknown_word(app, error));
   } catch (const CLI::Error& error) {
-    return Answered{"daemoneye-cli: " + std::string(error.what()) + "\nRun daemoneye-cli --help for more.\n",
-                    ExitCode::Usage};
+    return wrong_usage(error.what());
   }
+  if (const std::string why = missing_command(app); !why.empty()) return wrong_usage(why);
   invocation.socket = given(app, "--socket", socket);
   invocation.state_dir = given(app, "--state-dir", state_dir);
   invocation.output = given(app, "--output", output);

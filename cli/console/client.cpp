@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using link::Task;
 
 constexpr std::size_t kMaxReplyBytes = 1UL << 20;
-constexpr auto kDialLimit = 5s;   // A local socket answers at once; its queue is full only when the agent hangs.
+constexpr auto kDialLimit = 5s;  // A local socket answers at once; its queue is full only when the agent hangs.
 constexpr auto kWriteLimit = 5s;
 
 // Runs one coroutine to its end on this thread.

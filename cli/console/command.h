@@ -59,10 +59,9 @@ struct ConfigShowCommand {
 struct ConfigSampleCommand {};
 struct VersionCommand {};
 
-using Command =
-    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
-                 RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
+using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
+                             RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, AuditVerifyCommand,
+                             AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

@@ -74,9 +74,10 @@ ExitCode verify_ledger(const AuditVerifyCommand& command, const config::Paths& p
     say(streams, report.error().message());
     return exit_code_of(report.error());
   }
-  constexpr std::string_view kNames[] = {"path",      "status",          "entries",      "first_sequence", "last_sequence",
-                                         "last_time", "last_entry_hash", "bad_sequence", "bad_offset",     "bad_file",
-                                         "why"};
+  constexpr std::string_view kNames[] = {
+      "path",      "status",          "entries",      "first_sequence", "last_sequence",
+      "last_time", "last_entry_hash", "bad_sequence", "bad_offset",     "bad_file",
+      "why"};
   pb::Row row;
   const bool empty = report->entries == 0;
   *row.add_values() = text_value(path);

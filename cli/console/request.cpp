@@ -35,6 +35,19 @@ bool is_json_number(std::string_view text, bool& integer) {
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
 
+std::size_t replacements(std::string_view text) {
+  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+  std::size_t count = 0;
+  for (std::size_t at = text.find(kReplacement); at != text.npos; at = text.find(kReplacement, at + 1)) ++count;
+  return count;
+}
+
+// For `string` fields: bytes that are not UTF-8 would make the whole request unreadable to the agent.
+Result<> check_utf8(std::string_view what, std::string_view text) {
+  if (replacements(json_string(text)) == replacements(text)) return {};
+  return fail(Errc::Invalid, std::string(what) + " is not valid UTF-8");
+}
+
 struct Asking {
   const Streams& streams;
   Question question;
@@ -56,9 +69,7 @@ struct Asking {
     if (is_blank(sql)) return fail(Errc::Invalid, "the statement is empty");
     question.text = sql;
     pb::QueryRequest& query = *request().mutable_query();
-    // `string` in the protocol: bytes that are not UTF-8 would make the request unreadable.
-    if (json_string(sql).find("\xEF\xBF\xBD") != std::string::npos && sql.find("\xEF\xBF\xBD") == std::string::npos)
-      return fail(Errc::Invalid, "the statement is not valid UTF-8");
+    DE_CHECK(check_utf8("the statement", sql));
     query.set_sql(sql);
     for (const std::string& param : command.params) {
       DE_TRY(value, parse_param(param));
@@ -70,6 +81,7 @@ struct Asking {
     return {};
   }
   Result<> operator()(const SchemaCommand& command) {
+    DE_CHECK(check_utf8("the table", command.table));
     question.text = words("schema", command.table);
     request().mutable_schema()->set_table(command.table);
     return {};
@@ -80,6 +92,7 @@ struct Asking {
     return {};
   }
   Result<> operator()(const RuleShowCommand& command) {
+    DE_CHECK(check_utf8("the rule", command.id));
     question.text = words("rules show", command.id);
     request().mutable_rule_show()->set_rule_id(command.id);
     return {};
@@ -95,10 +108,12 @@ struct Asking {
     const bool is_file = target.find('/') != target.npos || target.ends_with(".yaml") || target.ends_with(".yml") ||
                          target.ends_with(".json") || target.ends_with(".sql");
     if (is_file) return check_file(command.target, true);
+    DE_CHECK(check_utf8("the rule", command.target));
     request().mutable_rule_test()->set_rule_id(command.target);
     return {};
   }
   Result<> operator()(const AlertsListCommand& command) {
+    DE_CHECK(check_utf8("the rule", command.rule));
     question.text = "alerts list";
     pb::AlertsListRequest& list = *request().mutable_alerts_list();
     list.set_rule_id(command.rule);
@@ -107,11 +122,13 @@ struct Asking {
     return {};
   }
   Result<> operator()(const AlertShowCommand& command) {
+    DE_CHECK(check_utf8("the alert", command.id));
     question.text = words("alerts show", command.id);
     request().mutable_alert_show()->set_alert_id(command.id);
     return {};
   }
   Result<> operator()(const HealthCommand& command) {
+    DE_CHECK(check_utf8("the component", command.component));
     question.text = words("health", command.component);
     request().mutable_health()->set_component(command.component);
     return {};

@@ -108,8 +108,8 @@ ExitCode ask_agent(const Question& question, const Command& command, const confi
       (void)answer.finish();  // Completes what is on the screen already; this exit code outranks its.
       return code;
     }
-    const auto trailer = client->ask(request, reply_limit(command),
-                                     [&](const pb::ControlReply& reply) { return answer.take(reply); });
+    const auto trailer =
+        client->ask(request, reply_limit(command), [&](const pb::ControlReply& reply) { return answer.take(reply); });
     if (!trailer) {
       answer.broke_off(trailer.error());
       break;

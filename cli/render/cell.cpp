@@ -19,8 +19,8 @@ constexpr Range kBidi[] = {{0x61C, 0x61C}, {0x200E, 0x200F}, {0x202A, 0x202E}, {
 // Line breaks that some programs honour, and the invisible characters that hide a difference between two names.
 constexpr Range kInvisible[] = {{0xAD, 0xAD}, {0x200B, 0x200D}, {0x2028, 0x2029}, {0x2060, 0x2064}, {0xFEFF, 0xFEFF}};
 // Characters of no width and of two columns, coarse: a wrong guess costs alignment, nothing else.
-constexpr Range kZeroWidth[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},   {0x610, 0x61A},
-                                {0x64B, 0x65F},   {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x20D0, 0x20FF},
+constexpr Range kZeroWidth[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},    {0x610, 0x61A},
+                                {0x64B, 0x65F},   {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF},  {0x20D0, 0x20FF},
                                 {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xE0100, 0xE01EF}};
 constexpr Range kWide[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0xA4CF},   {0xAC00, 0xD7A3},
                            {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},
@@ -130,8 +130,8 @@ void append_json(std::string& out, const pb::Value& value) {
 
 void append_csv(std::string& out, std::string_view text) {
   const std::string shown = visible(text);
-  const bool quote = shown.empty() || shown.front() == ' ' || shown.back() == ' ' ||
-                     shown.find_first_of(",\"") != std::string::npos;
+  const bool quote =
+      shown.empty() || shown.front() == ' ' || shown.back() == ' ' || shown.find_first_of(",\"") != std::string::npos;
   if (!quote) {
     out += shown;
     return;

@@ -7,9 +7,9 @@
 namespace de::render {
 namespace {
 
-constexpr std::size_t kGap = 2;            // Between two columns.
-constexpr std::size_t kNarrowest = 8;      // A column is not cut below this.
-constexpr std::size_t kWidestPadding = 80; // Without a terminal: one long cell must not blow up every row.
+constexpr std::size_t kGap = 2;                    // Between two columns.
+constexpr std::size_t kNarrowest = 8;              // A column is not cut below this.
+constexpr std::size_t kWidestPadding = 80;         // Without a terminal: one long cell must not blow up every row.
 constexpr std::string_view kCut = "\xE2\x80\xA6";  // One column wide.
 
 constexpr std::string_view kBold = "\x1b[1m";

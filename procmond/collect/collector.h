@@ -1,13 +1,15 @@
 // The collector: one scan is one snapshot of every process plus the events since the scan before.
 //
-// Thread: collector (create, scan and run_task; counts() too). Create it after privileges were dropped: its hashing
+// Thread: collector; counts() and boot_id(): any. Create it after privileges were dropped: its hashing
 // thread keeps the capabilities of its creator.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "collect/exe_hash.h"
@@ -15,7 +17,7 @@
 #include "collect/process_source.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
-#include "daemoneye/control.pb.h"
+#include "daemoneye/broker.pb.h"
 #include "daemoneye/process.pb.h"
 #include "daemoneye/tasks.pb.h"
 
@@ -68,12 +70,16 @@ class Collector {
  private:
   Collector(std::unique_ptr<ProcessSource> source, CollectorOptions options, const Clock& clock);
 
+  void add_hash(pb::ProcessRecord& record, const FileKey& image);
+  void count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first);
+
   const Clock& clock_;
   const std::unique_ptr<ProcessSource> source_;
   const std::unique_ptr<ExeHasher> hasher_;  // Null when hashing is off.
   ProcessDiff diff_;
-  Counts counts_;
-  bool first_ = true;
+  std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.
+  mutable std::mutex mutex_;
+  Counts counts_;  // Guarded by mutex_.
 };
 
 }  // namespace de::collect

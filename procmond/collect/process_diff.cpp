@@ -19,8 +19,8 @@ bool copy_uid(const std::string& from, std::array<char, 16>& to) {
 }
 
 // What belongs to one process only. The rest (image, owner, place) is shared with others like it.
-pb::ProcessRecord take_own(pb::ProcessRecord& record) {
-  pb::ProcessRecord own;
+void take_own(pb::ProcessRecord& record, pb::ProcessRecord& own) {
+  own.Clear();
   own.set_pid(record.pid());
   own.set_name(record.name());
   own.mutable_command_line()->Swap(record.mutable_command_line());
@@ -36,7 +36,6 @@ pb::ProcessRecord take_own(pb::ProcessRecord& record) {
   record.clear_session_id();
   record.clear_pgid();
   record.clear_exec_seq();
-  return own;
 }
 
 // Metrics say nothing about a process that has ended, and the environment is too large to keep.
@@ -59,7 +58,7 @@ void drop_passing(pb::ProcessRecord& record) {
 }
 
 bool differs_by(double before, double now, double percent) {
-  return percent > 0 && before >= 0 && std::abs(now - before) * 100.0 > percent * std::max(before, 1.0);
+  return percent > 0 && before >= 0 && now >= 0 && std::abs(now - before) * 100.0 > percent * std::max(before, 1.0);
 }
 
 bool same_arguments(const pb::ProcessRecord& a, const pb::ProcessRecord& b) {
@@ -89,10 +88,13 @@ void ProcessDiff::remember(const pb::ProcessRecord& record, Known& known) {
   copy_uid(record.process_uid(), known.uid);
   if (!copy_uid(record.parent_uid(), known.parent_uid)) known.parent_uid.fill(0);
   known.start_ms = record.start_time_ms();
-  pb::ProcessRecord rest = record;
-  drop_passing(rest);
-  known.own = take_own(rest).SerializeAsString();
-  known.shared = pool_.intern(rest.SerializeAsString());
+  rest_ = record;
+  drop_passing(rest_);
+  take_own(rest_, own_);
+  own_.SerializeToString(&text_);
+  if (known.own != text_) known.own.assign(text_.data(), text_.size());
+  rest_.SerializeToString(&text_);
+  if (known.shared.get() != text_) known.shared = pool_.intern(text_);
 }
 
 void ProcessDiff::recall(const Known& known, pb::ProcessRecord& record) {
@@ -144,8 +146,21 @@ void ProcessDiff::add_exit(const Known& known, std::vector<pb::ProcessEvent>& ev
   event.set_duration_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(now_ms_ - known.start_ms, 0)));
 }
 
-// True when the record differs from what is remembered in anything that is remembered.
-bool ProcessDiff::add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events) {
+// Compared with the last value reported, so that slow growth is noticed as well.
+void ProcessDiff::note_metrics(const pb::ProcessRecord& now, Known& known, std::vector<const char*>& fields) const {
+  const auto memory = now.has_memory_usage() ? static_cast<std::int64_t>(now.memory_usage()) : -1;
+  const float cpu = now.has_cpu_usage() ? static_cast<float>(now.cpu_usage()) : -1;
+  const bool memory_moved =
+      differs_by(static_cast<double>(known.memory), static_cast<double>(memory), options_.memory_change_percent);
+  const bool cpu_moved = options_.cpu_change_percent > 0 && cpu >= 0 && known.cpu >= 0 &&
+                         std::abs(static_cast<double>(cpu - known.cpu)) > options_.cpu_change_percent;
+  if (memory_moved) fields.push_back("memory_usage");
+  if (cpu_moved) fields.push_back("cpu_usage");
+  if (memory_moved || known.memory < 0) known.memory = memory;
+  if (cpu_moved || known.cpu < 0) known.cpu = cpu;
+}
+
+void ProcessDiff::add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events) {
   recall(known, before_);
   using R = pb::ProcessRecord;
   std::vector<const char*> fields;
@@ -173,26 +188,16 @@ bool ProcessDiff::add_changes(const pb::ProcessRecord& now, Known& known, std::v
        "on_disk_state");
   note(exec, "exec_seq");
 
-  const auto memory = now.has_memory_usage() ? static_cast<std::int64_t>(now.memory_usage()) : -1;
-  const float cpu = now.has_cpu_usage() ? static_cast<float>(now.cpu_usage()) : -1;
-  const bool memory_moved = memory >= 0 && differs_by(static_cast<double>(known.memory), static_cast<double>(memory),
-                                                      options_.memory_change_percent);
-  const bool cpu_moved = options_.cpu_change_percent > 0 && cpu >= 0 && known.cpu >= 0 &&
-                         std::abs(static_cast<double>(cpu - known.cpu)) > options_.cpu_change_percent;
-  note(memory_moved, "memory_usage");
-  note(cpu_moved, "cpu_usage");
-  if (memory_moved || known.memory < 0) known.memory = memory;
-  if (cpu_moved || known.cpu < 0) known.cpu = cpu;
-
+  note_metrics(now, known, fields);
   if (!fields.empty()) {
     pb::ProcessEvent& event = add(pb::EVENT_TYPE_MODIFIED, now, events);
     for (const char* field : fields) event.add_modified_fields(field);
   }
-  if (!exec && !now.kernel_thread() && !before_.kernel_thread()) {
+  // Whoever may not see the executable does not see the exec either, and must not call its absence suspicious.
+  if (!exec && now.has_exe_inode() && !now.kernel_thread()) {
     if (image) add_suspicion(now, "executable changed without exec", pb::SEVERITY_HIGH, events);
     if (name) add_suspicion(now, "name changed without exec", pb::SEVERITY_MEDIUM, events);
   }
-  return !fields.empty();
 }
 
 void ProcessDiff::observe(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events) {
@@ -202,7 +207,6 @@ void ProcessDiff::observe(const pb::ProcessRecord& record, std::vector<pb::Proce
     if (found != known_.end()) found->second.sweep = sweep_;
     return;
   }
-  const bool first = sweep_ == 1;
   if (found != known_.end() && record.process_uid() == std::string_view(found->second.uid.data(), 16)) {
     Known& known = found->second;
     known.sweep = sweep_;
@@ -213,7 +217,7 @@ void ProcessDiff::observe(const pb::ProcessRecord& record, std::vector<pb::Proce
     return;
   }
   if (found != known_.end()) {  // The pid has a new owner.
-    if (!first) add_exit(found->second, events);
+    if (primed_) add_exit(found->second, events);
     replaced_.emplace_back(record.pid(), std::move(found->second));
     known_.erase(found);
   }
@@ -222,7 +226,7 @@ void ProcessDiff::observe(const pb::ProcessRecord& record, std::vector<pb::Proce
   if (record.has_memory_usage()) known.memory = static_cast<std::int64_t>(record.memory_usage());
   if (record.has_cpu_usage()) known.cpu = static_cast<float>(record.cpu_usage());
   remember(record, known);
-  if (!first) add_start(record, events);
+  if (primed_) add_start(record, events);
 }
 
 const ProcessDiff::Known* ProcessDiff::parent_of(const pb::ProcessRecord& record) const {
@@ -265,6 +269,7 @@ void ProcessDiff::finish(std::vector<pb::ProcessEvent>& events) {
   for (std::size_t i = first_event_; i < events.size(); ++i) fill_parent(events[i]);
   std::erase_if(known_, [this](const auto& item) { return item.second.sweep != sweep_; });
   replaced_.clear();
+  primed_ = true;
 }
 
 }  // namespace de::collect

@@ -54,7 +54,8 @@ class ProcessDiff {
   void add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
                      std::vector<pb::ProcessEvent>& events);
   void add_start(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
-  bool add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events);
+  void add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events);
+  void note_metrics(const pb::ProcessRecord& now, Known& known, std::vector<const char*>& fields) const;
   void judge_age(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
   const Known* parent_of(const pb::ProcessRecord& record) const;
   void fill_parent(pb::ProcessEvent& event);
@@ -64,9 +65,11 @@ class ProcessDiff {
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
   // Ends and replaced processes of this sweep, kept until finish() for their children's events.
   std::vector<std::pair<std::uint32_t, Known>> replaced_;
-  pb::ProcessRecord before_, parent_;  // Scratch.
+  pb::ProcessRecord before_, parent_, rest_, own_;  // Scratch, so that a steady sweep allocates next to nothing.
+  std::string text_;
   std::int64_t now_ms_ = 0;
   std::uint32_t sweep_ = 0;
+  bool primed_ = false;  // A sweep was finished: from now on differences are events.
   std::size_t first_event_ = 0;
 };
 

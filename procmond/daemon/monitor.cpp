@@ -45,7 +45,7 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   collect::CollectorOptions options;
   options.source.collect_environment = monitor->config_.collect_environment;
   options.source.mask_arguments = !monitor->config_.unmasked_arguments;
-  options.hash.state_dir = monitor->config_.paths.spool_dir + "/../collect";
+  options.hash.state_dir = monitor->config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
   options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
   DE_TRY(collector, collect::Collector::create(std::move(options), clock));
@@ -161,7 +161,7 @@ void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
 
 // Slower scans while nobody takes the events away; back to normal when there is room again.
 void Monitor::adjust_to_pressure() {
-  const double fill = spool_->fill_fraction();
+  const double fill = spool_->fill();
   if (fill > kPressureOn) {
     stretched_ms_ = std::min<std::uint32_t>(stretched_ms_ + stretched_ms_ / 2, kLongestIntervalMs);
   } else if (fill < kPressureOff) {

@@ -31,8 +31,7 @@ struct LostRange {
 // Ranges in rising order that do not overlap.
 class LossList {
  public:
-  // Beyond this the two oldest neighbours lose their separate reasons: the oldest is dropped, and its numbers are
-  // then reported as damaged, because they are still missing.
+  // Beyond this the oldest is dropped. Its numbers are still missing and are then reported as damaged.
   static constexpr std::size_t kMaxRanges = 256;
 
   // Replaces whatever it overlaps and joins a neighbour with the same reason. Ignores first > last.

@@ -108,7 +108,7 @@ Result<> Spool::adopt_id(const std::vector<std::uint32_t>& numbers) {
       DE_TRY(id, random_id());
       state_.spool_id = id;
     }
-    if (!state_file_.was_new() && !numbers.empty()) ++counts_.damaged_regions;
+    if (!numbers.empty()) ++counts_.damaged_regions;  // The state is missing or beyond reading.
   }
   seed_ = record_seed(state_.spool_id);
   return {};
@@ -160,7 +160,7 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
     lose(std::max(segment.last_sequence(), state_.acked) + 1, reached, segment.to_ms, clock_.unix_ms(),
          LossReason::Damaged);
   state_.last_sequence = std::max(state_.last_sequence, reached);
-  sealed_ = !header || scan.lost_at_end > 0;
+  sealed_ = !header || scan.lost_at_end > 0 || (scan.torn_bytes > 0 && !is_newest);
   counts_.bytes += segment.bytes;
   active_ = std::move(fd);
   segments_.push_back(std::move(segment));
@@ -170,17 +170,12 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
 // Goes on writing to the newest segment if it is in order, else starts one.
 Result<> Spool::resume() {
   state_.last_sequence = std::max(state_.last_sequence, state_.acked);
-  if (!segments_.empty() && !sealed_ && segments_.back().bytes < options_.segment_bytes) {
-    // Nothing says whether the last run got as far as a sync.
-    synced_bytes_ = 0;
-    return sync();
-  }
-  if (segments_.empty()) {
-    active_.reset();
-  } else {
-    synced_bytes_ = 0;
-  }
-  return rotate();
+  if (segments_.empty()) return rotate();
+  // Nothing says whether the last run got as far as a sync, and from now on everything here counts as durable.
+  if (::fdatasync(active_.get()) != 0) return disk_failure("sync newest segment");
+  synced_bytes_ = segments_.back().bytes;
+  const bool goes_on = !sealed_ && synced_bytes_ < options_.segment_bytes;
+  return goes_on ? Result<>{} : rotate();
 }
 
 }  // namespace de::spool

@@ -63,7 +63,6 @@ Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
       result = rotate();
     if (!result) {
       ++counts_.refused;
-      ++counts_.write_failures;
       lose(sequence, sequence, time_ms, time_ms, reason_of(result.error()));
       continue;
     }
@@ -75,6 +74,7 @@ Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
     append_record(chunk.bytes, seed_, sequence, payload);
   }
   if (result && !chunk.records.empty()) result = flush(chunk);
+  if (!result) ++counts_.write_failures;
   if (state_dirty_) (void)save(true);  // Failing is counted, and tried again by the next sync.
   return result;
 }
@@ -85,7 +85,6 @@ Result<> Spool::flush(Chunk& chunk) {
   if (result) result = write_active(chunk.bytes);
   Segment& active = segments_.back();
   if (!result) {
-    ++counts_.write_failures;
     counts_.refused += chunk.records.size();
     lose(chunk.records.front().sequence, chunk.records.back().sequence, chunk.from_ms, chunk.to_ms,
          reason_of(result.error()));
@@ -127,8 +126,9 @@ Result<> Spool::make_room(std::uint64_t bytes) {
 Result<> Spool::shed_oldest() {
   const Segment& oldest = segments_.front();
   // The loss is durable before the events are gone; a failure to store it is counted, and the cap still holds.
-  lose(std::max(state_.acked + 1, oldest.first_sequence), oldest.last_sequence(), oldest.from_ms, oldest.to_ms,
-       LossReason::SizeCap);
+  if (!oldest.records.empty())
+    lose(std::max(state_.acked + 1, oldest.records.front().sequence), oldest.last_sequence(), oldest.from_ms,
+         oldest.to_ms, LossReason::SizeCap);
   (void)save(true);
   remove_front();
   return {};
@@ -150,7 +150,7 @@ void Spool::lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, 
 
 // Starts the next segment. The one before is synced, so that only the newest can ever be torn.
 Result<> Spool::rotate() {
-  if (active_) DE_CHECK(sync());
+  if (active_) DE_CHECK(sync_records());
   SegmentHeader header{state_.spool_id, segments_.empty() ? state_.last_sequence + 1 : 0, clock_.unix_ms()};
   // Numbers already stamped in this append may still go into the new segment.
   if (header.first_sequence == 0) header.first_sequence = std::max(segments_.back().last_sequence(), state_.acked) + 1;
@@ -178,17 +178,21 @@ Result<> Spool::rotate() {
   return {};
 }
 
-Result<> Spool::sync() {
-  Result<> result;
-  if (synced_bytes_ != segments_.back().bytes) {
-    if (::fdatasync(active_.get()) != 0) {
-      result = disk_failure("sync spool");
-      ++counts_.sync_failures;
-      lose_unsynced(reason_of(result.error()));
-    } else {
-      synced_bytes_ = segments_.back().bytes;
-    }
+Result<> Spool::sync_records() {
+  if (synced_bytes_ == segments_.back().bytes) return {};
+  if (::fdatasync(active_.get()) != 0) {
+    auto failed = disk_failure("sync spool");
+    ++counts_.sync_failures;
+    lose_unsynced(reason_of(failed.value()));
+    return failed;
   }
+  synced_bytes_ = segments_.back().bytes;
+  return {};
+}
+
+Result<> Spool::sync() {
+  Result<> result = sync_records();
+  // A gap must not be published before it is durable: after a crash its numbers would be given out again.
   if (state_dirty_) {
     auto saved = save(true);
     if (result) result = std::move(saved);

@@ -108,6 +108,7 @@ class Spool {
   Result<> make_room(std::uint64_t bytes);
   Result<> shed_oldest();
   Result<> rotate();
+  Result<> sync_records();
   Result<> write_active(std::string_view bytes);
   void lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms, LossReason reason);
   void lose_unsynced(LossReason reason);

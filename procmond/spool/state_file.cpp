@@ -90,7 +90,6 @@ Result<StateFile> StateFile::open(int dir_fd) {
   const int refused = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(2 * kSlotBytes));
   if (refused != 0) return disk_failure("reserve spool.state", std::error_code(refused, std::generic_category()));
   StateFile file(std::move(fd));
-  file.was_new_ = info.st_size == 0;
   DE_CHECK(file.load());
   // The newest copy may be one that was written without a sync; before the other slot is reused it must be durable.
   if (::fdatasync(file.fd_.get()) != 0) return disk_failure("sync spool.state");

@@ -39,7 +39,6 @@ class StateFile {
 
   // The newest good copy at open(), or nothing: a new file, or both slots damaged.
   const std::optional<SpoolState>& loaded() const { return loaded_; }
-  bool was_new() const { return was_new_; }
 
   // A durable copy survives a power cut; otherwise it survives the end of this process only, and is cheap.
   // Errors: Exhausted, Io.
@@ -53,7 +52,6 @@ class StateFile {
   std::optional<SpoolState> loaded_;
   std::uint64_t generation_ = 0;
   unsigned scratch_ = 0;  // The slot that may be overwritten; the other one holds the last durable copy.
-  bool was_new_ = false;
 };
 
 }  // namespace de::spool

@@ -56,7 +56,8 @@ Result<Entry> parse_entry(const FieldInfo& info, std::span<const Field<Entry>> f
     if (found == fields.end()) {
       std::vector<std::string_view> names;
       for (const Field<Entry>& field : fields) names.push_back(field.info.path);
-      return wrong(info, key, place, "unknown field \"" + escape_controls(key.text) + "\"" + suggestion(key.text, names));
+      return wrong(info, key, place,
+                   "unknown field \"" + escape_controls(key.text) + "\"" + suggestion(key.text, names));
     }
     FieldInfo named = found->info;
     const std::string path = std::string(info.path) + "." + std::string(named.path);

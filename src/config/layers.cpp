@@ -96,8 +96,8 @@ Result<> Layers::apply_map(const Node& map, const std::string& prefix, const Pla
     } else if (is_section(path)) {
       return fail(Errc::Invalid, place.of(value) + ": " + path + ": expected keys and values below it");
     } else {
-      return fail(Errc::Invalid,
-                  place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" + nearest_key(path));
+      return fail(Errc::Invalid, place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" +
+                                     nearest_key(path));
     }
   }
   return {};

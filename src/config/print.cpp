@@ -15,8 +15,8 @@ constexpr std::string_view kIntroduction =
 
 std::string programs_of(const Key& key) {
   std::string out;
-  for (const auto& [program, name] : {std::pair{Program::Procmond, "procmond"}, std::pair{Program::Agent, "agent"},
-                                      std::pair{Program::Cli, "cli"}}) {
+  for (const auto& [program, name] :
+       {std::pair{Program::Procmond, "procmond"}, std::pair{Program::Agent, "agent"}, std::pair{Program::Cli, "cli"}}) {
     if (is_for(key, program)) out += (out.empty() ? "" : ", ") + std::string(name);
   }
   return out;

@@ -122,7 +122,7 @@ struct Setting {
   std::string_view path;  // "database.retention_days".
   std::string value;      // As YAML (flow style).
   Origin origin = Origin::Default;
-  std::string where;      // "/etc/daemoneye/config.yaml:3:5", "DAEMONEYE_STATE_DIR", "--state-dir", or "default".
+  std::string where;  // "/etc/daemoneye/config.yaml:3:5", "DAEMONEYE_STATE_DIR", "--state-dir", or "default".
 };
 
 template <class T>

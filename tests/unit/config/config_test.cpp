@@ -219,16 +219,15 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"list for a value", "scan_interval_ms: [1]\n", ":1:19: scan_interval_ms: expected one value"},
         Bad{"value for a section", "query: 5\n", ":1:8: query: expected keys and values below it"},
         Bad{"not a truth", "control: {read_only: maybe}\n", "control.read_only: expected true or false, not \"maybe\""},
-        Bad{"unknown choice", "log: {level: inof}\n",
-            "log.level: expected one of debug, info, warn, error, not \"inof\" (did you mean \"info\"?)"},
+        Bad{"unknown choice", "log: {level: inf}\n",
+            "log.level: expected one of debug, info, warn, error, not \"inf\" (did you mean \"info\"?)"},
         Bad{"given twice", "log.level: info\nlog: {level: warn}\n", "log.level: already given at"},
         Bad{"control character", "control: {readers: \"a\\eb\"}\n", "control.readers: contains control characters"},
         Bad{"bad name", "control: {readers: \"a b\"}\n", "control.readers: expected 1 to 64 of letters"},
         Bad{"parent directory", "state_dir: /a/../b\n", "state_dir: a path may not contain \"..\""},
         Bad{"rules twice", "rules: {dirs: [/a, /a]}\n", "rules.dirs: \"/a\" is there twice"},
         Bad{"rules no list", "rules: {dirs: /a}\n", "rules.dirs: expected a list"},
-        Bad{"no map", "- 1\n", ":1:1: expected keys and values"},
-        Bad{"no YAML", "a: [1\n", ""},
+        Bad{"no map", "- 1\n", ":1:1: expected keys and values"}, Bad{"no YAML", "a: [1\n", ""},
         Bad{"sink no list", "sinks: {}\n", "sinks: expected a list of entries"},
         Bad{"sink no map", "sinks: [file]\n", ":1:9: sinks: each entry must be a map of fields"},
         Bad{"sink without name", "sinks: [{type: stdout}]\n", "sinks: an entry needs \"name\""},
@@ -253,13 +252,14 @@ TEST_F(Config, TooManyEntriesAreRefused) {
 }
 
 TEST_F(Config, SinksAndCollectors) {
-  const auto loaded = load_agent(system("sinks:\n"
-                                        "  - {name: console, format: human, min_severity: high}\n"
-                                        "  - name: log\n    type: file\n    path: /var/log/a.json\n"
-                                        "collectors:\n"
-                                        "  - {id: procmond-1, path: /usr/sbin/procmond, user: procmond, "
-                                        "auto_restart: false, heartbeat_interval_secs: 5}\n"
-                                        "  - {id: other, path: , enabled: no}\n"));
+  const auto loaded =
+      load_agent(system("sinks:\n"
+                        "  - {name: console, format: human, min_severity: high}\n"
+                        "  - name: log\n    type: file\n    path: /var/log/a.json\n"
+                        "collectors:\n"
+                        "  - {id: procmond-1, path: /usr/sbin/procmond, user: procmond, "
+                        "auto_restart: false, heartbeat_interval_secs: 5}\n"
+                        "  - {id: other, path: , enabled: no}\n"));
   ASSERT_TRUE(loaded) << loaded.error().message();
   const auto& sinks = loaded->value.sinks;
   ASSERT_EQ(sinks.size(), 2u);
@@ -332,8 +332,9 @@ TEST_F(Config, OnlyRegularFilesOfASensibleSize) {
 }
 
 TEST_F(Config, PrintedConfigurationLoadsBackToTheSame) {
-  const auto first = load_agent(system("sinks: [{name: a, type: file, path: /x}]\nrules: {dirs: [\"/a b\", /c]}\n"
-                                       "collectors: [{id: c, user: u}]\nlog: {level: debug}\n"));
+  const auto first =
+      load_agent(system("sinks: [{name: a, type: file, path: /x}]\nrules: {dirs: [\"/a b\", /c]}\n"
+                        "collectors: [{id: c, user: u}]\nlog: {level: debug}\n"));
   ASSERT_TRUE(first) << first.error().message();
   LoadInput again;
   again.explicit_file = file("again.yaml", print_config(first->settings, true));
@@ -368,7 +369,8 @@ TEST_F(Config, SampleFileHasEveryKeyAndLoadsToTheDefaults) {
   LoadInput input;
   input.explicit_file = file("all.yaml", uncommented);
   const auto settings = load_agent(input)->settings;
-  for (const Setting& one : settings) EXPECT_EQ(one.origin, Origin::ExplicitFile) << one.path << " is not in the sample";
+  for (const Setting& one : settings)
+    EXPECT_EQ(one.origin, Origin::ExplicitFile) << one.path << " is not in the sample";
 }
 
 TEST_F(Config, UsualPlaces) {

@@ -16,8 +16,8 @@ class FakeAgent {
  public:
   struct Script {
     std::vector<pb::ControlReply> replies;
-    std::string raw;         // Sent after them as a frame of its own.
-    bool endless = false;    // Repeats the last reply until the console leaves.
+    std::string raw;       // Sent after them as a frame of its own.
+    bool endless = false;  // Repeats the last reply until the console leaves.
   };
 
   // Answers the n-th connection with the n-th script and closes it; further ones are closed at once.

@@ -95,9 +95,9 @@ TEST_F(Run, JsonResult) {
 
 TEST_F(Run, QueryOptionsReachTheAgent) {
   FakeAgent agent(socket_, {two_rows()});
-  const Outcome outcome =
-      run_with({"query", "--sql", "SELECT ?", "--param", "-7", "--param", "1.5e1", "--param=text:9", "--param", "null:",
-                "--param", "", "--param", "[a,b]", "--param", "007", "--explain", "--limit", "5", "--timeout", "900"});
+  const Outcome outcome = run_with({"query",          "--sql",   "SELECT ?",  "--param", "-7", "--param",   "1.5e1",
+                                    "--param=text:9", "--param", "null:",     "--param", "",   "--param",   "[a,b]",
+                                    "--param",        "007",     "--explain", "--limit", "5",  "--timeout", "900"});
   ASSERT_EQ(outcome.code, ExitCode::Complete) << outcome.err;
   ASSERT_EQ(agent.requests().size(), 1u);
   const pb::QueryRequest& query = agent.requests()[0].query();
@@ -266,8 +266,8 @@ TEST_F(Run, ReaderThatLeavesIsNoFailure) {
   reader.reset();
   const UniqueFd err(::open((dir_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
   const std::string empty = file("config.yaml", "");
-  const std::vector<const char*> arguments{"--state-dir", dir_.c_str(),  "--config", empty.c_str(),
-                                           "query",       "SELECT 1",    "--output", "jsonl"};
+  const std::vector<const char*> arguments{"--state-dir", dir_.c_str(), "--config", empty.c_str(),
+                                           "query",       "SELECT 1",   "--output", "jsonl"};
   const char* env[] = {nullptr};
   EXPECT_EQ(run(arguments, env, {0, writer.get(), err.get()}, own_identity()), ExitCode::Complete);
   EXPECT_EQ(read(dir_ + "/err"), "");
@@ -312,9 +312,15 @@ TEST_P(BadUsage, EndsWithTwo) {
 
 INSTANTIATE_TEST_SUITE_P(
     CommandLines, BadUsage,
-    testing::Values(Usage{"nothing", {}, "subcommand is required"}, Usage{"unknown_command", {"frobnicate"}, "frobnicate"},
+    testing::Values(Usage{"nothing", {}, "a command is required: query, schema"},
+                    Usage{"unknown_command", {"halth"}, "unknown command \"halth\" (did you mean \"health\"?)"},
+                    Usage{"half_a_command", {"rules"}, "a command is required: list, show, validate, test"},
+                    Usage{"unknown_half", {"rules", "lst"}, "unknown command \"lst\" (did you mean \"list\"?)"},
+                    Usage{"surplus_word", {"rules", "list", "health"}, "health"},
+                    Usage{"not_utf8", {"rules", "show", "\xff"}, "the rule is not valid UTF-8"},
                     Usage{"unknown_option", {"health", "--frob"}, "--frob"},
-                    Usage{"no_statement", {"query"}, "a statement"}, Usage{"blank_statement", {"query", " \n"}, "empty"},
+                    Usage{"no_statement", {"query"}, "a statement"},
+                    Usage{"blank_statement", {"query", " \n"}, "empty"},
                     Usage{"two_statements", {"query", "SELECT 1", "--sql", "SELECT 2"}, "excludes"},
                     Usage{"two_modes", {"query", "SELECT 1", "--explain", "--validate"}, "excludes"},
                     Usage{"no_number", {"query", "SELECT 1", "--limit", "many"}, "--limit"},

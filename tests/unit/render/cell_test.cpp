@@ -58,28 +58,31 @@ TEST_P(Cells, InEveryFormat) {
 
 INSTANTIATE_TEST_SUITE_P(
     Values, Cells,
-    testing::Values(
-        Case{"null", {}, "NULL", "null", ""}, Case{"empty text", text(""), "", "\"\"", "\"\""},
-        Case{"integer", integer(-7), "-7", "-7", "-7"},
-        Case{"smallest", integer(std::numeric_limits<std::int64_t>::min()), "-9223372036854775808",
-             "-9223372036854775808", "-9223372036854775808"},
-        Case{"real", real(0.1), "0.1", "0.1", "0.1"}, Case{"not a number", real(std::nan("")), "NaN", "null", "NaN"},
-        Case{"infinite", real(-HUGE_VAL), "-Infinity", "null", "-Infinity"},
-        Case{"blob", blob(std::string_view("\x00\xff", 2)), "x'00ff'", "\"00ff\"", "00ff"},
-        Case{"comma and quote", text("a,\"b\""), "a,\"b\"", "\"a,\\\"b\\\"\"", "\"a,\"\"b\"\"\""},
-        Case{"outer spaces", text(" a "), " a ", "\" a \"", "\" a \""},
-        Case{"formula is data", text("=1+1"), "=1+1", "\"=1+1\"", "=1+1"},
-        Case{"escape sequence", text("\x1b[2J"), "\\x1b[2J", "\"\\u001b[2J\"", "\\x1b[2J"},
-        Case{"line break", text("a\r\nb"), "a\\x0d\\x0ab", "\"a\\r\\nb\"", "a\\x0d\\x0ab"},
-        Case{"NUL", text(std::string_view("a\0b", 3)), "a\\x00b", "\"a\\u0000b\"", "a\\x00b"},
-        Case{"C1 control", text("\xC2\x9B"), "\\x9b", "\"\\u009b\"", "\\x9b"},
-        Case{"not UTF-8", text("a\xffz"), "a\\xffz", "\"a\xEF\xBF\xBDz\"", "a\\xffz"},
-        Case{"right to left override", text("exe.\xE2\x80\xAEgpj"), "exe.\\u202egpj", "\"exe.\\u202egpj\"",
-             "exe.\\u202egpj"},
-        Case{"zero width space", text("su\xE2\x80\x8B" "do"), "su\\u200bdo", "\"su\\u200bdo\"", "su\\u200bdo"},
-        Case{"line separator", text("\xE2\x80\xA8"), "\\u2028", "\"\\u2028\"", "\\u2028"},
-        Case{"other scripts stay", text("\xE6\xBC\xA2\xC3\xA9"), "\xE6\xBC\xA2\xC3\xA9", "\"\xE6\xBC\xA2\xC3\xA9\"",
-             "\xE6\xBC\xA2\xC3\xA9"}));
+    testing::Values(Case{"null", {}, "NULL", "null", ""}, Case{"empty text", text(""), "", "\"\"", "\"\""},
+                    Case{"integer", integer(-7), "-7", "-7", "-7"},
+                    Case{"smallest", integer(std::numeric_limits<std::int64_t>::min()), "-9223372036854775808",
+                         "-9223372036854775808", "-9223372036854775808"},
+                    Case{"real", real(0.1), "0.1", "0.1", "0.1"},
+                    Case{"not a number", real(std::nan("")), "NaN", "null", "NaN"},
+                    Case{"infinite", real(-HUGE_VAL), "-Infinity", "null", "-Infinity"},
+                    Case{"blob", blob(std::string_view("\x00\xff", 2)), "x'00ff'", "\"00ff\"", "00ff"},
+                    Case{"comma and quote", text("a,\"b\""), "a,\"b\"", "\"a,\\\"b\\\"\"", "\"a,\"\"b\"\"\""},
+                    Case{"outer spaces", text(" a "), " a ", "\" a \"", "\" a \""},
+                    Case{"formula is data", text("=1+1"), "=1+1", "\"=1+1\"", "=1+1"},
+                    Case{"escape sequence", text("\x1b[2J"), "\\x1b[2J", "\"\\u001b[2J\"", "\\x1b[2J"},
+                    Case{"line break", text("a\r\nb"), "a\\x0d\\x0ab", "\"a\\r\\nb\"", "a\\x0d\\x0ab"},
+                    Case{"NUL", text(std::string_view("a\0b", 3)), "a\\x00b", "\"a\\u0000b\"", "a\\x00b"},
+                    Case{"C1 control", text("\xC2\x9B"), "\\x9b", "\"\\u009b\"", "\\x9b"},
+                    Case{"not UTF-8", text("a\xffz"), "a\\xffz", "\"a\xEF\xBF\xBDz\"", "a\\xffz"},
+                    Case{"right to left override", text("exe.\xE2\x80\xAEgpj"), "exe.\\u202egpj", "\"exe.\\u202egpj\"",
+                         "exe.\\u202egpj"},
+                    Case{"zero width space",
+                         text("su\xE2\x80\x8B"
+                              "do"),
+                         "su\\u200bdo", "\"su\\u200bdo\"", "su\\u200bdo"},
+                    Case{"line separator", text("\xE2\x80\xA8"), "\\u2028", "\"\\u2028\"", "\\u2028"},
+                    Case{"other scripts stay", text("\xE6\xBC\xA2\xC3\xA9"), "\xE6\xBC\xA2\xC3\xA9",
+                         "\"\xE6\xBC\xA2\xC3\xA9\"", "\xE6\xBC\xA2\xC3\xA9"}));
 
 TEST(Markdown, MarkupIsEscaped) {
   EXPECT_EQ(markdown("a|b"), "a\\|b");
@@ -91,8 +94,8 @@ TEST(Width, CountsWhatATerminalShows) {
   EXPECT_EQ(columns_of(""), 0u);
   EXPECT_EQ(columns_of("abc"), 3u);
   EXPECT_EQ(columns_of("\xC3\xA9"), 1u);
-  EXPECT_EQ(columns_of("e\xCC\x81"), 1u);                  // Combining accent.
-  EXPECT_EQ(columns_of("\xE6\xBC\xA2\xE5\xAD\x97"), 4u);   // Two wide characters.
+  EXPECT_EQ(columns_of("e\xCC\x81"), 1u);                 // Combining accent.
+  EXPECT_EQ(columns_of("\xE6\xBC\xA2\xE5\xAD\x97"), 4u);  // Two wide characters.
 }
 
 TEST(Width, FitNeverCutsACharacter) {

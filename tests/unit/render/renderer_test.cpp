@@ -181,7 +181,8 @@ TEST(Renderer, RowsAreWrittenPageByPage) {
 }
 
 TEST(Renderer, NamesAreEscapedLikeValues) {
-  for (const Format format : {Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown, Format::Line}) {
+  for (const Format format :
+       {Format::Table, Format::Json, Format::Jsonl, Format::Csv, Format::Markdown, Format::Line}) {
     Screen screen;
     Renderer renderer = screen.renderer(format, 80);
     ASSERT_TRUE(renderer.columns({"\x1b[31m"}));
@@ -216,7 +217,8 @@ TEST(Renderer, RefusesWhatIsNoResult) {
 }
 
 TEST(Renderer, PassesTheWritersErrorOn) {
-  Renderer renderer({Format::Csv, false, 0, ""}, [](std::string_view) -> Result<> { return fail(Errc::Closed, "pipe"); });
+  Renderer renderer({Format::Csv, false, 0, ""},
+                    [](std::string_view) -> Result<> { return fail(Errc::Closed, "pipe"); });
   EXPECT_EQ(renderer.columns({"a"}).error().code(), Errc::Closed);
 }
 

@@ -1,0 +1,105 @@
+// Our SQL functions: the replacements answer like the built-ins they replace.
+#include <gmock/gmock.h>
+#include <sqlite3.h>
+
+#include "fixture.h"
+
+namespace de::mirror {
+namespace {
+
+struct Case {
+  const char* expression;
+  const char* expected;
+};
+
+TEST(Functions, AnswerAsDocumented) {
+  const std::vector<Case> cases = {
+      {"trim('  a b  ',' ')", "a b"},
+      {"trim('xxaxx','x')", "a"},
+      {"ltrim('xyaxy','yx')", "axy"},
+      {"rtrim('xyaxy','yx')", "xya"},
+      {"trim('aaa','a')", ""},
+      {"trim('abc','')", "abc"},
+      {"trim('\u00e9a\u00e9','\u00e9')", "a"},
+      {"trim(NULL,'a')", "NULL"},
+      {"trim('  a  ')", "a"},
+      {"instr('abcabc','ca')", "3"},
+      {"instr('abc','x')", "0"},
+      {"instr('abc','')", "1"},
+      {"instr('\u00e9\u00e9x','x')", "3"},
+      {"instr(x'c3a978',x'78')", "3"},
+      {"instr(NULL,'a')", "NULL"},
+      {"instr(12345,34)", "3"},
+      {"replace('aXbX','X','yy')", "ayybyy"},
+      {"replace('abc','','z')", "abc"},
+      {"replace('aaa','aa','b')", "ba"},
+      {"replace('abc','b',NULL)", "NULL"},
+      {"concat('a',NULL,1,'b')", "a1b"},
+      {"split('/usr//bin','/',1)", "bin"},
+      {"split('a,b;c',',;',2)", "c"},
+      {"split('a,b',',',2)", "NULL"},
+      {"split('a,b',',',-1)", "NULL"},
+      {"basename('/usr/bin/sh')", "sh"},
+      {"basename('/usr/bin/')", "bin"},
+      {"basename('sh')", "sh"},
+      {"basename('/')", "/"},
+      {"basename('')", ""},
+      {"basename(NULL)", "NULL"},
+      {"dirname('/usr/bin/sh')", "/usr/bin"},
+      {"dirname('/sh')", "/"},
+      {"dirname('/')", "/"},
+      {"dirname('sh')", "."},
+      {"dirname('//a//b')", "//a"},
+      {"'nginx' REGEXP '^ng'", "1"},
+      {"'nginx' REGEXP 'NG'", "0"},
+      {"'nginx' REGEXP '(?i)NG'", "1"},
+      {"NULL REGEXP 'a'", "NULL"},
+      {"regexp('b','abc')", "1"},
+      {"regex_match('pid=42 x','pid=([0-9]+)',1)", "42"},
+      {"regex_match('pid=42 x','pid=([0-9]+)',0)", "pid=42"},
+      {"regex_match('pid=42','pid=([0-9]+)',2)", "NULL"},
+      {"regex_match('x','pid=([0-9]+)',0)", "NULL"},
+      {"regex_match('ab','(x)?ab',1)", "NULL"},
+      {"regex_split('a12b3c','[0-9]+',1)", "b"},
+      {"regex_split('a12b3c','[0-9]+',3)", "NULL"},
+      {"regex_split(',a','(,)*',0)", "a"},
+      {"cidr_match('10.1.2.3','10.0.0.0/8')", "1"},
+      {"cidr_match('11.1.2.3','10.0.0.0/8')", "0"},
+      {"cidr_match('10.0.0.1','10.0.0.1')", "1"},
+      {"cidr_match('10.0.0.1','0.0.0.0/0')", "1"},
+      {"cidr_match('fe80::1','fe80::/10')", "1"},
+      {"cidr_match('2001:db8::1','fe80::/10')", "0"},
+      {"cidr_match('::ffff:10.0.0.1','10.0.0.0/8')", "1"},
+      {"cidr_match('fe80::1','10.0.0.0/8')", "0"},
+      {"cidr_match('localhost','10.0.0.0/8')", "0"},
+      {"cidr_match('','10.0.0.0/8')", "0"},
+      {"cidr_match(NULL,'10.0.0.0/8')", "NULL"},
+  };
+  const auto session = few_session();
+  for (const Case& c : cases)
+    EXPECT_EQ(ask(*session, std::string("SELECT ") + c.expression).text(), c.expected) << c.expression;
+}
+
+// The same expressions through a plain SQLite.
+TEST(Functions, ReplacementsAgreeWithTheBuiltIns) {
+  sqlite3* plain = nullptr;
+  ASSERT_EQ(sqlite3_open(":memory:", &plain), SQLITE_OK);
+  const auto session = few_session();
+  const std::vector<std::string> words = {"''", "'a'", "'ab'", "'aba'", "'\u00e9'", "'a\u00e9b'", "x'61'", "x'c3a9'",
+                                          "NULL", "7", "'bab\u00e9ab'", "1.5"};
+  for (const std::string& x : words)
+    for (const std::string& y : words)
+      for (const std::string& name : {"trim", "ltrim", "rtrim", "instr"}) {
+        const std::string sql = "SELECT " + name + "(" + x + "," + y + ")";
+        sqlite3_stmt* stmt = nullptr;
+        ASSERT_EQ(sqlite3_prepare_v2(plain, sql.c_str(), -1, &stmt, nullptr), SQLITE_OK);
+        ASSERT_EQ(sqlite3_step(stmt), SQLITE_ROW);
+        const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(stmt, 0));
+        EXPECT_EQ(ask(*session, sql).text(), text == nullptr ? "NULL" : text) << sql;
+        sqlite3_finalize(stmt);
+      }
+  sqlite3_close(plain);
+}
+
+}  // namespace
+}  // namespace de::mirror
