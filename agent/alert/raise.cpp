@@ -28,15 +28,19 @@ std::optional<std::int64_t> integer_of(const pb::Value* value) {
 std::optional<std::string> key_text(const pb::Value* value) {
   if (value == nullptr) return std::nullopt;
   switch (value->kind_case()) {
-    case pb::Value::kInteger: return std::to_string(value->integer());
+    case pb::Value::kInteger:
+      return std::to_string(value->integer());
     case pb::Value::kReal: {
       std::string out;
       append_json_number(out, value->real());
       return out;
     }
-    case pb::Value::kText: return value->text();
-    case pb::Value::kBlob: return value->blob();
-    case pb::Value::KIND_NOT_SET: break;
+    case pb::Value::kText:
+      return value->text();
+    case pb::Value::kBlob:
+      return value->blob();
+    case pb::Value::KIND_NOT_SET:
+      break;
   }
   return std::nullopt;
 }
@@ -234,8 +238,7 @@ std::vector<pb::Alert> raise(const detect::Rule& rule, const detect::Matches& ma
   if (matches.rows.empty()) return alerts;
   const pb::Alert frame = make_frame(rule, matches, context, clock);
   const std::size_t listed = std::min(matches.rows.size(), context.max_alerts_per_run);
-  for (std::size_t i = 0; i < listed; ++i)
-    alerts.push_back(make_alert(frame, rule, matches, matches.rows[i], lineage));
+  for (std::size_t i = 0; i < listed; ++i) alerts.push_back(make_alert(frame, rule, matches, matches.rows[i], lineage));
   if (listed < matches.rows.size()) alerts.push_back(make_summary(frame, rule, matches, listed));
   return alerts;
 }

@@ -17,17 +17,17 @@
 
 namespace de::alert {
 
-constexpr std::size_t kMaxValueBytes = 16UL * 1024;      // Of one text or blob in an alert.
-constexpr std::size_t kMaxDataBytes = 256UL * 1024;      // Of all of them in one alert.
-constexpr std::size_t kMaxAffected = 1'000;              // Process ids named by a summary.
+constexpr std::size_t kMaxValueBytes = 16UL * 1024;  // Of one text or blob in an alert.
+constexpr std::size_t kMaxDataBytes = 256UL * 1024;  // Of all of them in one alert.
+constexpr std::size_t kMaxAffected = 1'000;          // Process ids named by a summary.
 
 struct Context {
   std::optional<std::uint64_t> scan_id;
   std::int64_t scan_time_ms = 0;  // When what matched was seen; 0: now.
   pb::Completeness completeness;  // Of the data the rule ran over.
   std::string host;
-  std::uint64_t generation = 0;   // Of the rule book.
-  std::string correlation_id;     // One per rule run; empty: a fresh one.
+  std::uint64_t generation = 0;  // Of the rule book.
+  std::string correlation_id;    // One per rule run; empty: a fresh one.
   std::size_t max_alerts_per_run = 100;
 };
 

@@ -57,7 +57,7 @@ struct Statement {
 struct Explanation {
   Statement statement;
   std::vector<std::string> plan;      // EXPLAIN QUERY PLAN, one line a step, indented by two spaces a level.
-  std::vector<std::string> warnings;  // "every row of a is combined with every row of b: add a join condition".
+  std::vector<std::string> warnings;  // "every row of x is combined with every row of y: add a join condition ...".
 };
 
 class Session {

@@ -47,9 +47,9 @@ struct DeliveryCounts {
   std::uint64_t filtered = 0;  // Below min_severity.
   std::uint64_t failures = 0;  // Attempts, of the sink or of the queue.
   std::uint64_t failures_in_row = 0;
-  std::size_t pending = 0;     // Of the last batch taken, not yet delivered.
-  bool more = false;           // The batch was full: the queue may hold more than `pending`.
-  std::string last_error;      // Of the last failure; stays after a success, failures_in_row tells.
+  std::size_t pending = 0;  // Of the last batch taken, not yet delivered.
+  bool more = false;        // The batch was full: the queue may hold more than `pending`.
+  std::string last_error;   // Of the last failure; stays after a success, failures_in_row tells.
 };
 
 class Delivery {

@@ -66,8 +66,8 @@ class FileSink final : public Sink {
  private:
   Result<> open_if_moved() {
     struct stat info {};
-    const bool same = fd_ && ::lstat(options_.path.c_str(), &info) == 0 && info.st_dev == device_ &&
-                      info.st_ino == inode_;
+    const bool same =
+        fd_ && ::lstat(options_.path.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_;
     if (same) return {};
     // What was written before the move has to be safe as well, and this is the last time we hold it.
     DE_CHECK(sync());
@@ -141,11 +141,10 @@ Result<std::unique_ptr<Sink>> make_file_sink(const SinkOptions& options) {
       options.path.find('\0') != std::string::npos)
     return fail(Errc::Invalid, "sink \"" + options.name + "\": path must be absolute and name a file");
   if (options.rotate_bytes < kMinRotateBytes)
-    return fail(Errc::Invalid, "sink \"" + options.name + "\": rotate_bytes is at least " +
-                                   std::to_string(kMinRotateBytes));
-  if (options.keep_files > kMaxKeptFiles)
     return fail(Errc::Invalid,
-                "sink \"" + options.name + "\": keep_files is at most " + std::to_string(kMaxKeptFiles));
+                "sink \"" + options.name + "\": rotate_bytes is at least " + std::to_string(kMinRotateBytes));
+  if (options.keep_files > kMaxKeptFiles)
+    return fail(Errc::Invalid, "sink \"" + options.name + "\": keep_files is at most " + std::to_string(kMaxKeptFiles));
   auto sink = std::make_unique<FileSink>(options);
   DE_CHECK(sink->open());
   return Result<std::unique_ptr<Sink>>(std::move(sink));

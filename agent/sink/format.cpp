@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "sink/record_text.h"
 #include "daemoneye/base/text.h"
+#include "sink/record_text.h"
 
 namespace de::sink {
 namespace {
@@ -22,9 +22,12 @@ Result<Format> parse_format(std::string_view word) {
 
 std::string format_alert(Format format, const pb::Alert& alert) {
   switch (format) {
-    case Format::Json: return json_record(alert);
-    case Format::Human: return human_record(alert);
-    case Format::Csv: return csv_record(alert);
+    case Format::Json:
+      return json_record(alert);
+    case Format::Human:
+      return human_record(alert);
+    case Format::Csv:
+      return csv_record(alert);
   }
   return {};
 }
@@ -33,20 +36,29 @@ std::string_view file_header(Format format) { return format == Format::Csv ? csv
 
 std::string_view to_text(pb::Severity severity) {
   switch (static_cast<int>(severity)) {  // Not the enum: a message may carry any number.
-    case pb::SEVERITY_LOW: return "low";
-    case pb::SEVERITY_MEDIUM: return "medium";
-    case pb::SEVERITY_HIGH: return "high";
-    case pb::SEVERITY_CRITICAL: return "critical";
-    default: return "unknown";
+    case pb::SEVERITY_LOW:
+      return "low";
+    case pb::SEVERITY_MEDIUM:
+      return "medium";
+    case pb::SEVERITY_HIGH:
+      return "high";
+    case pb::SEVERITY_CRITICAL:
+      return "critical";
+    default:
+      return "unknown";
   }
 }
 
 std::string_view to_text(pb::AlertState state) {
   switch (static_cast<int>(state)) {
-    case pb::ALERT_OPEN: return "open";
-    case pb::ALERT_ACKNOWLEDGED: return "acknowledged";
-    case pb::ALERT_CLOSED: return "closed";
-    default: return "unknown";
+    case pb::ALERT_OPEN:
+      return "open";
+    case pb::ALERT_ACKNOWLEDGED:
+      return "acknowledged";
+    case pb::ALERT_CLOSED:
+      return "closed";
+    default:
+      return "unknown";
   }
 }
 

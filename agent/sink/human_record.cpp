@@ -28,15 +28,19 @@ void append_line(std::string& out, std::string_view label, std::string_view valu
 
 std::string value_text(const pb::Value& value) {
   switch (value.kind_case()) {
-    case pb::Value::kInteger: return std::to_string(value.integer());
+    case pb::Value::kInteger:
+      return std::to_string(value.integer());
     case pb::Value::kReal: {
       std::string out;
       append_json_number(out, value.real());
       return out;
     }
-    case pb::Value::kText: return shown(value.text());
-    case pb::Value::kBlob: return "x'" + shown(to_hex(value.blob())) + "'";
-    case pb::Value::KIND_NOT_SET: break;
+    case pb::Value::kText:
+      return shown(value.text());
+    case pb::Value::kBlob:
+      return "x'" + shown(to_hex(value.blob())) + "'";
+    case pb::Value::KIND_NOT_SET:
+      break;
   }
   return "NULL";
 }
@@ -108,8 +112,9 @@ std::string human_record(const pb::Alert& alert) {
   if (const std::string ancestry = ancestry_text(alert); !ancestry.empty()) append_line(out, "ancestry", ancestry);
   append_data(out, alert);
   if (alert.count() > 1)
-    append_line(out, "seen", std::to_string(alert.count()) + " times, " + to_iso8601(alert.first_seen_ms()).text +
-                                 " to " + to_iso8601(alert.last_seen_ms()).text);
+    append_line(out, "seen",
+                std::to_string(alert.count()) + " times, " + to_iso8601(alert.first_seen_ms()).text + " to " +
+                    to_iso8601(alert.last_seen_ms()).text);
   append_line(out, "data is", completeness_text(alert.completeness()));
   append_line(out, "id", shown(alert.id()));
   return out += '\n';

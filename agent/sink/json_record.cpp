@@ -45,13 +45,20 @@ class JsonObject {
 
 void append_value(std::string& out, const pb::Value& value) {
   switch (value.kind_case()) {
-    case pb::Value::kInteger: out += std::to_string(value.integer()); return;
-    case pb::Value::kReal: append_json_number(out, value.real()); return;
-    case pb::Value::kText: append_text(out, value.text()); return;
+    case pb::Value::kInteger:
+      out += std::to_string(value.integer());
+      return;
+    case pb::Value::kReal:
+      append_json_number(out, value.real());
+      return;
+    case pb::Value::kText:
+      append_text(out, value.text());
+      return;
     case pb::Value::kBlob:
       out += "{\"hex\":\"" + to_hex(value.blob()) + "\"}";
       return;
-    case pb::Value::KIND_NOT_SET: break;
+    case pb::Value::KIND_NOT_SET:
+      break;
   }
   out += "null";
 }

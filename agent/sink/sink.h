@@ -30,10 +30,10 @@ class Sink {
 };
 
 struct SinkOptions {
-  std::string name;  // Unique among the sinks; deliveries are remembered under it.
-  std::string type;  // A row of sink_types().
+  std::string name{};  // Unique among the sinks; deliveries are remembered under it.
+  std::string type{};  // A row of sink_types().
   Format format = Format::Json;
-  std::string path;                          // file: absolute.
+  std::string path{};                        // file: absolute.
   std::uint64_t rotate_bytes = 64ULL << 20;  // file: no file grows beyond it (one larger alert has its own).
   std::uint32_t keep_files = 8;              // file: rotated files kept besides the current one, 0..kMaxKeptFiles.
 };

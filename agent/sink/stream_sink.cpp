@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "sink/sink.h"
 #include "daemoneye/base/unique_fd.h"
+#include "sink/sink.h"
 
 namespace de::sink {
 namespace {

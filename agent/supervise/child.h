@@ -23,14 +23,14 @@ namespace de::supervise {
 struct RunAs {
   uid_t uid = 0;
   gid_t gid = 0;
-  std::vector<gid_t> groups;  // Supplementary groups; replaces ours.
+  std::vector<gid_t> groups{};  // Supplementary groups; replaces ours.
 };
 
 struct ChildOptions {
-  std::vector<std::string> argv;         // argv[0] is an absolute path; at most kMaxWords words.
-  std::vector<std::string> environment;  // "NAME=value"; replaces an inherited variable of that name.
-  std::optional<RunAs> run_as;           // Absent: our own identity.
-  std::string log_path;                  // stdout and stderr are appended here (0640); empty: inherited.
+  std::vector<std::string> argv{};         // argv[0] is an absolute path; at most kMaxWords words.
+  std::vector<std::string> environment{};  // "NAME=value"; replaces an inherited variable of that name.
+  std::optional<RunAs> run_as{};           // Absent: our own identity.
+  std::string log_path{};                  // stdout and stderr are appended here (0640); empty: inherited.
 };
 
 constexpr std::size_t kMaxWords = 256;  // Far above what a collector is given; argv and environment each.

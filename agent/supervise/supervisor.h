@@ -24,8 +24,8 @@ struct SupervisorOptions {
   bool auto_restart = true;
   std::chrono::milliseconds first_pause{1'000};
   std::chrono::milliseconds longest_pause{60'000};
-  std::chrono::milliseconds stable_after{60'000};  // A run this long makes the next pause short again.
-  unsigned flapping_ends = 5;                      // This many unwanted ends ...
+  std::chrono::milliseconds stable_after{60'000};      // A run this long makes the next pause short again.
+  unsigned flapping_ends = 5;                          // This many unwanted ends ...
   std::chrono::milliseconds flapping_window{300'000};  // ... within this time are flapping.
 };
 

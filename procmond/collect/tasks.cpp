@@ -71,13 +71,22 @@ class Filter {
   std::unordered_set<std::string_view> names_;
 };
 
-void enumerate(const pb::DetectionTask& task, ProcessSource& source, pb::DetectionResult& result) {
+void add_known_hash(ExeHasher* hasher, const std::optional<FileKey>& image, pb::ProcessRecord& record) {
+  Digest digest{};
+  if (hasher == nullptr || !image || hasher->find(*image, digest) != ExeHasher::Known::Yes) return;
+  record.set_executable_hash(to_hex(crypto::as_bytes(digest)));
+  record.set_hash_algorithm("sha256");
+}
+
+void enumerate(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher, pb::DetectionResult& result) {
   Filter filter(task.process_filter());
   filter.sort();
   Answer answer(result);
   const Result<Sweep> visit =
-      source.visit(filter.pids(), [&](pb::ProcessRecord& record, const std::optional<FileKey>&) {
-        if (filter.matches(record)) answer.add(record);
+      source.visit(filter.pids(), [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
+        if (!filter.matches(record)) return;
+        add_known_hash(hasher, image, record);
+        answer.add(record);
       });
   if (!visit) return refuse(result, visit.error().message());
   answer.finish();
@@ -107,7 +116,7 @@ std::vector<std::uint32_t> descendants(const std::unordered_map<std::uint32_t, B
   return queue;
 }
 
-void tree(const pb::DetectionTask& task, ProcessSource& source, pb::DetectionResult& result) {
+void tree(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher, pb::DetectionResult& result) {
   if (task.process_filter().pids().empty()) return refuse(result, "process_filter.pids: name the roots of the tree");
   std::unordered_map<std::uint32_t, Born> born;
   const Result<Sweep> listed = source.visit({}, [&](pb::ProcessRecord& record, const std::optional<FileKey>&) {
@@ -117,9 +126,11 @@ void tree(const pb::DetectionTask& task, ProcessSource& source, pb::DetectionRes
   const std::vector<std::uint32_t> pids = descendants(born, task.process_filter());
   Answer answer(result);
   if (!pids.empty()) {  // No pids would mean all.
-    const Result<Sweep> visit = source.visit(pids, [&](pb::ProcessRecord& record, const std::optional<FileKey>&) {
+    const Result<Sweep> visit = source.visit(pids, [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
       // A pid that changed hands in between belongs to somebody outside the tree.
-      if (record.process_uid() == born[record.pid()].uid) answer.add(record);
+      if (record.process_uid() != born[record.pid()].uid) return;
+      add_known_hash(hasher, image, record);
+      answer.add(record);
     });
     if (!visit) return refuse(result, visit.error().message());
   }
@@ -253,10 +264,10 @@ pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& sourc
   }
   switch (static_cast<int>(task.task_type())) {
     case pb::ENUMERATE_PROCESSES:
-      enumerate(task, source, result);
+      enumerate(task, source, hasher, result);
       break;
     case pb::MONITOR_PROCESS_TREE:
-      tree(task, source, result);
+      tree(task, source, hasher, result);
       break;
     case pb::CHECK_PROCESS_HASH:
     case pb::VERIFY_EXECUTABLE:

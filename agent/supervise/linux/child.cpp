@@ -172,10 +172,8 @@ Result<Child> Child::start(const ChildOptions& options) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Errc::Io, "start program: pipe", last_os_error());
   const UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
-  const Plan plan{words[0].c_str(), argv.data(),
-                  environment.data(), options.run_as ? &*options.run_as : nullptr,
-                  log.get(),          writer.get(),
-                  ::getpid()};
+  const Plan plan{words[0].c_str(), argv.data(),  environment.data(), options.run_as ? &*options.run_as : nullptr,
+                  log.get(),        writer.get(), ::getpid()};
   // Blocked around the fork: a handler of ours must not run in the child.
   sigset_t all;
   sigset_t before;

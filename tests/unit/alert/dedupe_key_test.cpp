@@ -21,10 +21,26 @@ TEST(DedupeKey, NoTwoListsShareAKey) {
   const std::string long_a(1'000, 'a');
   const std::string long_b = std::string(999, 'a') + "b";
   const Parts lists[] = {
-      {"r", "a", "b"},  {"r", "a|b"},  {"r", "a%7cb"},        {"r|a", "b"},      {"r", "ab"},    {"r", "a", "b", ""},
-      {"r", "a", "b", std::nullopt},   {"r", "", std::nullopt}, {"r", std::nullopt, ""}, {"r", "%"}, {"r", ""},
-      {"r", "%25"},     {"r", "A"},    {"r", "a"},            {"r", "\xc3\xa9"}, {"r", "\xe9"},  {"r", "\xff"},
-      {"r", "\xfe"},    {"r", long_a}, {"r", long_b},
+      {"r", "a", "b"},
+      {"r", "a|b"},
+      {"r", "a%7cb"},
+      {"r|a", "b"},
+      {"r", "ab"},
+      {"r", "a", "b", ""},
+      {"r", "a", "b", std::nullopt},
+      {"r", "", std::nullopt},
+      {"r", std::nullopt, ""},
+      {"r", "%"},
+      {"r", ""},
+      {"r", "%25"},
+      {"r", "A"},
+      {"r", "a"},
+      {"r", "\xc3\xa9"},
+      {"r", "\xe9"},
+      {"r", "\xff"},
+      {"r", "\xfe"},
+      {"r", long_a},
+      {"r", long_b},
   };
   std::set<std::string> keys;
   for (const Parts& parts : lists) {

@@ -23,11 +23,11 @@ class FakeClock final : public Clock {
 
 struct Proc {
   std::uint32_t pid = 0;
-  std::optional<std::uint32_t> ppid;
-  std::string name;
-  std::optional<std::int64_t> start_ms;
-  std::string uid;         // 16 bytes or empty.
-  std::string parent_uid;  // 16 bytes or empty.
+  std::optional<std::uint32_t> ppid{};
+  std::string name{};
+  std::optional<std::int64_t> start_ms{};
+  std::string uid{};         // 16 bytes or empty.
+  std::string parent_uid{};  // 16 bytes or empty.
 };
 
 inline std::string uid_of(char c) { return std::string(16, c); }

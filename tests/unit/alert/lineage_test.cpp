@@ -46,10 +46,14 @@ TEST_F(LineageTest, APidAloneMakesNoParent) {
       {"same tick", {.pid = 5, .name = "p", .start_ms = 20}, {.pid = 6, .ppid = 5, .name = "c", .start_ms = 20}, "p:5"},
       {"younger", {.pid = 5, .name = "p", .start_ms = 21}, {.pid = 6, .ppid = 5, .name = "c", .start_ms = 20}, ""},
       {"start unknown", {.pid = 5, .name = "p"}, {.pid = 6, .ppid = 5, .name = "c", .start_ms = 20}, "p:5"},
-      {"same uid", {.pid = 5, .name = "p", .uid = uid_of('p')},
-       {.pid = 6, .ppid = 5, .name = "c", .parent_uid = uid_of('p')}, "p:5"},
-      {"another uid, though older", {.pid = 5, .name = "p", .start_ms = 10, .uid = uid_of('q')},
-       {.pid = 6, .ppid = 5, .name = "c", .start_ms = 20, .parent_uid = uid_of('p')}, ""},
+      {"same uid",
+       {.pid = 5, .name = "p", .uid = uid_of('p')},
+       {.pid = 6, .ppid = 5, .name = "c", .parent_uid = uid_of('p')},
+       "p:5"},
+      {"another uid, though older",
+       {.pid = 5, .name = "p", .start_ms = 10, .uid = uid_of('q')},
+       {.pid = 6, .ppid = 5, .name = "c", .start_ms = 20, .parent_uid = uid_of('p')},
+       ""},
       {"parent gone", {.pid = 5, .name = "p"}, {.pid = 6, .ppid = 4, .name = "c"}, ""},
       {"no parent", {.pid = 5, .name = "p"}, {.pid = 6, .name = "c"}, ""},
   };
@@ -84,7 +88,8 @@ TEST_F(LineageTest, DepthIsBounded) {
 }
 
 TEST_F(LineageTest, HostileNamesStayBytes) {
-  load({{.pid = 1, .ppid = 0, .name = "\xff\n'; --", .start_ms = 1}, {.pid = 2, .ppid = 1, .name = "x", .start_ms = 2}});
+  load(
+      {{.pid = 1, .ppid = 0, .name = "\xff\n'; --", .start_ms = 1}, {.pid = 2, .ppid = 1, .name = "x", .start_ms = 2}});
   const auto facts = lineage->find(2);
   ASSERT_TRUE(facts && *facts);
   const auto ancestors = lineage->ancestors(**facts);

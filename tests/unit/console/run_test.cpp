@@ -3,16 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include "daemoneye/base/unique_fd.h"
-#include "daemoneye/ledger/entry.h"
 #include "fake_agent.h"
+#include "run_fixture.h"
 
 namespace de::console {
 namespace {
@@ -20,52 +15,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-struct Outcome {
-  ExitCode code;
-  std::string out;
-  std::string err;
-};
-
-class Run : public testing::Test {
- protected:
-  Run() {
-    std::string pattern = testing::TempDir() + "de-console-XXXXXX";
-    dir_ = ::mkdtemp(pattern.data());
-    socket_ = dir_ + "/control.sock";
-  }
-  ~Run() override { std::filesystem::remove_all(dir_); }
-
-  std::string file(const std::string& name, const std::string& text) {
-    const std::string path = dir_ + "/" + name;
-    std::ofstream(path) << text;
-    ::chmod(path.c_str(), 0644);
-    return path;
-  }
-  static std::string read(const std::string& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-  }
-  // Runs with an empty environment and the private instance in dir_.
-  Outcome run_with(std::vector<const char*> arguments, const std::string& input = "") {
-    const std::string empty = file("config.yaml", "");
-    std::vector<const char*> all{"--state-dir", dir_.c_str(), "--config", empty.c_str()};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    return run_plain(all, input);
-  }
-  Outcome run_plain(const std::vector<const char*>& arguments, const std::string& input = "") {
-    const UniqueFd in(::open(file("in", input).c_str(), O_RDONLY));
-    const UniqueFd out(::open((dir_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    const UniqueFd err(::open((dir_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    const char* env[] = {"TERM=xterm", nullptr};
-    const ExitCode code = run(arguments, env, {in.get(), out.get(), err.get()}, own_identity());
-    return {code, read(dir_ + "/out"), read(dir_ + "/err")};
-  }
-
-  std::string dir_;
-  std::string socket_;
-};
 
 FakeAgent::Script two_rows() {
   return {{header({"pid", "name"}), page({{"1", "init"}}), page({{"2", "\x1b[31mred"}}), trailer(pb::STATUS_OK, "")},
@@ -357,84 +306,6 @@ TEST_F(Run, HelpAndVersionAreResults) {
   }
   EXPECT_EQ(run_plain({"version"}).out, "daemoneye-cli " DE_VERSION "\n");
   EXPECT_EQ(run_plain({"--version"}).out, "daemoneye-cli " DE_VERSION "\n");
-}
-
-TEST_F(Run, ConfigShow) {
-  const Outcome yaml = run_with({"config", "show", "--origin"});
-  EXPECT_EQ(yaml.code, ExitCode::Complete);
-  EXPECT_THAT(yaml.out, HasSubstr("control_socket: \"" + socket_ + "\"  # flag: state_dir from command line\n"));
-  const Outcome rows = run_with({"config", "show", "procmond", "--output", "csv"});
-  EXPECT_THAT(rows.out, StartsWith("key,value,origin,place\r\n"));
-  EXPECT_THAT(rows.out, HasSubstr("spool.max_mb,256,default,default\r\n"));
-  const std::string bad = file("bad.yaml", "spool: {max_mbs: 1}\n");
-  const Outcome broken = run_plain({"--config", bad.c_str(), "config", "show"});
-  EXPECT_EQ(broken.code, ExitCode::Usage);
-  EXPECT_THAT(broken.err, HasSubstr("bad.yaml:1:9: unknown key \"spool.max_mbs\" (did you mean \"spool.max_mb\"?)"));
-}
-
-// A ledger of `count` entries as procmond writes it.
-std::string ledger_bytes(std::uint64_t count) {
-  std::string bytes;
-  ledger::Digest previous{};
-  for (std::uint64_t i = 1; i <= count; ++i) {
-    ledger::Entry entry;
-    entry.sequence = i;
-    entry.time_ms = 1767225600000 + static_cast<std::int64_t>(i);
-    entry.actor = "procmond";
-    entry.action = "start";
-    entry.payload = "{\"n\":" + std::to_string(i) + "}";
-    entry.previous_hash = previous;
-    const auto encoded = ledger::encode(entry);
-    EXPECT_TRUE(encoded);
-    const auto size = static_cast<std::uint32_t>(encoded->size());
-    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>((size >> shift) & 255U);
-    bytes += *encoded;
-    previous = entry.entry_hash;
-  }
-  return bytes;
-}
-
-TEST_F(Run, AuditVerifyOfAWholeLedger) {
-  std::filesystem::create_directory(dir_ + "/ledger");
-  file("ledger/ledger-00000001.log", ledger_bytes(3));
-  const Outcome outcome = run_with({"audit", "verify", "--output", "jsonl"});
-  EXPECT_EQ(outcome.code, ExitCode::Complete) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("\"status\":\"whole\",\"entries\":3,\"first_sequence\":1,\"last_sequence\":3"));
-  EXPECT_EQ(outcome.err, "");
-}
-
-TEST_F(Run, AuditVerifyOfATamperedLedger) {
-  std::string bytes = ledger_bytes(3);
-  bytes[bytes.find("{\"n\":2}") + 5] = '7';
-  const std::string path = file("ledger-00000001.log", bytes);
-  const Outcome outcome = run_with({"audit", "verify", path.c_str(), "--output", "jsonl"});
-  EXPECT_EQ(outcome.code, ExitCode::VerificationFailed);
-  EXPECT_THAT(outcome.out, HasSubstr("\"status\":\"broken\",\"entries\":1"));
-  EXPECT_THAT(outcome.err, HasSubstr("VERIFICATION FAILED at entry 2"));
-}
-
-TEST_F(Run, AuditVerifyOfATornLedger) {
-  std::string bytes = ledger_bytes(2);
-  bytes.resize(bytes.size() - 5);
-  const std::string path = file("ledger-00000001.log", bytes);
-  const Outcome outcome = run_with({"audit", "verify", path.c_str()});
-  EXPECT_EQ(outcome.code, ExitCode::Complete);
-  EXPECT_THAT(outcome.err, HasSubstr("interrupted"));
-}
-
-TEST_F(Run, AuditTailShowsTheNewest) {
-  const std::string path = file("ledger-00000001.log", ledger_bytes(5));
-  const Outcome outcome = run_with({"audit", "tail", "2", "--path", path.c_str(), "--output", "csv"});
-  EXPECT_EQ(outcome.code, ExitCode::Complete) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("\r\n4,2026-01-01T00:00:00.004Z,procmond,start,\"{\"\"n\"\":4}\","));
-  EXPECT_THAT(outcome.out, Not(HasSubstr("\r\n3,")));
-}
-
-TEST_F(Run, AuditWithoutALedger) {
-  const Outcome outcome = run_with({"audit", "verify"});
-  EXPECT_EQ(outcome.code, ExitCode::Failed);
-  EXPECT_EQ(outcome.out, "");
-  EXPECT_THAT(outcome.err, HasSubstr(dir_ + "/ledger"));
 }
 
 }  // namespace

@@ -25,10 +25,10 @@ const std::string kCounter = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT 
 const std::string kHundred = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<100) ";
 const std::string kMillion = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<3000000) ";
 
-// 1 MiB of text, as much as a value may have.
+// Half of what a value may have.
 std::string long_text(std::string_view seed) {
   std::string sql = "'" + std::string(seed) + "'";
-  for (std::size_t bytes = seed.size(); bytes * 8 <= 1UL << 20; bytes *= 8) sql = "replace('zzzzzzzz','z'," + sql + ")";
+  for (std::size_t bytes = seed.size(); bytes * 8 <= 1UL << 19; bytes *= 8) sql = "replace('zzzzzzzz','z'," + sql + ")";
   return sql;
 }
 
@@ -52,14 +52,14 @@ TEST(SessionTime, BombsEndWithinTwiceTheBudget) {
                 "SELECT count(*) FROM c"},
       {"group_concat past the length limit", kHundred + "SELECT group_concat(a.n) FROM c a, c b, c d, c e, c f"},
       {"patterns that explode backtracking", kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") +
-                                                 " REGEXP '(a|aa)*b$'"},
+                                                 " || n REGEXP '(a|aa)*b$'"},
       {"patterns that outgrow the automaton",
-       kCounter + "SELECT count(*) FROM c WHERE " + long_text("abababba") + " REGEXP '(a|b)*a(a|b){12}c'"},
-      {"wildcards", kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") + " LIKE '%a%a%a%a%a%a%b'"},
+       kCounter + "SELECT count(*) FROM c WHERE " + long_text("abababba") + " || n REGEXP '(a|b)*a(a|b){200}c'"},
+      {"wildcards", kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") + " || n LIKE '%a%a%a%a%a%a%b'"},
       {"pieces that each read the whole text",
-       kCounter + "SELECT count(*) FROM c WHERE regex_split(" + long_text(",,,,,,,,") + ", '(.*y)|,', 5000) IS NULL"},
-      {"trim", kCounter + "SELECT count(trim(" + long_text("abcdefgh") + ", 'hgfedcba')) FROM c"},
-      {"instr", kCounter + "SELECT count(instr(" + long_text("aaaaaaaa") + ", " + "'aaaaaaaaaaaaaaaab')) FROM c"},
+       kCounter + "SELECT count(*) FROM c WHERE regex_split(" + long_text(",,,,,,,,") + "||n, '(.*y)|,', 5000) IS NULL"},
+      {"trim", kCounter + "SELECT count(trim(" + long_text("abcdefgh") + "||(n&0), 'hgfedcba0')) FROM c"},
+      {"instr", kCounter + "SELECT count(instr(" + long_text("aaaaaaaa") + "||n, " + "'aaaaaaaaaaaaaaaab')) FROM c"},
       {"doubling while preparing", exploding_ctes()},
   };
   const auto session = few_session();
@@ -90,7 +90,7 @@ TEST(SessionTime, NamesTheLimit) {
 TEST(SessionMemory, BombsEndAtTheBudget) {
   const std::vector<std::pair<const char*, std::string>> bombs = {
       {"sort", kMillion + "SELECT n, 'some more text to keep in the sorter' || n FROM c ORDER BY 2"},
-      {"distinct", kMillion + "SELECT DISTINCT n || 'some text to keep in the set of seen values' FROM c"},
+      {"distinct", kMillion + "SELECT count(DISTINCT n || 'some text to keep in the set of seen values') FROM c"},
       {"json_group_array", kMillion + "SELECT length(json_group_array(n)) FROM c"},
       {"group by", kMillion + "SELECT n || 'text text text', count(*) FROM c GROUP BY 1"},
       {"union recursion", "WITH RECURSIVE c(n) AS (SELECT 1 UNION SELECT n+1 FROM c) SELECT count(*) FROM c"},
@@ -272,8 +272,8 @@ TEST(SessionExplain, ShowsIndexUseWithPublicNames) {
 
 TEST(SessionExplain, SelfJoinsUseThePrimaryKey) {
   const auto explained = few_session()->explain(
-      "SELECT c.pid FROM processes c LEFT JOIN processes p ON p.pid=c.ppid LEFT JOIN processes g ON g.pid=p.ppid "
-      "WHERE p.name='nginx'");
+      "SELECT c.pid, p.name, g.name FROM processes c LEFT JOIN processes p ON p.pid=c.ppid "
+      "LEFT JOIN processes g ON g.pid=p.ppid WHERE c.name='sh'");
   ASSERT_TRUE(explained);
   std::string plan;
   for (const std::string& line : explained->plan) plan += line + "\n";
@@ -283,12 +283,13 @@ TEST(SessionExplain, SelfJoinsUseThePrimaryKey) {
 }
 
 TEST(SessionExplain, WarnsOfCartesianProducts) {
-  const auto explained = few_session()->explain("SELECT a.pid FROM processes a, processes b WHERE a.pid > 5 AND b.cwd LIKE '/%'");
-  ASSERT_TRUE(explained);
+  const auto joined = few_session()->explain("SELECT a.pid FROM processes a, processes b WHERE a.ppid = b.pid");
+  ASSERT_TRUE(joined);
+  EXPECT_TRUE(joined->warnings.empty());
   const auto product = few_session()->explain("SELECT a.pid FROM processes a, processes b WHERE a.cwd <> b.cwd");
   ASSERT_TRUE(product);
   ASSERT_EQ(product->warnings.size(), 1U);
-  EXPECT_THAT(product->warnings[0], HasSubstr("every row of a is combined with every row of b"));
+  EXPECT_THAT(product->warnings[0], HasSubstr("every row of processes is combined with every row of processes"));
 }
 
 TEST(SessionExplain, RefusesWhatRunRefuses) {

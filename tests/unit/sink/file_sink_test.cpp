@@ -52,9 +52,8 @@ TEST(FileSink, RefusesBadOptions) {
   small.rotate_bytes = kMinRotateBytes - 1;
   auto many = file_options(dir / "a");
   many.keep_files = kMaxKeptFiles + 1;
-  for (const SinkOptions& options :
-       {file_options(""), file_options("relative"), file_options(dir.path() + "/"),
-        file_options(std::string("/tmp/a\0b", 8)), small, many}) {
+  for (const SinkOptions& options : {file_options(""), file_options("relative"), file_options(dir.path() + "/"),
+                                     file_options(std::string("/tmp/a\0b", 8)), small, many}) {
     const auto sink = make_sink(options);
     ASSERT_FALSE(sink) << options.path;
     EXPECT_EQ(sink.error().code(), Errc::Invalid);
@@ -104,8 +103,7 @@ TEST(FileSink, CsvHasOneHeaderPerFile) {
   const TempDir dir;
   deliver(*make(file_options(dir / "a", Format::Csv)), 1);
   deliver(*make(file_options(dir / "a", Format::Csv)), 2);
-  EXPECT_EQ(read_text(dir / "a"),
-            std::string(file_header(Format::Csv)) + line(1, Format::Csv) + line(2, Format::Csv));
+  EXPECT_EQ(read_text(dir / "a"), std::string(file_header(Format::Csv)) + line(1, Format::Csv) + line(2, Format::Csv));
 }
 
 TEST(FileSink, NoticesThatItsFileWasMovedOrRemoved) {

@@ -88,8 +88,7 @@ TEST(JsonRecord, WritesEveryKindOfValue) {
   add_field(alert, "n").mutable_value();
   add_field(alert, "b").mutable_value()->set_blob(std::string("\0\xff", 2));
   add_field(alert, "t").mutable_value()->set_text("\"\\\xc2\x9b");
-  EXPECT_EQ(json_data(alert),
-            R"({"i":-9223372036854775808,"r":0.1,"n":null,"b":{"hex":"00ff"},"t":"\"\\\u009b"})");
+  EXPECT_EQ(json_data(alert), R"({"i":-9223372036854775808,"r":0.1,"n":null,"b":{"hex":"00ff"},"t":"\"\\\u009b"})");
 }
 
 TEST(HumanRecord, CutsLongValuesAndSaysSo) {
@@ -148,8 +147,15 @@ TEST(CsvRecord, ReadsBackCellByCell) {
 
 TEST(CsvRecord, DefusesFormulas) {
   const std::pair<const char*, const char*> cases[] = {
-      {"=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"}, {"+1", "'+1"}, {"-1", "'-1"}, {"@SUM(A1)", "'@SUM(A1)"},
-      {"  =1", "'  =1"},     {"\n=1", "'\n=1"},      {"a=1", "a=1"}, {"", ""},     {"\t=1", "\\x09=1"},
+      {"=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"},
+      {"+1", "'+1"},
+      {"-1", "'-1"},
+      {"@SUM(A1)", "'@SUM(A1)"},
+      {"  =1", "'  =1"},
+      {"\n=1", "'\n=1"},
+      {"a=1", "a=1"},
+      {"", ""},
+      {"\t=1", "\\x09=1"},
   };
   for (const auto& [title, expected] : cases) {
     pb::Alert alert;

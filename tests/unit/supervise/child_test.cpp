@@ -155,8 +155,7 @@ TEST(Child, StartsWithCleanSignalsInputAndDescriptors) {
   ::close(leaked);
   ASSERT_TRUE(child) << child.error().message();
   await_end(*child);
-  EXPECT_EQ(read_text(dir / "log"),
-            "SigBlk:0000000000000000\nSigIgn:0000000000000000\n/dev/null\n0\n1\n2\n");
+  EXPECT_EQ(read_text(dir / "log"), "SigBlk:0000000000000000\nSigIgn:0000000000000000\n/dev/null\n0\n1\n2\n");
 }
 
 TEST(Child, RunsAsAnotherUserForGood) {
@@ -226,8 +225,11 @@ TEST(Child, NothingOfTheGroupOutlivesIt) {
     auto child = Child::start(options);
     ASSERT_TRUE(child) << child.error().message();
     const pid_t sleeper = sleeper_of(dir);
-    if (*ending != '\0') ASSERT_TRUE(child->stop(0ms));
-    if (*ending == '\0') EXPECT_EQ(await_end(*child), (ChildState{Kind::Exited, 0}));
+    if (*ending != '\0') {
+      EXPECT_TRUE(child->stop(0ms));
+    } else {
+      EXPECT_EQ(await_end(*child), (ChildState{Kind::Exited, 0}));
+    }
     EXPECT_TRUE(eventually([&] { return !is_alive(sleeper); })) << "ending: " << ending;
   }
 }

@@ -1,0 +1,38 @@
+// One scan of 10,000 processes into the SQL mirror, up to the published image.
+#include <benchmark/benchmark.h>
+
+#include "made_up.h"
+#include "mirror/mirror.h"
+
+namespace {
+
+using de::bench::MadeUpHost;
+
+bool scan(de::mirror::Mirror& mirror, const MadeUpHost& host, std::uint64_t scan_id, std::int64_t now_ms) {
+  if (!mirror.begin_scan(scan_id, now_ms)) return false;
+  for (const auto& record : host.processes())
+    if (!mirror.upsert(record)) return false;
+  return mirror.finish_scan().has_value();
+}
+
+// range(1): whether anything changed since the scan before.
+void mirror_delta(benchmark::State& state) {
+  MadeUpHost host(static_cast<std::uint32_t>(state.range(0)));
+  auto mirror = de::mirror::Mirror::create();
+  std::int64_t now_ms = 1'767'225'600'000;
+  if (!mirror || !scan(**mirror, host, 1, now_ms)) return state.SkipWithError("the first scan failed");
+  std::uint64_t scan_id = 1;
+  for (auto _ : state) {
+    state.PauseTiming();
+    now_ms += 30'000;
+    if (state.range(1) != 0) host.tick(now_ms);
+    state.ResumeTiming();
+    if (!scan(**mirror, host, ++scan_id, now_ms)) return state.SkipWithError("a scan failed");
+  }
+  const auto& image = (*mirror)->image();
+  state.counters["image_bytes_per_process"] =
+      static_cast<double>(image->size_bytes) / static_cast<double>(state.range(0));
+}
+BENCHMARK(mirror_delta)->Args({10'000, 1})->Args({10'000, 0})->Unit(benchmark::kMillisecond);
+
+}  // namespace

@@ -1,0 +1,13 @@
+# One target per reader of foreign bytes.
+de_fuzz(frame frame)
+de_fuzz(ledger_entry ledger)
+de_fuzz(config config)
+de_fuzz(rule_file detect)
+de_fuzz(sql_gate mirror)
+de_fuzz(stored_value store)
+de_fuzz(spool_segment spool)
+de_fuzz(proc_stat collect)
+de_fuzz(proc_status collect)
+de_fuzz(proc_cmdline collect)
+de_fuzz(proc_cgroup collect)
+de_fuzz(alert_format sink)

@@ -1,0 +1,221 @@
+#include "collect/redact.h"
+
+#include <gtest/gtest.h>
+
+#include "collect/secret_names.h"
+
+namespace de::collect {
+namespace {
+
+// Arguments are written with '|' between them.
+std::vector<std::string_view> split(std::string_view line) {
+  std::vector<std::string_view> out;
+  for (;;) {
+    const std::size_t end = line.find('|');
+    out.push_back(line.substr(0, end));
+    if (end == line.npos) return out;
+    line.remove_prefix(end + 1);
+  }
+}
+
+std::string masked(std::string_view line) {
+  std::string out;
+  const std::vector<std::string_view> argv = split(line);
+  const std::vector<std::string> result = mask_arguments(argv);
+  EXPECT_EQ(argv.size(), result.size()) << line;
+  for (std::size_t i = 0; i < result.size(); ++i) out += (i > 0 ? "|" : "") + result[i];
+  return out;
+}
+
+struct Case {
+  const char* line;
+  const char* expected;
+};
+
+TEST(Redact, MasksSecrets) {
+  // R stands for [REDACTED] in the right column.
+  for (const Case& c : {
+           Case{"mysql|-uroot|-pS3cret|shop", "mysql|-uroot|-pR|shop"},
+           Case{"/usr/bin/mysqldump|--password=S3cret|shop", "/usr/bin/mysqldump|--password=R|shop"},
+           Case{"mariadb|-u|root|-pS3cret", "mariadb|-u|root|-pR"},
+           Case{"mysqladmin|--password|S3cret|ping", "mysqladmin|--password|R|ping"},
+           Case{"sshpass|-p|S3cret|ssh|-p|22|host", "sshpass|-p|R|ssh|-p|22|host"},
+           Case{"sshpass|-pS3cret|ssh|host", "sshpass|-pR|ssh|host"},
+           Case{"curl|-u|admin:S3cret|https://h/", "curl|-u|admin:R|https://h/"},
+           Case{"curl|-uadmin:S3cret|https://h/", "curl|-uadmin:R|https://h/"},
+           Case{"curl|-sSku|admin:S3cret|https://h/", "curl|-sSku|admin:R|https://h/"},
+           Case{"curl|--user|admin:S3cret|https://h/", "curl|--user|admin:R|https://h/"},
+           Case{"curl|--user=admin:S3cret|https://h/", "curl|--user=admin:R|https://h/"},
+           Case{"curl|-H|Authorization: Bearer abc.def|https://h/", "curl|-H|Authorization: R|https://h/"},
+           Case{"curl|-H|X-Api-Key: abcdef|https://h/", "curl|-H|X-Api-Key: R|https://h/"},
+           Case{"curl|--header|Cookie: sid=1; user=2|https://h/", "curl|--header|Cookie: R|https://h/"},
+           Case{"curl|-HAuthorization: Basic YWJj|https://h/", "curl|-HAuthorization: R|https://h/"},
+           Case{"curl|-b|sid=abc|https://h/", "curl|-b|R|https://h/"},
+           Case{"curl|https://admin:S3cret@h/path", "curl|https://admin:R@h/path"},
+           Case{"curl|https://h/?a=1&access_token=abc&b=2", "curl|https://h/?a=1&access_token=R&b=2"},
+           Case{"curl|-d|{\"user\":\"x\",\"password\":\"S3 cret\"}|https://h/",
+                "curl|-d|{\"user\":\"x\",\"password\":\"R\"}|https://h/"},
+           Case{"curl|--oauth2-bearer|abcdef|https://h/", "curl|--oauth2-bearer|R|https://h/"},
+           Case{"wget|--http-password=S3cret|https://h/", "wget|--http-password=R|https://h/"},
+           Case{"psql|postgresql://app:S3cret@db:5432/shop", "psql|postgresql://app:R@db:5432/shop"},
+           Case{"psql|host=db user=app password=S3cret dbname=shop", "psql|host=db user=app password=R dbname=shop"},
+           Case{"env|PGPASSWORD=S3cret|psql|-h|db", "env|PGPASSWORD=R|psql|-h|db"},
+           Case{"env|AWS_SECRET_ACCESS_KEY=abc/def|aws|s3|ls", "env|AWS_SECRET_ACCESS_KEY=R|aws|s3|ls"},
+           Case{"env|MYSQL_PWD=S3cret two|mysql", "env|MYSQL_PWD=R|mysql"},
+           Case{"redis-cli|-h|db|-a|S3cret|ping", "redis-cli|-h|db|-a|R|ping"},
+           Case{"mongosh|-u|root|-p|S3cret|db", "mongosh|-u|root|-p|R|db"},
+           Case{"smbclient|//srv/share|-U|bob%S3cret", "smbclient|//srv/share|-U|bob%R"},
+           Case{"ldapsearch|-D|cn=x|-w|S3cret|-b|dc=y", "ldapsearch|-D|cn=x|-w|R|-b|dc=y"},
+           Case{"docker|login|-u|bob|-p|S3cret|registry", "docker|login|-u|bob|-p|R|registry"},
+           Case{"docker|run|-e|DB_PASSWORD=S3cret|-p|80:80|app", "docker|run|-e|DB_PASSWORD=R|-p|80:80|app"},
+           Case{"docker|exec|db|mysql|-pS3cret|shop", "docker|exec|db|mysql|-pR|shop"},
+           Case{"kubectl|create|secret|generic|x|--from-literal=password=S3cret",
+                "kubectl|create|secret|generic|x|--from-literal=password=R"},
+           Case{"kubectl|exec|db-0|--|mysql|-pS3cret", "kubectl|exec|db-0|--|mysql|-pR"},
+           Case{"oc|login|--token=sha256~abc", "oc|login|--token=R"},
+           Case{"java|-Dspring.datasource.password=S3cret|-jar|app.jar",
+                "java|-Dspring.datasource.password=R|-jar|app.jar"},
+           Case{"java|-Djavax.net.ssl.keyStorePassword=S3cret|App", "java|-Djavax.net.ssl.keyStorePassword=R|App"},
+           Case{"keytool|-list|-storepass|changeit|-keystore|k.jks", "keytool|-list|-storepass|R|-keystore|k.jks"},
+           Case{"openssl|enc|-aes-256-cbc|-k|S3cret|-in|f", "openssl|enc|-aes-256-cbc|-k|R|-in|f"},
+           Case{"openssl|rsa|-passin|pass:S3cret|-in|k.pem", "openssl|rsa|-passin|R|-in|k.pem"},
+           Case{"zip|-P|S3cret|a.zip|f", "zip|-P|R|a.zip|f"},
+           Case{"7z|x|-pS3cret|a.7z", "7z|x|-pR|a.7z"},
+           Case{"ipmitool|-H|bmc|-U|root|-P|S3cret|power|on", "ipmitool|-H|bmc|-U|root|-P|R|power|on"},
+           Case{"snmpwalk|-v2c|-c|private|10.0.0.1", "snmpwalk|-v2c|-c|R|10.0.0.1"},
+           Case{"htpasswd|-bc|file|bob|S3cret", "htpasswd|-bc|file|bob|R"},
+           Case{"useradd|-m|-p|$6$abc|bob", "useradd|-m|-p|R|bob"},
+           Case{"git|clone|https://oauth2:glpat-abc@gitlab/x.git", "git|clone|https://oauth2:R@gitlab/x.git"},
+           Case{"git|clone|https://ghp_0123456789abcdef0123456789abcdef0123@github.com/x",
+                "git|clone|https://R@github.com/x"},
+           Case{"tool|--api-key|abc", "tool|--api-key|R"},
+           Case{"tool|--api_key=abc", "tool|--api_key=R"},
+           Case{"tool|--client-secret|abc", "tool|--client-secret|R"},
+           Case{"tool|--TOKEN|abc", "tool|--TOKEN|R"},
+           Case{"tool|ghp_0123456789abcdef0123456789abcdef0123", "tool|R"},
+           Case{"bash|-c|mysql -u root -pS3cret shop < dump.sql", "bash|-c|mysql -u root -pR shop < dump.sql"},
+           Case{"sh|-c|export PASSWORD=S3cret; curl -u a:b https://h/", "sh|-c|export PASSWORD=R; curl -u a:R https://h/"},
+           Case{"/bin/bash|-lc|PASSWORD=x ls -l /tmp", "/bin/bash|-lc|PASSWORD=R ls -l /tmp"},
+           Case{"bash|-c|curl -H \"Authorization: Bearer abc\" https://h/",
+                "bash|-c|curl -H \"Authorization: R\" https://h/"},
+           Case{"bash|-c|sh -c 'sshpass -p S3cret ssh host'", "bash|-c|sh -c 'sshpass -p R ssh host'"},
+           Case{"sudo|-u|bob|mysql|-pS3cret", "sudo|-u|bob|mysql|-pR"},
+           Case{"ssh|host|mysql -pS3cret shop", "ssh|host|mysql -pR shop"},
+           Case{"timeout|5|redis-cli|-a|S3cret", "timeout|5|redis-cli|-a|R"},
+           Case{"mount|-t|cifs|//s/x|/mnt|-o|username=bob,password=S3cret,uid=1",
+                "mount|-t|cifs|//s/x|/mnt|-o|username=bob,password=R,uid=1"},
+           Case{"sqlcmd|-S|db|-U|sa|-P|S3cret", "sqlcmd|-S|db|-U|sa|-P|R"},
+           Case{"influx|query|-t|abcdef|x", "influx|query|-t|R|x"},
+           Case{"-bash|--password|S3cret", "-bash|--password|R"},
+           Case{"ansible-playbook|--private-key|inlinekey|site.yml", "ansible-playbook|--private-key|R|site.yml"},
+           Case{"python3|app.py|password = \"S3cret\"", "python3|app.py|password = \"R\""},
+       }) {
+    std::string expected;
+    for (const char* at = c.expected; *at != '\0'; ++at) {
+      const bool alone = *at == 'R' && (at == c.expected || !std::isalpha(static_cast<unsigned char>(at[-1])) ||
+                                        std::string_view(c.line).find(std::string_view(at - 1, 2)) == std::string_view::npos) &&
+                         !std::isalpha(static_cast<unsigned char>(at[1]));
+      expected += alone ? std::string(kRedacted) : std::string(1, *at);
+    }
+    EXPECT_EQ(masked(c.line), expected) << c.line;
+  }
+}
+
+TEST(Redact, LeavesEverythingElse) {
+  for (const char* line : {
+           "ps|-p|1",
+           "ssh|-p|22|host",
+           "ssh|-p22|host|uptime",
+           "scp|-P|2222|a|host:b",
+           "nmap|-p|1-1000|10.0.0.0/8",
+           "mkdir|-p|/a/b",
+           "cp|-p|-r|a|b",
+           "tar|-xpf|a.tar",
+           "docker|run|-p|8080:80|--user|1000:1000|-t|nginx",
+           "kill|-s|TERM|42",
+           "sort|-t|,|-k|2|f",
+           "grep|-s|-k|password|file",
+           "grep|-rn|password|/etc",
+           "curl|-s|-k|https://h/path",
+           "curl|-sSfL|-o|out|https://h/?page=2",
+           "mysql|-u|root|-p|shop",
+           "mysqld|--port=3306|--datadir=/var/lib/mysql",
+           "psql|--no-password|-h|db",
+           "psql|--password|-h|db",
+           "tool|--password-file|/run/secrets/x",
+           "tool|--password-stdin",
+           "tool|--token-ttl|1h",
+           "tool|--max-tokens|100",
+           "tool|--ask-pass",
+           "tool|--secret-name|db",
+           "ansible-playbook|--private-key|/home/a/.ssh/id|site.yml",
+           "ansible-playbook|--ask-become-pass|site.yml",
+           "openssl|req|-key|k.pem|-new|-x509",
+           "env|PWD=/home/bob|ls",
+           "git|clone|ssh://git@github.com/a/b.git",
+           "git|clone|git@github.com:a/b.git",
+           "rsync|-avz|bob@host:/a|/b",
+           "nginx: master process /usr/sbin/nginx",
+           "postgres: app shop 10.0.0.1(5432) idle",
+           "sshd: bob [priv]",
+           "/usr/lib/systemd/systemd|--user",
+           "systemctl|--user|start|foo:bar",
+           "java|-Xmx4g|-Dfile.encoding=UTF-8|-jar|app.jar",
+           "python3|-m|http.server|8000",
+           "find|/|-name|*.key",
+           "kubectl|get|secret|db",
+           "kubectl|port-forward|svc/x|8080:80",
+           "apt-key|add|key.asc",
+           "gpg|--keyserver|hkps://keys.openpgp.org|--recv-keys|ABCD",
+           "docker|pull|nginx:1.25@sha256:0123456789abcdef",
+           "bash|-c|ps -p 1 && nmap -p 1-10 h",
+           "watch|-n|5|df -h",
+           "passwd|bob",
+           "ls|--author",
+           "sed|-e|s/a/b/g|f",
+           "xargs|-P|4|-n|1|gzip",
+           "timeout|10|sleep|5",
+           "tmux|new-session|-s|work",
+           "awk|{print $1: $2}|f",
+       })
+    EXPECT_EQ(masked(line), line);
+}
+
+TEST(Redact, EnvironmentIsMaskedMoreBroadly) {
+  EXPECT_EQ(mask_environment("GITHUB_TOKEN=abc"), "GITHUB_TOKEN=[REDACTED]");
+  EXPECT_EQ(mask_environment("STRIPE_KEY=abc"), "STRIPE_KEY=[REDACTED]");
+  EXPECT_EQ(mask_environment("MYSQL_PWD=abc"), "MYSQL_PWD=[REDACTED]");
+  EXPECT_EQ(mask_environment("DATABASE_URL=postgres://a:b@h/d"), "DATABASE_URL=postgres://a:[REDACTED]@h/d");
+  EXPECT_EQ(mask_environment("PWD=/home/bob"), "PWD=/home/bob");
+  EXPECT_EQ(mask_environment("SSH_AUTH_SOCK=/tmp/x"), "SSH_AUTH_SOCK=/tmp/x");
+  EXPECT_EQ(mask_environment("PATH=/bin:/usr/bin"), "PATH=/bin:/usr/bin");
+  EXPECT_EQ(mask_environment("PASSWORD="), "PASSWORD=");
+  EXPECT_EQ(mask_environment("no separator"), "no separator");
+}
+
+TEST(Redact, MaskingTwiceChangesNothing) {
+  const std::string once = mask_text("url=https://a:b@h/?token=x Authorization: Bearer y");
+  EXPECT_EQ(mask_text(once), once);
+}
+
+TEST(Redact, LargeHostileTextTakesLinearTime) {
+  for (const std::string_view piece : {"a=", "://", "password:", "'", "\\\"", "token=\"", "x ", "-p", "eyJ.", "$(", "("}) {
+    std::string text;
+    while (text.size() < 1'000'000) text += piece;
+    const std::string_view argument = text;
+    const std::vector<std::string> out = mask_arguments(std::span(&argument, 1));
+    EXPECT_EQ(out.size(), 1u);
+    const std::string_view script[] = {"sh", "-c", text};
+    EXPECT_EQ(mask_arguments(script).size(), 3u);
+  }
+}
+
+TEST(SecretNames, TokensAreKnownByShape) {
+  EXPECT_EQ(token_length("ghp_0123456789abcdef0123456789abcdef0123 x"), 40u);
+  EXPECT_EQ(token_length("ghp_short"), 0u);
+  EXPECT_EQ(token_length("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefghijk"), 52u);
+  EXPECT_EQ(token_length("eyJhbGciOiJIUzI1NiJ9eyJzdWIiOiIxMjM0In0abcdefghijk"), 0u);
+}
+
+}  // namespace
+}  // namespace de::collect
