@@ -46,7 +46,7 @@ struct TestReport {
   std::vector<TestFailure> failures;
 };
 
-// Runs the rule's tests, each in a fresh session over its own rows. A rule without tests passes none.
+// Runs the rule's tests, each over its own rows and nothing else. A rule without tests passes none.
 // Errors: Io, Exhausted (SQLite cannot be set up); everything about the rule itself is a TestFailure.
 Result<TestReport> test_rule(const Rule& rule, const Clock& clock);
 

@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "daemoneye/base/byte_order.h"
-#include "store/keys.h"
-#include "store/value.h"
+#include "store/alert_rows.h"
 
 namespace de::store {
 namespace {
@@ -12,30 +11,13 @@ namespace {
 constexpr std::size_t kMaxAlertBytes = 1 << 20;
 constexpr std::size_t kMaxIdBytes = 128;
 constexpr std::size_t kMaxSinks = 64;
-constexpr std::size_t kMaxSinkBytes = 64;
 constexpr std::size_t kDedupeKeyBytes = 480;  // LMDB allows 511. A cut key is compared with the alert's own.
 constexpr std::uint32_t kMaxListed = 10'000;
 constexpr std::size_t kMinIdPrefix = 6;
 constexpr std::size_t kLookForRoom = 1000;  // Oldest alerts looked at for one that is delivered.
 
-std::string delivery_key(std::uint64_t sequence, std::string_view sink) {
-  std::string key(view(be64(sequence)));
-  return key.append(sink);
-}
-
-std::string pending_prefix(std::string_view sink) { return std::string(sink) + '\0'; }
-
 std::string_view dedupe_key(const pb::Alert& alert) {
   return std::string_view(alert.dedupe_key()).substr(0, kDedupeKeyBytes);
-}
-
-template <class Message>
-Result<Message> parse(std::string_view value, std::string_view what) {
-  DE_TRY(payload, unseal(value, what));
-  Message message;
-  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
-    return fail(Errc::Corrupt, std::string(what) + ": does not parse");
-  return message;
 }
 
 std::uint64_t& count_of(pb::AlertState state, StateCounts& counts) {
@@ -69,7 +51,7 @@ Result<DedupeMark> decode_dedupe(std::string_view payload) {
 Result<pb::Alert> AlertLog::alert_at(const Txn& txn, std::uint64_t sequence) const {
   DE_TRY(value, txn.get(state_.table(StateTable::Alerts), view(be64(sequence))));
   if (!value) return fail(Errc::NotFound, "alert " + std::to_string(sequence) + " does not exist");
-  return parse<pb::Alert>(*value, "alert");
+  return parse_sealed<pb::Alert>(*value, "alert");
 }
 
 Result<> AlertLog::put_alert_row(Txn& txn, const pb::Alert& alert) const {
@@ -116,10 +98,7 @@ Result<> AlertLog::insert(Txn& txn, pb::Alert& alert, std::span<const std::strin
   if (alert.last_seen_ms() == 0) alert.set_last_seen_ms(alert.first_seen_ms());
   ++count_of(alert.state(), counts);
   DE_CHECK(put_alert_row(txn, alert));
-  std::string number = begin_value();
-  put_varint(number, alert.sequence());
-  finish_value(number);
-  DE_CHECK(txn.put(state_.table(StateTable::AlertIds), alert.id(), number));
+  DE_CHECK(txn.put(state_.table(StateTable::AlertIds), alert.id(), encode_number(alert.sequence())));
   if (!alert.dedupe_key().empty()) {
     std::string mark = begin_value();
     put_varint(mark, alert.sequence());
@@ -135,9 +114,7 @@ Result<> AlertLog::insert(Txn& txn, pb::Alert& alert, std::span<const std::strin
     delivery.set_sink(sink);
     delivery.set_alert_sequence(alert.sequence());
     DE_CHECK(txn.put(state_.table(StateTable::Deliveries), key, seal(delivery.SerializeAsString())));
-    std::string waiting = pending_prefix(sink);
-    waiting.append(view(be64(alert.sequence())));
-    DE_CHECK(txn.put(state_.table(StateTable::Pending), waiting, seal({})));
+    DE_CHECK(txn.put(state_.table(StateTable::Pending), pending_key(sink, alert.sequence()), seal({})));
     ++counts.deliveries_pending;
   }
   return state_.put_counts(txn, counts);
@@ -158,25 +135,6 @@ Result<AlertOutcome> AlertLog::put(pb::Alert& alert, std::span<const std::string
   DE_CHECK(txn.commit());
   alert = std::move(stored);
   return AlertOutcome::Stored;
-}
-
-Result<std::vector<pb::Delivery>> AlertLog::deliveries_of(const Txn& txn, std::uint64_t sequence) const {
-  std::vector<pb::Delivery> out;
-  const std::string prefix = delivery_key(sequence, {});
-  DE_TRY(cursor, Cursor::open(txn, state_.table(StateTable::Deliveries)));
-  DE_TRY(more, cursor.seek(prefix));
-  while (more && cursor.key().starts_with(prefix)) {
-    DE_TRY(delivery, parse<pb::Delivery>(cursor.value(), "delivery"));
-    out.push_back(std::move(delivery));
-    DE_TRY(next, cursor.next());
-    more = next;
-  }
-  return out;
-}
-
-Result<bool> AlertLog::is_delivered(const Txn& txn, std::uint64_t sequence) const {
-  DE_TRY(all, deliveries_of(txn, sequence));
-  return std::all_of(all.begin(), all.end(), [](const pb::Delivery& d) { return d.has_delivered_ms(); });
 }
 
 // Removes the oldest delivered alert when the store is at its limit. Undelivered ones may double it; after that, new
@@ -229,7 +187,7 @@ Result<std::vector<pb::Alert>> AlertLog::list(const AlertFilter& filter) const {
   DE_TRY(cursor, Cursor::open(txn, state_.table(StateTable::Alerts)));
   DE_TRY(more, cursor.last());
   while (more && out.size() < limit) {
-    DE_TRY(alert, parse<pb::Alert>(cursor.value(), "alert"));
+    DE_TRY(alert, parse_sealed<pb::Alert>(cursor.value(), "alert"));
     if ((filter.rule_id.empty() || alert.rule_id() == filter.rule_id) &&
         (!filter.severity || alert.severity() == *filter.severity))
       out.push_back(std::move(alert));
@@ -247,10 +205,7 @@ Result<pb::Alert> AlertLog::find(std::string_view id) const {
   DE_TRY(found, cursor.seek(id));
   if (!found || !cursor.key().starts_with(id)) return fail(Errc::NotFound, "no alert " + std::string(id));
   const bool whole = cursor.key().size() == id.size();
-  DE_TRY(payload, unseal(cursor.value(), "alert id"));
-  Reader reader(payload);
-  const std::uint64_t sequence = reader.varint();
-  if (!reader.finished()) return fail(Errc::Corrupt, "alert id: malformed");
+  DE_TRY(sequence, decode_number(cursor.value(), "alert id"));
   if (!whole) {
     DE_TRY(another, cursor.next());
     if (another && cursor.key().starts_with(id))

@@ -15,6 +15,8 @@
 
 namespace de::store {
 
+constexpr std::size_t kMaxSinkBytes = 64;  // Of a sink's name.
+
 // The stored form of a dedupe window; here for the fuzzer.
 struct DedupeMark {
   std::uint64_t alert_sequence = 0;

@@ -55,21 +55,6 @@ Result<DayCounts> decode_counts(std::string_view payload) {
   return counts;
 }
 
-std::string encode_number(std::uint64_t number) {
-  std::string value = begin_value();
-  put_varint(value, number);
-  finish_value(value);
-  return value;
-}
-
-Result<std::uint64_t> decode_number(std::string_view value, std::string_view what) {
-  DE_TRY(payload, unseal(value, what));
-  Reader reader(payload);
-  const std::uint64_t number = reader.varint();
-  if (!reader.finished()) return fail(Errc::Corrupt, std::string(what) + ": malformed");
-  return number;
-}
-
 Result<std::shared_ptr<Day>> Day::open(const std::string& path, const std::string& name, std::uint64_t map_bytes) {
   DE_TRY(env, Env::open({path, map_bytes, kTables}));
   std::shared_ptr<Day> day(new Day(std::move(env), name));

@@ -67,10 +67,6 @@ class Day {
   std::unique_ptr<DayWriter> writer_;
 };
 
-// A value of a fixed name: a sealed varint.
-std::string encode_number(std::uint64_t number);
-Result<std::uint64_t> decode_number(std::string_view value, std::string_view what);
-
 // The index entries of one life record.
 using IndexEntries = std::vector<std::pair<DayTable, std::string>>;
 IndexEntries index_entries(const pb::ProcessRecord& record);

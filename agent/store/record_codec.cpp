@@ -67,6 +67,7 @@ Result<std::string> RecordEncoder::event(std::string_view collector, const pb::P
                                          Dictionary& dictionary) {
   if (event.ByteSizeLong() > kMaxRecordBytes) return fail(Errc::TooLarge, "event is over 4 MiB");
   if (!event.SerializeToString(&serialized_)) return fail(Errc::Invalid, "event does not serialize");
+  if (!check_.ParseFromString(serialized_)) return fail(Errc::Invalid, "event: text is not UTF-8");
   DE_CHECK(split_event(serialized_, event_));
   DE_CHECK(split_record(event_.process, parts_));
   body_.clear();

@@ -35,6 +35,7 @@ class RecordEncoder {
   std::string serialized_;
   EventParts event_;
   RecordParts parts_;
+  pb::ProcessEvent check_;  // Read back before it is written: what does not parse would be lost.
 };
 
 struct DecodedLife {

@@ -57,6 +57,8 @@ std::uint64_t ScanWriter::hash_statics() const {
 
 Result<std::uint32_t> ScanWriter::stage_life(LifeKind kind, const pb::ProcessRecord& record) {
   OpenScan& scan = *open_;
+  pb::ProcessRecord back;  // A string that is not UTF-8 would be written and never be read again.
+  if (!back.ParseFromString(serialized_)) return fail(Errc::Invalid, "add record: text is not UTF-8");
   DE_TRY(value, scan.writer->encoder().life(kind, parts_, scan.writer->dictionary()));
   scan.staged_bytes += value.size() + sizeof(StagedLife);
   if (scan.staged_bytes > kMaxStagedBytes) return fail(Errc::Exhausted, "scan: over 256 MiB of new processes");
@@ -178,7 +180,19 @@ Result<> ScanWriter::pack(const ChangeSet& changes, const std::vector<Slot>& nex
   return {};
 }
 
-Result<> ScanWriter::finish(const pb::ScanSummary* summary) {
+void ScanWriter::set_summary(const pb::ScanSummary& summary) {
+  if (open_) open_->meta.summary = summary;
+}
+
+void ScanWriter::forget(const std::string& day) {
+  for (auto& [collector, chain] : chains_) {
+    if (!chain->day || chain->day->name() != day) continue;
+    if (open_ && open_->chain == chain.get()) abandon();
+    *chain = Chain();
+  }
+}
+
+Result<> ScanWriter::finish() {
   if (!open_) return fail(Errc::Invalid, "finish scan: none is open");
   struct CloseAtEnd {
     ScanWriter& writer;
@@ -186,7 +200,6 @@ Result<> ScanWriter::finish(const pb::ScanSummary* summary) {
   } close_at_end{*this};
   OpenScan& scan = *open_;
   Chain& chain = *scan.chain;
-  if (summary != nullptr) scan.meta.summary = *summary;
 
   std::vector<std::uint32_t> gone;
   for (std::uint32_t i = 0; i < scan.seen.size(); ++i)

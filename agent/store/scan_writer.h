@@ -26,9 +26,13 @@ class ScanWriter {
   // `key_ms` is the scan's time as the store files it, inside `day`.
   Result<> begin(const ScanMeta& meta, std::uint64_t key_ms, std::shared_ptr<Day> day);
   Result<> add(const pb::ProcessRecord& record);
-  Result<> finish(const pb::ScanSummary* summary);
+  void set_summary(const pb::ScanSummary& summary);
+  Result<> finish();
   void abandon() { open_.reset(); }
-  bool is_open() const { return open_.has_value(); }
+  // The day of the open scan, or nothing.
+  std::shared_ptr<Day> day() const { return open_ ? open_->chain->day : nullptr; }
+  // Lets go of a day that is about to be removed; a scan open in it is abandoned.
+  void forget(const std::string& day);
 
  private:
   using Uid = std::array<char, kUidBytes>;

@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "store/day.h"
 #include "store/value.h"
 
 namespace de::store {

@@ -89,4 +89,19 @@ std::size_t Reader::count(std::size_t each) {
   return ok_ ? static_cast<std::size_t>(value) : 0;
 }
 
+std::string encode_number(std::uint64_t number) {
+  std::string value = begin_value();
+  put_varint(value, number);
+  finish_value(value);
+  return value;
+}
+
+Result<std::uint64_t> decode_number(std::string_view value, std::string_view what) {
+  DE_TRY(payload, unseal(value, what));
+  Reader reader(payload);
+  const std::uint64_t number = reader.varint();
+  if (!reader.finished()) return fail(Errc::Corrupt, std::string(what) + ": malformed");
+  return number;
+}
+
 }  // namespace de::store

@@ -36,6 +36,10 @@ inline std::int64_t unzigzag(std::uint64_t value) {
 void put_varint(std::string& to, std::uint64_t value);
 void put_bytes(std::string& to, std::string_view bytes);  // Length, then the bytes.
 
+// A value that is one number, sealed.
+std::string encode_number(std::uint64_t number);
+Result<std::uint64_t> decode_number(std::string_view value, std::string_view what);
+
 // Reads what the functions above wrote. The first failure sticks: later reads return zero and ok() stays false, so a
 // decoder checks once at the end of a step. Never reads past the end.
 class Reader {

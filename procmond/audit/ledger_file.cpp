@@ -30,8 +30,8 @@ tl::unexpected<Error> os_failure(const std::string& what) {
 
 // Errors: as LedgerFile::open.
 Result<UniqueFd> open_file(int dir, const std::string& name, int extra_flags) {
-  UniqueFd fd(::openat(dir, name.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | extra_flags,
-                       kFileMode));
+  UniqueFd fd(
+      ::openat(dir, name.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | extra_flags, kFileMode));
   if (!fd) return os_failure("open " + name);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return os_failure("stat " + name);
@@ -64,8 +64,7 @@ std::string describe(const ledger::BadEntry& bad) {
 
 }  // namespace
 
-LedgerFile::LedgerFile(UniqueFd lock, UniqueFd file, std::string name, const ledger::Report& report,
-                       const Clock& clock)
+LedgerFile::LedgerFile(UniqueFd lock, UniqueFd file, std::string name, const ledger::Report& report, const Clock& clock)
     : clock_(clock),
       lock_(std::move(lock)),
       file_(std::move(file)),
@@ -102,8 +101,7 @@ Result<std::unique_ptr<LedgerFile>> LedgerFile::open(const std::string& dir_path
 
 Result<std::uint64_t> LedgerFile::append(std::string_view actor, std::string_view action,
                                          std::string_view payload_json) {
-  const std::array<LedgerItem, 1> one{
-      LedgerItem{std::string(actor), std::string(action), std::string(payload_json)}};
+  const std::array<LedgerItem, 1> one{LedgerItem{std::string(actor), std::string(action), std::string(payload_json)}};
   return append_batch(one);
 }
 

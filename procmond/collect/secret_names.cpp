@@ -71,7 +71,8 @@ NameKind kind_of_name(std::string_view name) {
   const Words words = split_words(name);
   if (words.empty()) return NameKind::Plain;
   const std::string& last = words.back();
-  if (is_one_of(last, kHeaders)) return NameKind::Header;
+  // "-HAuthorization:" glues the header to the flag.
+  if (is_one_of(last, kHeaders) || last.ends_with("authorization")) return NameKind::Header;
   if (words.size() > 1 && is_one_of(words.front(), kHarmlessHeads)) return NameKind::Plain;
   if (is_one_of(last, kHarmlessTails)) return NameKind::Plain;
   if (std::any_of(words.begin(), words.end(), is_secret_anywhere)) return NameKind::Secret;

@@ -55,9 +55,8 @@ Result<std::vector<pb::Publish>> Spool::read_after(std::uint64_t sequence, std::
 }
 
 Spool::Place Spool::find_after(std::uint64_t sequence) const {
-  const auto segment = std::partition_point(segments_.begin(), segments_.end(), [sequence](const Segment& each) {
-    return each.last_sequence() <= sequence;
-  });
+  const auto segment = std::partition_point(
+      segments_.begin(), segments_.end(), [sequence](const Segment& each) { return each.last_sequence() <= sequence; });
   for (auto each = segment; each != segments_.end(); ++each) {
     const auto record =
         std::upper_bound(each->records.begin(), each->records.end(), sequence,
@@ -88,8 +87,7 @@ pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
   gap.set_reason(to_text(LossReason::Damaged));
   // Nothing is left of these events; their neighbours bound the time.
   const std::int64_t to_ms =
-      at_end ? clock_.unix_ms()
-             : event_time(segments_[next.segment], segments_[next.segment].records[next.index]);
+      at_end ? clock_.unix_ms() : event_time(segments_[next.segment], segments_[next.segment].records[next.index]);
   std::int64_t from_ms = to_ms;
   for (const Segment& segment : segments_) {
     if (segment.first_sequence <= sequence + 1) from_ms = segment.from_ms;
@@ -130,7 +128,8 @@ Result<pb::EventBatch> Spool::read_batch(const Place& place, std::size_t max_eve
   if (!raw) return fail(std::move(raw).error());
   for (std::size_t i = 0; i < count; ++i) {
     const RecordRef ref = segment.records[place.index + i];
-    const std::string_view at = std::string_view(*raw).substr(std::min(raw->size(), std::size_t{ref.offset} - first.offset));
+    const std::string_view at =
+        std::string_view(*raw).substr(std::min(raw->size(), std::size_t{ref.offset} - first.offset));
     pb::ProcessEvent event;
     if (!parse_event(at.substr(0, ref.bytes), seed_, ref, event)) {
       ++counts_.damaged_regions;

@@ -43,8 +43,7 @@ bool may_be_record(std::string_view bytes, std::uint64_t expected) {
          raw.payload_bytes <= bytes.size() - kRecordHeaderBytes && is_plausible_sequence(raw.sequence, expected);
 }
 
-std::optional<RecordRef> record_at(std::string_view bytes, std::size_t at, std::uint32_t seed,
-                                   std::uint64_t expected) {
+std::optional<RecordRef> record_at(std::string_view bytes, std::size_t at, std::uint32_t seed, std::uint64_t expected) {
   if (!may_be_record(bytes.substr(at), expected)) return std::nullopt;
   const auto record = read_record(bytes.substr(at), seed);
   if (!record) return std::nullopt;
@@ -110,8 +109,7 @@ std::string encode_header(const SegmentHeader& header) {
 Result<SegmentHeader> decode_header(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderBytes) return fail(Errc::Corrupt, "segment header is incomplete");
   const std::string_view covered = bytes.substr(0, kSegmentHeaderBytes - 4);
-  if (!covered.starts_with(kMagic) ||
-      frame::crc32c(covered) != load_le<std::uint32_t>(bytes.data() + covered.size()))
+  if (!covered.starts_with(kMagic) || frame::crc32c(covered) != load_le<std::uint32_t>(bytes.data() + covered.size()))
     return fail(Errc::Corrupt, "segment header is damaged");
   SegmentHeader header;
   header.spool_id = covered.substr(kMagic.size(), kSpoolIdBytes);

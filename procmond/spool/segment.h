@@ -59,10 +59,10 @@ struct Record {
 Result<Record> read_record(std::string_view bytes, std::uint32_t seed);
 
 struct SegmentScan {
-  std::vector<RecordRef> records;     // In order; sequences rise.
-  std::uint64_t good_bytes = 0;       // Up to the end of the last good record (or of the header).
-  std::uint64_t torn_bytes = 0;       // An interrupted last write. Never synced, so nobody was told about it.
-  std::uint64_t damaged_bytes = 0;    // Everything else that is not a record.
+  std::vector<RecordRef> records;   // In order; sequences rise.
+  std::uint64_t good_bytes = 0;     // Up to the end of the last good record (or of the header).
+  std::uint64_t torn_bytes = 0;     // An interrupted last write. Never synced, so nobody was told about it.
+  std::uint64_t damaged_bytes = 0;  // Everything else that is not a record.
   std::uint32_t damaged_regions = 0;
   // Damage at the very end hides how many records it hit: at most this many.
   std::uint64_t lost_at_end = 0;

@@ -134,13 +134,12 @@ Result<> Spool::shed_oldest() {
   return {};
 }
 
-void Spool::lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms,
-                 LossReason reason) {
+void Spool::lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms, LossReason reason) {
   if (first > last) return;
   if (reason == LossReason::SizeCap) {
     const auto& records = segments_.front().records;
-    counts_.shed += static_cast<std::uint64_t>(std::count_if(
-        records.begin(), records.end(), [first](const RecordRef& ref) { return ref.sequence >= first; }));
+    counts_.shed += static_cast<std::uint64_t>(
+        std::count_if(records.begin(), records.end(), [first](const RecordRef& ref) { return ref.sequence >= first; }));
   } else {
     counts_.shed += last - first + 1;
   }

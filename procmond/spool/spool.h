@@ -28,19 +28,19 @@ constexpr std::uint64_t kMinSegmentBytes = 4 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 16 * 1024 * 1024;  // A segment is read whole when the spool opens.
 
 struct SpoolOptions {
-  std::string dir;  // Created with mode 0700 if missing.
-  std::uint64_t max_bytes = 64 * 1024 * 1024;   // All segments together; at least two segments.
-  std::uint64_t segment_bytes = 1024 * 1024;    // When the next one is started.
+  std::string dir;                             // Created with mode 0700 if missing.
+  std::uint64_t max_bytes = 64 * 1024 * 1024;  // All segments together; at least two segments.
+  std::uint64_t segment_bytes = 1024 * 1024;   // When the next one is started.
 };
 
 // appended == written + refused. Counted since open() unless said otherwise.
 struct SpoolCounts {
-  std::uint64_t appended = 0;        // Events given a sequence number.
+  std::uint64_t appended = 0;  // Events given a sequence number.
   std::uint64_t written = 0;
-  std::uint64_t refused = 0;         // Not written: no room, a failed write, too large.
-  std::uint64_t shed = 0;            // Lost before they were acknowledged: refused, size cap, failed sync.
-  std::uint64_t damaged_regions = 0; // Places in segments that could not be read.
-  std::uint64_t torn_bytes = 0;      // Interrupted last write cut away by open().
+  std::uint64_t refused = 0;          // Not written: no room, a failed write, too large.
+  std::uint64_t shed = 0;             // Lost before they were acknowledged: refused, size cap, failed sync.
+  std::uint64_t damaged_regions = 0;  // Places in segments that could not be read.
+  std::uint64_t torn_bytes = 0;       // Interrupted last write cut away by open().
   std::uint64_t write_failures = 0;
   std::uint64_t sync_failures = 0;
   std::uint64_t state_failures = 0;  // The watermark could not be stored; it is tried again.

@@ -96,7 +96,9 @@ std::string show_all(std::span<const Field<Entry>> fields, std::vector<Entry>& e
     out += out.size() > 1 ? ", {" : "{";
     for (const Field<Entry>& field : fields) {
       if (&field != fields.data()) out += ", ";
-      out += std::string(field.info.path) + ": " + show(field.slot(entry));
+      out += field.info.path;
+      out += ": ";
+      out += show(field.slot(entry));
     }
     out += "}";
   }

@@ -80,10 +80,10 @@ class Walk {
     if (!entry) return bad(entry.error().message());
     const bool first = report_.entries == 0;
     if ((!first || anchored_) && entry->sequence != next_sequence())
-      return bad("entry " + std::to_string(entry->sequence) + " stands where entry " +
-                 std::to_string(next_sequence()) + " belongs");
-    const bool linked = first ? !anchored_ || entry->previous_hash == Digest{}
-                              : entry->previous_hash == report_.last_hash;
+      return bad("entry " + std::to_string(entry->sequence) + " stands where entry " + std::to_string(next_sequence()) +
+                 " belongs");
+    const bool linked =
+        first ? !anchored_ || entry->previous_hash == Digest{} : entry->previous_hash == report_.last_hash;
     if (!linked) return bad("the entry is not linked to the one before it");
     if (first) report_.first_sequence = entry->sequence;
     ++report_.entries;

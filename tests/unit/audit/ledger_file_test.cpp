@@ -139,8 +139,8 @@ TEST_F(LedgerFileTest, TornTailIsCutAndRecorded) {
     ASSERT_EQ(all.size(), 2u) << cut;
     EXPECT_EQ(all[0].action, "one");
     EXPECT_EQ(all[1].action, "ledger.repaired");
-    EXPECT_EQ(all[1].payload, R"({"file":"ledger-00000001.log","removed_bytes":)" +
-                                  std::to_string(cut - first_end) + "}");
+    EXPECT_EQ(all[1].payload,
+              R"({"file":"ledger-00000001.log","removed_bytes":)" + std::to_string(cut - first_end) + "}");
   }
 }
 

@@ -239,8 +239,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"sinks of one name", "sinks: [{name: a}, {name: a}]\n", ":1:20: sinks: \"a\" is there twice"},
         Bad{"collector timeout", "collectors: [{id: a, startup_timeout_secs: 0}]\n",
             "collectors.startup_timeout_secs: \"0\" is out of range: 1 to 600"}),
-    [](const auto& info) {
-      std::string name = info.param.name;
+    [](const auto& test) {
+      std::string name = test.param.name;
       std::ranges::replace(name, ' ', '_');
       return name;
     });

@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
         Ending{"undecided", undecided(), ExitCode::Failed,
                "daemoneye-cli: the agent's answer does not say whether it is complete, so it is no answer\n"},
         Ending{"future", future(), ExitCode::Failed, "daemoneye-cli: something new\n"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(Run, DegradedJsonSaysWhy) {
   FakeAgent agent(socket_, {{{header({"n"}), page({{"1"}}), degraded("SequenceGap", "p", "4-9")}, "", false}});
@@ -281,7 +281,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Usage{"no_rule", {"rules", "show"}, "ID"}, Usage{"no_file", {"rules", "validate"}, "FILE"},
                     Usage{"format", {"health", "--output", "jsn"}, "did you mean \"json\"?"},
                     Usage{"program", {"config", "show", "sshd"}, "PROGRAM"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(Run, TooLargeStatementIsRefusedBeforeItIsSent) {
   const std::string sql = file("big.sql", "SELECT '" + std::string(65500, 'x') + "'");

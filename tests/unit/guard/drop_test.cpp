@@ -31,23 +31,23 @@ int in_child(const std::function<int()>& body) {
 GuardOptions options() { return {kUid, kGid, kCollectorCaps}; }
 
 bool opens(const char* path, int flags) {
-  const int fd = ::open(path, flags | O_CLOEXEC);
+  const int fd = ::open(path, flags | O_CLOEXEC, 0600);
   if (fd >= 0) ::close(fd);
   return fd >= 0;
 }
 
 // As root, in a child: drops first, then runs `body`. ThreadSanitizer's own thread makes drop() refuse.
-#define EXPECT_AFTER_DROP(body)                                                        \
-  do {                                                                                 \
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";                                \
-    const int code = in_child([]() -> int {                                            \
-      const auto held = drop(options());                                               \
-      if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;           \
-      const auto checks = body;                                                        \
-      return checks(*held);                                                            \
-    });                                                                                \
-    if (code == kSkip) GTEST_SKIP() << "this build has a thread of its own";           \
-    EXPECT_EQ(code, 0);                                                                \
+#define EXPECT_AFTER_DROP(body)                                                    \
+  do {                                                                             \
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";                            \
+    const int code = in_child([]() -> int {                                        \
+      const auto dropped = drop(options());                                        \
+      if (!dropped) return dropped.error().code() == Errc::Conflict ? kSkip : 200; \
+      const auto checks = body;                                                    \
+      return checks(*dropped);                                                     \
+    });                                                                            \
+    if (code == kSkip) GTEST_SKIP() << "this build has a thread of its own";       \
+    EXPECT_EQ(code, 0);                                                            \
   } while (false)
 
 TEST(Drop, HoldsExactlyWhatWasDeclared) {
@@ -150,8 +150,8 @@ TEST(Drop, TwiceIsTheSecondTimeAsSomebodyElse) {
 
 TEST(Drop, NotRootKeepsItsUserAndSaysSo) {
   const int code = in_child([] {
-    if (::geteuid() == 0 && (::setgroups(0, nullptr) != 0 || ::setresgid(kGid, kGid, kGid) != 0 ||
-                             ::setresuid(kUid, kUid, kUid) != 0))
+    if (::geteuid() == 0 &&
+        (::setgroups(0, nullptr) != 0 || ::setresgid(kGid, kGid, kGid) != 0 || ::setresuid(kUid, kUid, kUid) != 0))
       return 201;
     // Leaving root made us non-dumpable, which an ordinary start is not.
     ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

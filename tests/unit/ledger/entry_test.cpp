@@ -33,7 +33,11 @@ TEST(Entry, BytesAreFixed) {
   Entry entry = sample();
   const auto bytes = encode(entry);
   ASSERT_TRUE(bytes);
-  EXPECT_EQ(to_hex(std::string_view(*bytes).substr(0, 19)), "01" "0700000000000000" "fbffffffffffffff" "0800");
+  EXPECT_EQ(to_hex(std::string_view(*bytes).substr(0, 19)),
+            "01"
+            "0700000000000000"
+            "fbffffffffffffff"
+            "0800");
   EXPECT_EQ(bytes->size(), kMinEntryBytes - 2 + 8 + 12 + 12);
   crypto::Blake3 hash("DaemonEye ledger entry v1");
   hash.update(std::string_view(*bytes).substr(0, bytes->size() - 32));

@@ -83,8 +83,7 @@ TEST_F(VerifyTest, EveryCutIsATornTailAndNothingElse) {
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
     const Report report = check(bytes.substr(0, cut));
     ASSERT_TRUE(report.is_whole()) << cut << ": " << report.bad->why;
-    const auto whole = static_cast<std::size_t>(
-        std::upper_bound(ends_.begin(), ends_.end(), cut) - ends_.begin());
+    const auto whole = static_cast<std::size_t>(std::upper_bound(ends_.begin(), ends_.end(), cut) - ends_.begin());
     EXPECT_EQ(report.entries, whole) << cut;
     EXPECT_EQ(report.torn_tail_bytes, cut - (whole == 0 ? 0 : ends_[whole - 1])) << cut;
   }

@@ -93,8 +93,8 @@ TEST(Scan, EveryCutIsTorn) {
   const Sample made = sample(1, 3);
   for (std::size_t cut = 0; cut < made.bytes.size(); ++cut) {
     const SegmentScan scan = scan_segment(std::string_view(made.bytes).substr(0, cut), record_seed(kId), 1);
-    const auto whole = static_cast<std::size_t>(std::upper_bound(made.ends.begin(), made.ends.end(), cut) -
-                                                made.ends.begin());
+    const auto whole =
+        static_cast<std::size_t>(std::upper_bound(made.ends.begin(), made.ends.end(), cut) - made.ends.begin());
     EXPECT_EQ(scan.records.size(), whole) << cut;
     EXPECT_EQ(scan.good_bytes + scan.torn_bytes, cut) << cut;
     EXPECT_EQ(scan.damaged_regions, 0u) << cut;
@@ -110,8 +110,8 @@ TEST(Scan, EveryDamagedByteCostsOneRecordAndIsNeverTakenForATornTail) {
       bytes[i] = static_cast<char>(bytes[i] ^ static_cast<char>(mask));
       const SegmentScan scan = scan_segment(bytes, record_seed(kId), 1);
       expect_only_originals(bytes, scan);
-      const auto hit = static_cast<std::size_t>(std::upper_bound(made.ends.begin(), made.ends.end(), i) -
-                                                made.ends.begin());
+      const auto hit =
+          static_cast<std::size_t>(std::upper_bound(made.ends.begin(), made.ends.end(), i) - made.ends.begin());
       std::vector<std::uint64_t> left{1, 2, 3, 4};
       left.erase(left.begin() + static_cast<std::ptrdiff_t>(hit));
       ASSERT_EQ(sequences(scan), left) << "byte " << i << " mask " << mask;

@@ -1,0 +1,57 @@
+#include <algorithm>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
+#include "detect/rule_book.h"
+
+namespace de::detect {
+namespace {
+
+Error misfit(const Rule& rule, int line, const std::string& what) {
+  return {Errc::Invalid, escape_controls(rule.place.file) + ":" + std::to_string(line) + ":1: rule " + rule.id + ": " +
+                             what};
+}
+
+std::vector<std::string_view> views(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+
+Result<> check_requirement(const Rule& rule) {
+  for (const std::string& name : rule.requires_.tables) {
+    if (schema::find_table(name) != nullptr) continue;
+    std::vector<std::string_view> known;
+    for (const schema::TableInfo& table : schema::tables()) known.push_back(table.name);
+    return fail(misfit(rule, rule.place.line, "requires.tables: no table " + escape_controls(name) +
+                                                  suggestion(name, known)));
+  }
+  std::vector<std::string_view> columns;
+  for (const schema::TableInfo& table : schema::tables())
+    for (const schema::ColumnInfo& column : table.columns) columns.push_back(column.name);
+  for (const std::string& name : rule.requires_.columns) {
+    // "processes.pid" and "pid" are both common.
+    const std::string_view bare = std::string_view(name).substr(name.rfind('.') + 1);
+    if (std::find(columns.begin(), columns.end(), bare) == columns.end())
+      return fail(misfit(rule, rule.place.line, "requires.columns: no column " + escape_controls(name) +
+                                                    suggestion(bare, columns)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<mirror::Statement> check_rule(mirror::Session& session, const Rule& rule) {
+  auto statement = session.validate(rule.sql);
+  if (!statement) {
+    const std::string why = "sql: " + statement.error().what();
+    if (statement.error().code() != Errc::Invalid) return fail(std::move(statement).error().during("rule " + rule.id));
+    return fail(misfit(rule, rule.place.sql_line, why));
+  }
+  if (statement->parameters != 0) return fail(misfit(rule, rule.place.sql_line, "sql: a rule has no parameters"));
+  const auto& columns = statement->columns;
+  for (const std::string& key : rule.dedup.keys)
+    if (std::find(columns.begin(), columns.end(), key) == columns.end())
+      return fail(misfit(rule, rule.place.line, "dedup.keys: the result has no column " + escape_controls(key) +
+                                                    suggestion(key, views(columns))));
+  DE_CHECK(check_requirement(rule));
+  return statement;
+}
+
+}  // namespace de::detect

@@ -1,0 +1,83 @@
+#include "daemoneye/base/text.h"
+#include "detect/runner.h"
+#include "mirror/row_image.h"
+
+namespace de::detect {
+namespace {
+
+constexpr std::size_t kShownBytes = 200;  // Of an unexpected match.
+
+mirror::Value borrow(const TestValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return *integer;
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  if (const auto* text = std::get_if<std::string>(&value)) return std::string_view(*text);
+  return {};
+}
+
+std::string show(const pb::Value& value) {
+  switch (value.kind_case()) {
+    case pb::Value::kInteger:
+      return std::to_string(value.integer());
+    case pb::Value::kReal: {
+      std::string out;
+      append_json_number(out, value.real());
+      return out;
+    }
+    case pb::Value::kText:
+      return escape_controls(value.text());
+    case pb::Value::kBlob:
+      return "x'" + to_hex(value.blob()) + "'";
+    case pb::Value::KIND_NOT_SET:
+      break;
+  }
+  return "NULL";
+}
+
+std::string show(const Matches& matches, const pb::Row& row) {
+  std::string out;
+  for (int i = 0; i < row.values_size() && out.size() < kShownBytes; ++i)
+    out += (i == 0 ? "" : " ") + matches.columns[static_cast<std::size_t>(i)] + "=" + show(row.values(i));
+  return out.size() < kShownBytes ? out : out.substr(0, kShownBytes) + "...";
+}
+
+// Why the test fails, or nothing. Errors: Io, Exhausted.
+Result<std::string> run_test(mirror::Session& session, const Rule& rule, const RuleTest& test, const Clock& clock) {
+  auto image = test_image(test, clock.unix_ms());
+  if (!image && image.error().code() != Errc::Invalid) return fail(std::move(image).error());
+  if (!image) return image.error().message();
+  DE_CHECK(session.load(std::move(*image)));
+  const auto matches = run_rule(session, rule, mirror::kRuleBudget);
+  if (!matches) return matches.error().message();
+  if (test.must_match && matches->rows.empty()) return std::string("expected a match, found none");
+  if (!test.must_match && !matches->rows.empty())
+    return "expected no match, found " + std::to_string(matches->rows.size()) + ": " +
+           show(*matches, matches->rows.front());
+  return std::string{};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, std::int64_t now_ms) {
+  std::vector<mirror::NamedRow> rows;
+  for (const TestRow& row : test.rows) {
+    mirror::NamedRow& out = rows.emplace_back();
+    for (const auto& [column, value] : row) out.emplace_back(column, borrow(value));
+  }
+  return mirror::image_from_rows(rows, now_ms);
+}
+
+Result<TestReport> test_rule(const Rule& rule, const Clock& clock) {
+  TestReport report;
+  if (rule.tests.empty()) return report;
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
+  for (const RuleTest& test : rule.tests) {
+    DE_TRY(failure, run_test(*session, rule, test, clock));
+    if (failure.empty())
+      ++report.passed;
+    else
+      report.failures.push_back({test.name, std::move(failure), test.line});
+  }
+  return report;
+}
+
+}  // namespace de::detect

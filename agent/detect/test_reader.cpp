@@ -1,0 +1,110 @@
+#include <charconv>
+#include <optional>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
+#include "detect/rule_reader.h"
+
+namespace de::detect {
+namespace {
+
+using config::Node;
+
+constexpr std::size_t kMaxValueBytes = 64UL << 10;
+
+const schema::ColumnInfo* find_column(std::string_view name) {
+  for (const schema::ColumnInfo& column : schema::find_table("processes")->columns)
+    if (column.name == name) return &column;
+  return nullptr;
+}
+
+Error unknown_column(std::string_view file, const Node& key) {
+  std::vector<std::string_view> names;
+  for (const schema::ColumnInfo& column : schema::find_table("processes")->columns) names.push_back(column.name);
+  return complaint(file, key, "no column \"" + escape_controls(key.text) + "\" in processes" +
+                                  suggestion(key.text, names));
+}
+
+template <class Number>
+std::optional<Number> whole(std::string_view text) {
+  Number value{};
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// The column decides what a word means: `name: 3` is the text "3", `argc: 3` the number.
+Result<TestValue> read_value(std::string_view file, const Node& node, const schema::ColumnInfo& column) {
+  if (node.is_null()) return TestValue{};
+  if (!node.is_scalar()) return fail(complaint(file, node, std::string(column.name) + " must be one value"));
+  if (node.text.size() > kMaxValueBytes)
+    return fail(complaint(file, node, std::string(column.name) + " is longer than 64 KiB"));
+  if (column.type == schema::SqlType::Text) return TestValue{node.text};
+  const std::string expected = std::string(column.name) + " must be " +
+                               (column.type == schema::SqlType::Real ? "a number" : "a whole number, true or false");
+  if (node.text == "true") return TestValue{std::int64_t{1}};
+  if (node.text == "false") return TestValue{std::int64_t{0}};
+  if (const auto integer = whole<std::int64_t>(node.text)) return TestValue{*integer};
+  if (column.type == schema::SqlType::Real)
+    if (const auto real = whole<double>(node.text)) return TestValue{*real};
+  return fail(complaint(file, node, expected));
+}
+
+Result<TestRow> read_row(std::string_view file, const Node& node) {
+  if (!node.is_map()) return fail(complaint(file, node, "a row must be a map of columns: {pid: 1, name: sh}"));
+  TestRow row;
+  for (const auto& [key, value] : node.entries) {
+    const schema::ColumnInfo* column = find_column(key.text);
+    if (column == nullptr) return fail(unknown_column(file, key));
+    DE_TRY(read, read_value(file, value, *column));
+    row.emplace_back(key.text, std::move(read));
+  }
+  return row;
+}
+
+Result<RuleTest> read_test(std::string_view file, const Node& node) {
+  static constexpr std::string_view kKnown[] = {"name", "rows"};
+  if (!node.is_map()) return fail(complaint(file, node, "a test must be a map: {rows: [...]}"));
+  DE_CHECK(refuse_unknown_keys(file, node, kKnown));
+  RuleTest test;
+  test.line = node.line;
+  if (const Node* name = node.find("name"); name != nullptr) {
+    DE_TRY(text, read_text(file, *name, "name", 256));
+    test.name = std::move(text);
+  }
+  const Node* rows = node.find("rows");
+  if (rows == nullptr || !rows->is_list())
+    return fail(complaint(file, rows == nullptr ? node : *rows, "a test needs rows: a list of maps"));
+  if (rows->items.size() > kMaxTestRows)
+    return fail(complaint(file, *rows, "more than " + std::to_string(kMaxTestRows) + " rows in one test"));
+  for (const Node& item : rows->items) {
+    DE_TRY(row, read_row(file, item));
+    test.rows.push_back(std::move(row));
+  }
+  return test;
+}
+
+}  // namespace
+
+Result<std::vector<RuleTest>> read_tests(std::string_view file, const Node& node) {
+  static constexpr std::string_view kKnown[] = {"match", "no_match"};
+  if (!node.is_map()) return fail(complaint(file, node, "tests must be a map: {match: [...], no_match: [...]}"));
+  DE_CHECK(refuse_unknown_keys(file, node, kKnown));
+  std::vector<RuleTest> tests;
+  for (const std::string_view kind : kKnown) {
+    const Node* list = node.find(kind);
+    if (list == nullptr || list->is_null()) continue;
+    if (!list->is_list()) return fail(complaint(file, *list, "tests." + std::string(kind) + " must be a list"));
+    for (std::size_t i = 0; i < list->items.size(); ++i) {
+      DE_TRY(test, read_test(file, list->items[i]));
+      test.must_match = kind == "match";
+      if (test.name.empty()) test.name = std::string(kind) + " " + std::to_string(i + 1);
+      tests.push_back(std::move(test));
+      if (tests.size() > kMaxTestsPerRule)
+        return fail(complaint(file, node, "more than " + std::to_string(kMaxTestsPerRule) + " tests"));
+    }
+  }
+  return tests;
+}
+
+}  // namespace de::detect

@@ -1,0 +1,538 @@
+#include "collect/process_source.h"
+
+#include <gmock/gmock.h>
+#include <pty.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <utmp.h>
+
+#include <map>
+#include <thread>
+
+#include "collect/identity.h"
+#include "live_process.h"
+
+namespace de::collect {
+namespace {
+
+using test::Child;
+using test::TempDir;
+using testing::ElementsAre;
+
+using Records = std::map<std::uint32_t, pb::ProcessRecord>;
+
+std::unique_ptr<ProcessSource> real_source(SourceOptions options = {}) {
+  auto source = make_process_source(std::move(options), system_clock());
+  EXPECT_TRUE(source) << source.error().message();
+  return std::move(*source);
+}
+
+Records sweep(ProcessSource& source, Sweep* counts = nullptr) {
+  Records records;
+  const Result<Sweep> result =
+      source.sweep([&](pb::ProcessRecord& record, const auto&) { records[record.pid()] = record; });
+  EXPECT_TRUE(result);
+  if (counts != nullptr && result) *counts = *result;
+  return records;
+}
+
+pb::ProcessRecord look(ProcessSource& source, std::uint32_t pid) {
+  pb::ProcessRecord found;
+  const Result<Sweep> result =
+      source.visit(std::span(&pid, 1), [&](pb::ProcessRecord& record, const auto&) { found = record; });
+  EXPECT_TRUE(result);
+  return found;
+}
+
+std::string copy_sleep(const TempDir& dir, const std::string& name) {
+  std::filesystem::copy_file("/bin/sleep", dir / name, std::filesystem::copy_options::overwrite_existing);
+  return dir / name;
+}
+
+TEST(ProcessSource, BooksBalance) {
+  const auto source = real_source();
+  Sweep counts;
+  const Records records = sweep(*source, &counts);
+  EXPECT_EQ(counts.seen, records.size() + counts.vanished);
+  EXPECT_GT(counts.seen, 1u);
+  std::uint32_t unreadable = 0;
+  for (const auto& [pid, record] : records) unreadable += record.accessible() ? 0 : 1;
+  EXPECT_EQ(counts.unreadable, unreadable);
+}
+
+TEST(ProcessSource, TellsAboutItself) {
+  const auto source = real_source();
+  const Records records = sweep(*source);
+  const pb::ProcessRecord& self = records.at(static_cast<std::uint32_t>(::getpid()));
+  EXPECT_TRUE(self.accessible());
+  EXPECT_EQ(self.ppid(), static_cast<std::uint32_t>(::getppid()));
+  EXPECT_EQ(self.user_id(), std::to_string(::getuid()));
+  EXPECT_EQ(self.euid(), ::geteuid());
+  EXPECT_EQ(self.group_id(), ::getgid());
+  EXPECT_EQ(self.session_id(), static_cast<std::uint32_t>(::getsid(0)));
+  EXPECT_EQ(self.pgid(), static_cast<std::uint32_t>(::getpgrp()));
+  EXPECT_EQ(self.executable_path(), std::filesystem::read_symlink("/proc/self/exe").string());
+  EXPECT_EQ(self.on_disk_state(), pb::ON_DISK_MATCH);
+  EXPECT_TRUE(self.file_exists());
+  EXPECT_EQ(self.cwd(), std::filesystem::current_path().string());
+  EXPECT_EQ(self.root(), "/");
+  EXPECT_GT(self.namespaces().pid(), 0u);
+  EXPECT_GT(self.namespaces().uts(), 0u);
+  EXPECT_GE(self.threads(), 1u);
+  EXPECT_GT(self.memory_usage(), 1'000'000u);
+  EXPECT_GT(self.virtual_memory(), self.memory_usage());
+  EXPECT_GE(self.fd_count(), 3u);
+  EXPECT_TRUE(self.has_io_read_bytes());
+  EXPECT_TRUE(self.has_seccomp());
+  EXPECT_TRUE(self.has_no_new_privs());
+  EXPECT_TRUE(self.has_cap_effective());
+  EXPECT_EQ(self.state(), "R");
+  EXPECT_EQ(self.process_uid().size(), 16u);
+  EXPECT_FALSE(self.kernel_thread());
+  EXPECT_EQ(self.source(), pb::RECORD_SOURCE_SCAN);
+  EXPECT_NEAR(static_cast<double>(self.start_time_ms()), static_cast<double>(system_clock().unix_ms()), 600'000);
+  if (::getuid() == 0) EXPECT_EQ(self.user_name(), "root");
+  struct stat exe {};
+  ASSERT_EQ(::stat("/proc/self/exe", &exe), 0);
+  EXPECT_EQ(self.exe_inode(), exe.st_ino);
+  EXPECT_EQ(self.exe_dev(), exe.st_dev);
+  EXPECT_EQ(self.exe_size(), static_cast<std::uint64_t>(exe.st_size));
+  EXPECT_EQ(self.exe_mode(), exe.st_mode);
+  EXPECT_EQ(self.exe_uid(), exe.st_uid);
+}
+
+TEST(ProcessSource, KernelThreadsAreMarkedAndHaveNoImage) {
+  const auto source = real_source();
+  const Records records = sweep(*source);
+  const auto kthreadd = records.find(2);
+  if (kthreadd == records.end() || kthreadd->second.name() != "kthreadd") GTEST_SKIP() << "not in the host's pids";
+  EXPECT_TRUE(kthreadd->second.kernel_thread());
+  EXPECT_FALSE(kthreadd->second.has_executable_path());
+  EXPECT_EQ(kthreadd->second.command_line_size(), 0);
+  EXPECT_FALSE(kthreadd->second.has_memory_usage());
+}
+
+TEST(ProcessSource, ParentsAreNamedByIdentity) {
+  const Child child([] {});
+  const auto source = real_source();
+  for (int i = 0; i < 2; ++i) {
+    const Records records = sweep(*source);
+    EXPECT_EQ(records.at(child.pid()).parent_uid(), records.at(static_cast<std::uint32_t>(::getpid())).process_uid());
+  }
+  // Asked alone, the parent was not read in the same sweep.
+  const pb::ProcessRecord alone = look(*real_source(), child.pid());
+  EXPECT_EQ(alone.parent_uid(), look(*source, static_cast<std::uint32_t>(::getpid())).process_uid());
+}
+
+TEST(ProcessSource, EvilNamesStayNames) {
+  for (const char* name : {") R 1 (", "a b) S 0", "\x1b[31m\n", "\xff\xfe"}) {
+    const Child child([name] { ::prctl(PR_SET_NAME, name); });
+    const pb::ProcessRecord record = look(*real_source(), child.pid());
+    EXPECT_EQ(record.name(), name);
+    EXPECT_EQ(record.ppid(), static_cast<std::uint32_t>(::getpid()));
+  }
+}
+
+TEST(ProcessSource, FakeKernelThreadIsNone) {
+  const Child fake([] { ::prctl(PR_SET_NAME, "kworker/u4:2"); });
+  EXPECT_FALSE(look(*real_source(), fake.pid()).kernel_thread());
+}
+
+TEST(ProcessSource, SessionsAndGroups) {
+  const Child child([] { ::setsid(); });
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.session_id(), child.pid());
+  EXPECT_EQ(record.pgid(), child.pid());
+  EXPECT_FALSE(record.has_tty());
+}
+
+TEST(ProcessSource, NamesTheTerminal) {
+  int master = -1, slave = -1;
+  char name[64] = {};
+  if (::openpty(&master, &slave, name, nullptr, nullptr) != 0) GTEST_SKIP() << "no pseudo terminals";
+  {
+    const Child child([slave] { ::login_tty(slave); });
+    EXPECT_EQ("/dev/" + look(*real_source(), child.pid()).tty(), name);
+  }
+  ::close(master);
+  ::close(slave);
+}
+
+TEST(ProcessSource, OtherUsersAreSeenWithTheirNames) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root";
+  const Child child([] {
+    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(1);
+  });
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.user_id(), "65534");
+  EXPECT_EQ(record.user_name(), "nobody");
+  EXPECT_EQ(record.suid(), 65534u);
+  EXPECT_EQ(record.egid(), 65534u);
+  EXPECT_EQ(record.cap_effective(), 0u);
+}
+
+TEST(ProcessSource, ArgumentsAreMaskedUnlessTold) {
+  const Child shell = Child::running({"/bin/sh", "-c", "read x < /dev/zero; :", "sh", "--password=hunter2", ""});
+  EXPECT_THAT(look(*real_source(), shell.pid()).command_line(),
+              ElementsAre("/bin/sh", "-c", "read x < /dev/zero; :", "sh", "--password=[REDACTED]", ""));
+  SourceOptions open;
+  open.mask_arguments = false;
+  EXPECT_EQ(look(*real_source(open), shell.pid()).command_line(4), "--password=hunter2");
+}
+
+TEST(ProcessSource, EnvironmentOnlyWhenAsked) {
+  const Child child([] {
+    char sleep[] = "/bin/sleep", time[] = "1000";
+    char plain[] = "COLOR=blue", secret[] = "API_TOKEN=abc";
+    char* argv[] = {sleep, time, nullptr};
+    char* envp[] = {plain, secret, nullptr};
+    ::execve(sleep, argv, envp);
+  });
+  EXPECT_EQ(look(*real_source(), child.pid()).environment_size(), 0);
+  SourceOptions with;
+  with.collect_environment = true;
+  EXPECT_THAT(look(*real_source(with), child.pid()).environment(), ElementsAre("COLOR=blue", "API_TOKEN=[REDACTED]"));
+}
+
+TEST(ProcessSource, LongArgumentsAreWholeOrCutAndSaySo) {
+  std::vector<std::string> argv = {"/bin/sh", "-c", "read x < /dev/zero; :"};
+  for (int i = 0; i < 10; ++i) argv.push_back(std::string(100'000, static_cast<char>('a' + i)));
+  const Child child = Child::running(argv);
+  std::size_t length = 0;
+  for (const std::string& argument : argv) length += argument.size() + 1;
+
+  const pb::ProcessRecord whole = look(*real_source(), child.pid());
+  EXPECT_EQ(whole.command_line_size(), 13);
+  EXPECT_EQ(whole.command_line(12), argv[12]);
+  EXPECT_EQ(whole.command_line_length(), length);
+
+  SourceOptions tight;
+  tight.max_argv_bytes = 1000;
+  const pb::ProcessRecord cut = look(*real_source(tight), child.pid());
+  EXPECT_EQ(cut.command_line_length(), length);
+  std::size_t kept = 0;
+  for (const std::string& argument : cut.command_line()) kept += argument.size() + 1;
+  EXPECT_LE(kept, 1001u);
+  EXPECT_GT(kept, 900u);
+}
+
+// ---- The executable and its file (linux.md section 7) ----
+
+TEST(ExeState, Deleted) {
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog");
+  const Child child = Child::running({path, "1000"});
+  EXPECT_EQ(look(*real_source(), child.pid()).on_disk_state(), pb::ON_DISK_MATCH);
+  ::unlink(path.c_str());
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_DELETED);
+  EXPECT_EQ(record.executable_path(), path);
+  EXPECT_FALSE(record.file_exists());
+  EXPECT_TRUE(record.has_exe_inode());
+}
+
+TEST(ExeState, ReplacedByRename) {
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog");
+  const Child child = Child::running({path, "1000"});
+  std::filesystem::rename(copy_sleep(dir, "new"), path);
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_REPLACED);
+  EXPECT_EQ(record.executable_path(), path);
+  EXPECT_TRUE(record.file_exists());
+}
+
+TEST(ExeState, AFileReallyNamedDeletedIsNot) {
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog (deleted)");
+  const Child child = Child::running({path, "1000"});
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_MATCH);
+  EXPECT_EQ(record.executable_path(), path);
+}
+
+TEST(ExeState, UnlinkedButLinkedElsewhereIsDeleted) {
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog");
+  const Child child = Child::running({path, "1000"});
+  std::filesystem::create_hard_link(path, dir / "other");
+  ::unlink(path.c_str());
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_DELETED);
+  EXPECT_EQ(record.executable_path(), path);
+}
+
+TEST(ExeState, Memfd) {
+  const Child child([] {
+    const int fd = ::memfd_create("evil", MFD_CLOEXEC);
+    const int from = ::open("/bin/sleep", O_RDONLY | O_CLOEXEC);
+    char buffer[65536];
+    for (ssize_t got; (got = ::read(from, buffer, sizeof buffer)) > 0;)
+      if (::write(fd, buffer, static_cast<std::size_t>(got)) != got) ::_exit(1);
+    char name[] = "innocent", time[] = "1000";
+    char* argv[] = {name, time, nullptr};
+    ::fexecve(fd, argv, environ);
+    ::_exit(1);
+  });
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_MEMFD);
+  EXPECT_EQ(record.executable_path(), "/memfd:evil");
+  EXPECT_FALSE(record.file_exists());
+}
+
+TEST(ExeState, AnotherMountNamespaceIsUnknown) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root";
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog");
+  const Child child([&path] {
+    if (::unshare(CLONE_NEWNS) != 0) ::_exit(1);
+    char time[] = "1000";
+    std::string name = path;
+    char* argv[] = {name.data(), time, nullptr};
+    ::execv(path.c_str(), argv);
+  });
+  const pb::ProcessRecord record = look(*real_source(), child.pid());
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_UNKNOWN);
+  EXPECT_EQ(record.executable_path(), path);
+  EXPECT_TRUE(record.file_exists());
+}
+
+TEST(ExeState, ACachedProcessSeesItsFileGo) {
+  TempDir dir;
+  const std::string path = copy_sleep(dir, "prog");
+  const Child child = Child::running({path, "1000"});
+  const auto source = real_source();
+  EXPECT_EQ(sweep(*source).at(child.pid()).on_disk_state(), pb::ON_DISK_MATCH);
+  ::unlink(path.c_str());
+  EXPECT_EQ(sweep(*source).at(child.pid()).on_disk_state(), pb::ON_DISK_DELETED);
+}
+
+// ---- The cache between sweeps ----
+
+TEST(Cache, ExecIsCountedAndColumnsFollow) {
+  TempDir dir;
+  const std::string fifo = dir / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const std::string second = copy_sleep(dir, "second");
+  const Child child = Child::running({"/bin/sh", "-c", "read x < \"$0\"; exec \"$1\" 1000", fifo, second});
+  const auto source = real_source();
+  const pb::ProcessRecord before = sweep(*source).at(child.pid());
+  EXPECT_EQ(before.exec_seq(), 0u);
+  std::ofstream(fifo) << "go\n";
+  pb::ProcessRecord after;
+  for (int i = 0; i < 500; ++i) {
+    after = sweep(*source).at(child.pid());
+    if (after.name() == "second") break;
+  }
+  EXPECT_EQ(after.process_uid(), before.process_uid());
+  EXPECT_EQ(after.exec_seq(), 1u);
+  EXPECT_EQ(after.executable_path(), second);
+  EXPECT_THAT(after.command_line(), ElementsAre(second, "1000"));
+}
+
+TEST(Cache, SteadyProcessesKeepTheirColumns) {
+  const Child child = Child::running({"/bin/sleep", "1000"});
+  const auto source = real_source();
+  const pb::ProcessRecord first = sweep(*source).at(child.pid());
+  for (int i = 0; i < 6; ++i) {
+    pb::ProcessRecord later = sweep(*source).at(child.pid());
+    later.set_collection_time_ms(first.collection_time_ms());
+    later.clear_cpu_usage();
+    EXPECT_EQ(later.SerializeAsString(), first.SerializeAsString());
+  }
+}
+
+TEST(Cache, ChangedOwnerIsSeenAtOnce) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root";
+  int go[2], done[2];
+  ASSERT_EQ(::pipe(go), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const pid_t changer = ::fork();
+  if (changer == 0) {
+    char byte = 0;
+    if (::read(go[0], &byte, 1) != 1 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(1);
+    if (::write(done[1], &byte, 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  const auto source = real_source();
+  const auto pid = static_cast<std::uint32_t>(changer);
+  EXPECT_EQ(sweep(*source).at(pid).user_id(), "0");
+  char byte = 'x';
+  ASSERT_EQ(::write(go[1], &byte, 1), 1);
+  ASSERT_EQ(::read(done[0], &byte, 1), 1);
+  EXPECT_EQ(sweep(*source).at(pid).user_id(), "65534");
+  ::kill(changer, SIGKILL);
+  ::waitpid(changer, nullptr, 0);
+  for (const int fd : {go[0], go[1], done[0], done[1]}) ::close(fd);
+}
+
+TEST(Cache, ZombieKeepsWhatItWas) {
+  Child child = Child::running({"/bin/sleep", "1000"});
+  const auto source = real_source();
+  const std::string path = sweep(*source).at(child.pid()).executable_path();
+  child.kill_only();
+  const pb::ProcessRecord zombie = sweep(*source).at(child.pid());
+  EXPECT_EQ(zombie.state(), "Z");
+  EXPECT_EQ(zombie.executable_path(), path);
+  EXPECT_EQ(zombie.command_line_size(), 2);
+  child.stop();
+  EXPECT_FALSE(sweep(*source).contains(child.pid()));
+}
+
+TEST(ProcessSource, CpuUsage) {
+  const pid_t busy = ::fork();
+  if (busy == 0)
+    for (volatile unsigned long i = 0;; i = i + 1) {
+    }
+  const auto pid = static_cast<std::uint32_t>(busy);
+  const auto source = real_source();
+  EXPECT_FALSE(sweep(*source).at(pid).has_cpu_usage()) << "nothing to compare with yet";
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  const double visited = look(*source, pid).cpu_usage();
+  const pb::ProcessRecord record = sweep(*source).at(pid);
+  ::kill(busy, SIGKILL);
+  ::waitpid(busy, nullptr, 0);
+  EXPECT_GT(visited, 5.0);
+  EXPECT_GT(record.cpu_usage(), 5.0);
+  EXPECT_LE(record.cpu_usage(), 115.0);
+  EXPECT_GT(record.cpu_user_ms(), 10u);
+}
+
+// ---- Visits and executables ----
+
+TEST(Visit, ThreadsAndStrangersAreNoProcesses) {
+  std::uint32_t tid = 0;
+  std::thread([&tid] {
+    tid = static_cast<std::uint32_t>(::gettid());
+    const auto source = real_source();
+    const std::uint32_t pids[] = {tid, 4'000'000'000U, tid};
+    int records = 0;
+    const Result<Sweep> counts = source->visit(pids, [&](pb::ProcessRecord&, const auto&) { ++records; });
+    ASSERT_TRUE(counts);
+    EXPECT_EQ(records, 0);
+    EXPECT_EQ(counts->seen, 2u) << "each pid once";
+    EXPECT_EQ(counts->vanished, 2u);
+  }).join();
+}
+
+TEST(OpenExecutable, OnlyForTheSameIdentity) {
+  const Child child = Child::running({"/bin/sleep", "1000"});
+  const auto source = real_source();
+  const pb::ProcessRecord record = look(*source, child.pid());
+  const Result<Executable> opened = source->open_executable(child.pid(), record.process_uid());
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_EQ(opened->key.inode, record.exe_inode());
+  const Result<Executable> stale = source->open_executable(child.pid(), std::string(16, 'x'));
+  ASSERT_FALSE(stale);
+  EXPECT_EQ(stale.error().code(), Errc::NotFound);
+}
+
+TEST(ProcessUid, IsFixedForEver) {
+  const std::string boot = "11111111-2222-3333-4444-555555555555";
+  const std::string uid = process_uid(boot, 42, 1'234'567'890);
+  EXPECT_EQ(uid, process_uid(boot, 42, 1'230'000'000)) << "the same 10 ms";
+  EXPECT_NE(uid, process_uid(boot, 42, 1'240'000'000));
+  EXPECT_NE(uid, process_uid(boot, 43, 1'234'567'890));
+  crypto::Uuid raw{};
+  std::copy(uid.begin(), uid.end(), raw.begin());
+  EXPECT_EQ(raw[6] >> 4, 5) << "version";
+  // As computed by Python: uuid.uuid5(namespace, "11111111-...:42:123").
+  EXPECT_EQ(crypto::to_text(raw), "a4725a05-7f2b-5f90-b7de-0cb4223b9e25");
+}
+
+// ---- A directory of files in place of /proc ----
+
+class FixtureProc : public testing::Test {
+ protected:
+  FixtureProc() { dir_.write("sys/kernel/random/boot_id", "11111111-2222-3333-4444-555555555555\n"); }
+  void add(int pid, const std::string& name, const std::string& text) {
+    dir_.write(std::to_string(pid) + "/" + name, text);
+  }
+  void add_process(int pid, int ppid, std::uint64_t start) {
+    add(pid, "stat",
+        std::to_string(pid) + " (p) S " + std::to_string(ppid) + " 1 1 0 -1 4194560 0 0 0 0 5 7 0 0 20 0 1 0 " +
+            std::to_string(start) + " 1 1 1 4096 5000 6000 0\n");
+    add(pid, "status", "Tgid:\t" + std::to_string(pid) + "\nUid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n");
+    add(pid, "cmdline", std::string("p\0", 2));
+  }
+  std::unique_ptr<ProcessSource> source() {
+    SourceOptions options;
+    options.proc_root = dir_.path();
+    return real_source(options);
+  }
+  TempDir dir_;
+};
+
+TEST_F(FixtureProc, ContainersAreNamed) {
+  const std::string id(64, 'a');
+  add_process(10, 0, 100);
+  add(10, "cgroup", "0::/system.slice/docker-" + id + ".scope\n");
+  const auto proc = source();
+  const pb::ProcessRecord record = sweep(*proc).at(10);
+  EXPECT_EQ(record.container_id(), id);
+  EXPECT_EQ(record.container_runtime(), "docker");
+  EXPECT_EQ(record.cgroup(), "/system.slice/docker-" + id + ".scope");
+}
+
+TEST_F(FixtureProc, AReusedPidIsAnotherProcess) {
+  add_process(10, 0, 100);
+  const auto proc = source();
+  const std::string before = sweep(*proc).at(10).process_uid();
+  add_process(10, 0, 200);
+  add(10, "cmdline", std::string("q\0", 2));
+  const pb::ProcessRecord after = sweep(*proc).at(10);
+  EXPECT_NE(after.process_uid(), before);
+  EXPECT_EQ(after.command_line(0), "q");
+}
+
+TEST_F(FixtureProc, AParentYoungerThanItsChildIsNoParent) {
+  add_process(10, 20, 100);
+  add_process(20, 0, 500);
+  EXPECT_FALSE(look(*source(), 10).has_parent_uid());
+  add_process(20, 0, 50);
+  EXPECT_TRUE(look(*source(), 10).has_parent_uid());
+}
+
+TEST_F(FixtureProc, AnUnreadableProcessIsReportedAsSuch) {
+  add_process(10, 0, 100);
+  add(11, "stat", "nonsense");
+  const auto proc = source();
+  Sweep counts;
+  const Records records = sweep(*proc, &counts);
+  EXPECT_EQ(counts.seen, 2u);
+  EXPECT_EQ(counts.unreadable, 1u);
+  EXPECT_FALSE(records.at(11).accessible());
+  EXPECT_TRUE(records.at(11).process_uid().empty());
+}
+
+TEST_F(FixtureProc, OneWithoutStatHasVanished) {
+  add(12, "status", "x");
+  const auto proc = source();
+  Sweep counts;
+  EXPECT_TRUE(sweep(*proc, &counts).empty());
+  EXPECT_EQ(counts.seen, 1u);
+  EXPECT_EQ(counts.vanished, 1u);
+}
+
+TEST_F(FixtureProc, NumbersOnly) {
+  add_process(10, 0, 100);
+  dir_.write("self/stat", "x");
+  dir_.write("10x/stat", "x");
+  dir_.write("0/stat", "x");
+  const auto proc = source();
+  EXPECT_EQ(sweep(*proc).size(), 1u);
+}
+
+TEST(MakeSource, RefusesWhatIsNoProc) {
+  TempDir dir;
+  SourceOptions options;
+  options.proc_root = dir / "missing";
+  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::NotFound);
+  options.proc_root = dir.path();
+  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::NotFound);
+  dir.write("sys/kernel/random/boot_id", "short\n");
+  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::Corrupt);
+}
+
+}  // namespace
+}  // namespace de::collect
