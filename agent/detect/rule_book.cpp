@@ -18,7 +18,7 @@ constexpr std::int64_t kUnsettledNs = 2'000'000'000;
 // What a file gave the last time it was read.
 struct FileState {
   FileStamp stamp;
-  bool unsettled = false;
+  bool unsettled = true;
   std::size_t content = 0;  // Hash of the text last read.
   std::vector<std::shared_ptr<const Rule>> rules;
   std::vector<std::string> warnings;

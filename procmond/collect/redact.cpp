@@ -228,7 +228,8 @@ std::vector<ShellWord> split_script(std::string_view script) {
       } else if (is_blank(c) || ends_command(c)) {
         break;
       }
-      at += c == '\\' && quote != '\'' && at + 1 < script.size() ? 2 : 1;
+      const bool escapes = c == '\\' && quote != '\'' && at + 1 < script.size();
+      at += escapes ? 2U : 1U;
     }
     word.end = std::min(at, script.size());
     const std::string_view text = script.substr(word.begin, word.end - word.begin);

@@ -68,7 +68,7 @@ Span value_after(std::string_view text, std::size_t at, NameKind kind) {
   if (begin < text.size() && is_quote(text[begin])) {
     const char quote = text[begin++];
     std::size_t end = begin;
-    while (end < text.size() && text[end] != quote) end += text[end] == '\\' && end + 1 < text.size() ? 2 : 1;
+    while (end < text.size() && text[end] != quote) end += text[end] == '\\' && end + 1 < text.size() ? 2U : 1U;
     return {begin, std::min(end, text.size()) - begin};
   }
   std::size_t end = begin;

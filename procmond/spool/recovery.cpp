@@ -116,7 +116,9 @@ Result<> Spool::adopt_id(const std::vector<std::uint32_t>& numbers) {
 
 Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
   DE_TRY(fd, open_segment(dir_.get(), number, O_RDWR));
-  DE_TRY(bytes, read_range(fd.get(), 0, kReadLimit));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return disk_failure("stat " + segment_name(number));
+  DE_TRY(bytes, read_range(fd.get(), 0, std::min(kReadLimit, static_cast<std::size_t>(info.st_size))));
   const auto header = decode_header(bytes);
   const std::string name = segment_name(number);
   if (header && header->spool_id != state_.spool_id) {
@@ -167,15 +169,15 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
   return {};
 }
 
-// Goes on writing to the newest segment if it is in order, else starts one.
+// Goes on with the newest segment. If that is full or not in order, the next append starts another one: a disk that
+// is full right now must not keep procmond from starting.
 Result<> Spool::resume() {
   state_.last_sequence = std::max(state_.last_sequence, state_.acked);
   if (segments_.empty()) return rotate();
   // Nothing says whether the last run got as far as a sync, and from now on everything here counts as durable.
   if (::fdatasync(active_.get()) != 0) return disk_failure("sync newest segment");
   synced_bytes_ = segments_.back().bytes;
-  const bool goes_on = !sealed_ && synced_bytes_ < options_.segment_bytes;
-  return goes_on ? Result<>{} : rotate();
+  return {};
 }
 
 }  // namespace de::spool

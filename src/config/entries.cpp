@@ -82,7 +82,8 @@ Result<> parse_all(const FieldInfo& info, std::span<const Field<Entry>> fields, 
     if (id.empty()) return wrong(info, item, place, "an entry needs \"" + std::string(fields[0].info.path) + "\"");
     if (std::ranges::find(parsed, id, key) != parsed.end())
       return wrong(info, item, place, "\"" + id + "\" is there twice");
-    if (const std::string why = check(entry); !why.empty()) return wrong(info, item, place, "\"" + id + "\" " + why);
+    std::string why = check(entry);
+    if (!why.empty()) return wrong(info, item, place, why.insert(0, "\"" + id + "\" "));
     parsed.push_back(std::move(entry));
   }
   out = std::move(parsed);

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <streambuf>
+#include <unordered_set>
 
 #include "daemoneye/base/text.h"
 
@@ -76,6 +77,7 @@ class TreeBuilder : public YAML::EventHandler {
     YAML::anchor_t anchor;
     YAML::Mark mark;
     std::optional<Node> key;  // Of a map: waiting for its value.
+    std::unordered_set<std::string> keys;
   };
   struct Anchored {
     Node node;
@@ -117,7 +119,7 @@ class TreeBuilder : public YAML::EventHandler {
   void start(const YAML::Mark& mark, Node::Kind kind, YAML::anchor_t anchor) {
     charge(mark, 1);
     if (open_.size() >= static_cast<std::size_t>(kMaxYamlDepth)) too_deep(mark);
-    open_.push_back({make(mark, kind), anchor, mark, std::nullopt});
+    open_.push_back({make(mark, kind), anchor, mark, std::nullopt, {}});
   }
   void end() {
     Open done = std::move(open_.back());
@@ -150,8 +152,8 @@ class TreeBuilder : public YAML::EventHandler {
     }
     if (!node.is_scalar()) throw Refused{mark, "a key must be plain text"};
     if (node.text == "<<" && !node.quoted) throw Refused{mark, "merge keys (<<) are not supported"};
-    for (const auto& [key, value] : parent.node.entries)
-      if (key.text == node.text) throw Refused{mark, "key \"" + escape_controls(node.text) + "\" appears twice"};
+    if (!parent.keys.insert(node.text).second)
+      throw Refused{mark, "key \"" + escape_controls(node.text) + "\" appears twice"};
     parent.key = std::move(node);
   }
 

@@ -129,8 +129,8 @@ Host::Host() {
   demo_dir_ = ::mkdtemp(demo);
   ::chmod(demo_dir_.c_str(), 0755);
   ::chmod(dir_.c_str(), 0711);
-  fs::create_directory(dir_ + "/rules");
-  ::chmod((dir_ + "/rules").c_str(), 0755);
+  fs::create_directory(dir_ + "/rules.d");
+  ::chmod((dir_ + "/rules.d").c_str(), 0755);
 }
 
 Host::~Host() {
@@ -173,7 +173,7 @@ pid_t Host::run_from_tmp(const std::string& name) {
 }
 
 void Host::write_rule(const std::string& file, const std::string& text) {
-  const std::string path = dir_ + "/rules/" + file;
+  const std::string path = dir_ + "/rules.d/" + file;
   std::ofstream(path + ".new") << text;
   ::chmod((path + ".new").c_str(), 0644);
   fs::rename(path + ".new", path);

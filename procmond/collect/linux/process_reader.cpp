@@ -18,7 +18,7 @@
 namespace de::collect {
 namespace {
 
-constexpr std::uint32_t kRefreshSweeps = 4;            // Slow columns of an unchanged process are at most this old.
+constexpr std::uint32_t kRefreshSweeps = 8;            // Slow columns of an unchanged process are at most this old.
 constexpr int kMaxTries = 3;                           // A process that execs faster than we read stays as last read.
 constexpr std::uint32_t kMaxFdCount = 1'048'576;       // fs.nr_open; counting stops there.
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
@@ -139,6 +139,10 @@ Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& kn
     known.denied = found.denied;
 
     if (check_alive(reading) == Outcome::Vanished) return Outcome::Vanished;
+    // The addresses tell whether there was an exec; without them everything is looked at again.
+    const std::uint64_t layout = layout_of(reading.stat);
+    if (layout != 0 && layout == signs.layout) break;
+    if (reading.stat.is_kernel_thread()) break;
     Signs now = read_signs(reading);
     const bool same = now == signs;
     signs = now;

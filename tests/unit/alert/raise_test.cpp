@@ -284,6 +284,26 @@ TEST_F(RaiseTest, WithoutAScanTimeItIsNow) {
   EXPECT_EQ(alert.first_seen_ms(), clock.now_ms);
 }
 
+// A session runs one statement at a time: inside another one the ancestors cannot be looked up.
+TEST_F(RaiseTest, AnAlertWithoutItsAncestorsSaysSo) {
+  matches.columns = {"pid", "name"};
+  row({integer(42), text("sh")});
+  std::vector<pb::Alert> alerts;
+  const auto outer = session->run(
+      "SELECT 1", {}, mirror::kRuleBudget, [](std::span<const std::string>) {},
+      [&](std::span<const mirror::Value>) {
+        alerts = run();
+        return false;
+      });
+  ASSERT_TRUE(outer) << outer.error().message();
+  ASSERT_EQ(alerts.size(), 1U);
+  EXPECT_EQ(alerts[0].title(), "Shell from web server: sh (pid 42)");
+  EXPECT_FALSE(alerts[0].completeness().complete());
+  ASSERT_EQ(alerts[0].completeness().reasons_size(), 1);
+  EXPECT_EQ(alerts[0].completeness().reasons(0).reason(), "ExecutionError");
+  EXPECT_TRUE(alerts[0].completeness().reasons(0).detail().starts_with("ancestors are missing: look up process"));
+}
+
 TEST_F(RaiseTest, RowsShorterThanTheirColumnsDoNotMatter) {
   matches.columns = {"name", "pid"};
   row({text("x")});

@@ -180,7 +180,7 @@ TEST_F(RecoveryTest, SyncedEventsSurviveAKillAnywhere) {
   options_.max_bytes = 64 * 1024 * 1024;
   std::mt19937 random(12345);
   std::uint64_t promised = 0;
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 8; ++round) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
     const pid_t child = ::fork();
