@@ -63,13 +63,12 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
   pending_.clear();
   diff_.begin(clock_.unix_ms(), events);
   std::uint32_t reported = 0;
-  const Result<Sweep> sweep =
-      source_->sweep([&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
-        if (hasher_ && image) add_hash(record, *image);
-        diff_.observe(record, events);
-        ++reported;
-        on_record(record);
-      });
+  const Result<Sweep> sweep = source_->sweep([&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
+    if (hasher_ && image) add_hash(record, *image);
+    diff_.observe(record, events);
+    ++reported;
+    on_record(record);
+  });
   const std::lock_guard lock(mutex_);
   if (!sweep) {
     ++counts_.scans_failed;

@@ -26,11 +26,11 @@ using Digest = crypto::Digest;  // SHA-256.
 
 struct HashOptions {
   bool enabled = true;
-  std::string state_dir;                                 // Holds the file `hashes`. Empty: nothing is kept.
-  std::uint64_t bytes_per_second = 64UL * 1024 * 1024;   // At most this much reading, averaged.
-  std::uint64_t max_file_bytes = 512UL * 1024 * 1024;    // Larger files are never hashed.
-  std::size_t max_entries = 10'000;                      // Remembered hashes; the least used go first.
-  std::size_t max_queue = 256;                           // Each waiting file holds a descriptor.
+  std::string state_dir;                                // Holds the file `hashes`. Empty: nothing is kept.
+  std::uint64_t bytes_per_second = 64UL * 1024 * 1024;  // At most this much reading, averaged.
+  std::uint64_t max_file_bytes = 512UL * 1024 * 1024;   // Larger files are never hashed.
+  std::size_t max_entries = 10'000;                     // Remembered hashes; the least used go first.
+  std::size_t max_queue = 256;                          // Each waiting file holds a descriptor.
 };
 
 struct HashCounts {

@@ -28,7 +28,8 @@ class ProcessDiff {
  public:
   explicit ProcessDiff(DiffOptions options) : options_(options) {}
 
-  // begin, observe once per record, finish, with the same `events`, which may already hold others. A sweep that failed is left without finish(): it ends no process.
+  // begin, observe once per record, finish, with the same `events`, which may already hold others. A sweep that failed
+  // is left without finish(): it ends no process.
   void begin(std::int64_t now_ms, const std::vector<pb::ProcessEvent>& events);
   void observe(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
   // Adds the exits and fills in the parents of the events since begin().
@@ -61,7 +62,7 @@ class ProcessDiff {
   void fill_parent(pb::ProcessEvent& event);
 
   const DiffOptions options_;
-  TextPool pool_;  // Before known_, whose entries point into it.
+  TextPool pool_;                                   // Before known_, whose entries point into it.
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
   // Ends and replaced processes of this sweep, kept until finish() for their children's events.
   std::vector<std::pair<std::uint32_t, Known>> replaced_;

@@ -22,9 +22,9 @@
 namespace de::collect {
 
 struct SourceOptions {
-  std::string proc_root = "/proc";      // Tests point this at a directory of files.
-  bool collect_environment = false;     // Masked, and cut at 256 KiB.
-  bool mask_arguments = true;           // False only by explicit configuration.
+  std::string proc_root = "/proc";                 // Tests point this at a directory of files.
+  bool collect_environment = false;                // Masked, and cut at 256 KiB.
+  bool mask_arguments = true;                      // False only by explicit configuration.
   std::size_t max_argv_bytes = 2UL * 1024 * 1024;  // What is longer is cut; command_line_length tells.
 };
 

@@ -128,8 +128,7 @@ std::string mask_text(std::string_view text) {
 std::string mask_environment(std::string_view entry) {
   const std::size_t equals = entry.find('=');
   if (equals == entry.npos || equals + 1 == entry.size()) return std::string(entry);
-  if (is_secret_variable(entry.substr(0, equals)))
-    return std::string(entry.substr(0, equals + 1)).append(kRedacted);
+  if (is_secret_variable(entry.substr(0, equals))) return std::string(entry.substr(0, equals + 1)).append(kRedacted);
   return mask_text(entry);
 }
 

@@ -17,28 +17,30 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, N>& lis
 }
 
 // Secret wherever they stand in the name, also glued to the end of a word ("dbpassword").
-constexpr std::array<std::string_view, 6> kAnywhere = {"password", "passwd", "passphrase",
+constexpr std::array<std::string_view, 6> kAnywhere = {"password", "passwd",   "passphrase",
                                                        "secret",   "passcode", "apikey"};
 // Secret as the last word only: "--pass x", but not "--pass-through".
 constexpr std::array<std::string_view, 20> kLast = {
-    "pass",     "pwd",     "pw",        "token",    "credential", "credentials",  "bearer",
-    "jwt",      "storepass", "keypass", "userpass", "dbpass",     "rootpass",     "adminpass",
-    "rootpw",   "userpwd", "authtoken", "passin",   "passout",    "deststorepass"};
+    "pass",   "pwd",       "pw",        "token",    "credential", "credentials",  "bearer",
+    "jwt",    "storepass", "keypass",   "userpass", "dbpass",     "rootpass",     "adminpass",
+    "rootpw", "userpwd",   "authtoken", "passin",   "passout",    "deststorepass"};
 // "..._KEY" is a secret after one of these, and a map key, a sort key or a file after others.
 constexpr std::array<std::string_view, 20> kKeyOwners = {
-    "api",  "access",  "secret",  "private",      "encryption", "signing",  "auth",        "account", "storage", "master",
-    "shared", "service", "deploy", "subscription", "app",        "consumer", "application", "hmac",    "aes",     "admin"};
+    "api",     "access",   "secret",      "private", "encryption", "signing", "auth",
+    "account", "storage",  "master",      "shared",  "service",    "deploy",  "subscription",
+    "app",     "consumer", "application", "hmac",    "aes",        "admin"};
 constexpr std::array<std::string_view, 4> kHeaders = {"authorization", "cookie", "cookies", "setcookie"};
 // Flags that talk about a secret without holding it.
 constexpr std::array<std::string_view, 24> kHarmlessHeads = {
-    "no",      "ask",     "use",    "without", "skip",  "prompt", "show",  "generate", "gen",  "require", "requires", "disable",
-    "enable",  "reset",   "max",    "min",     "num",   "allow",  "print", "has",      "check", "read",   "list",     "validate"};
+    "no",  "ask",     "use",      "without", "skip",   "prompt", "show", "generate",
+    "gen", "require", "requires", "disable", "enable", "reset",  "max",  "min",
+    "num", "allow",   "print",    "has",     "check",  "read",   "list", "validate"};
 constexpr std::array<std::string_view, 50> kHarmlessTails = {
-    "file",    "files",   "path",     "name",    "type",    "length",     "len",     "policy",  "stdin",   "prompt",
-    "fd",      "env",     "dir",      "url",     "uri",     "command",    "cmd",     "helper",  "ttl",     "expiry",
-    "expires", "timeout", "count",    "limit",   "size",    "class",      "provider", "header", "field",   "from",
-    "format",  "mode",    "method",   "version", "id",      "ids",        "arn",     "ref",     "rotation", "server",
-    "host",    "port",    "endpoint", "issuer",  "enabled", "namespace",  "cache",   "socket",  "sock",    "lifetime"};
+    "file",    "files",   "path",     "name",    "type",    "length",    "len",      "policy", "stdin",    "prompt",
+    "fd",      "env",     "dir",      "url",     "uri",     "command",   "cmd",      "helper", "ttl",      "expiry",
+    "expires", "timeout", "count",    "limit",   "size",    "class",     "provider", "header", "field",    "from",
+    "format",  "mode",    "method",   "version", "id",      "ids",       "arn",      "ref",    "rotation", "server",
+    "host",    "port",    "endpoint", "issuer",  "enabled", "namespace", "cache",    "socket", "sock",     "lifetime"};
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
@@ -83,9 +85,9 @@ NameKind kind_of_name(std::string_view name) {
 
 bool is_secret_variable(std::string_view name) {
   static constexpr std::array<std::string_view, 5> kHarmless = {"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY",
-                                                                 "KEYBOARD"};
+                                                                "KEYBOARD"};
   static constexpr std::array<std::string_view, 8> kParts = {"PASSWORD", "PASSWD",     "SECRET", "TOKEN",
-                                                              "KEY",      "CREDENTIAL", "AUTH",   "COOKIE"};
+                                                             "KEY",      "CREDENTIAL", "AUTH",   "COOKIE"};
   if (is_one_of(name, kHarmless)) return false;
   if (kind_of_name(name) != NameKind::Plain) return true;
   std::string upper(name.substr(0, kMaxNameBytes));
@@ -101,10 +103,10 @@ std::size_t token_length(std::string_view text) {
     std::size_t min_length;  // In all; shorter ones are words that happen to start alike.
   };
   static constexpr std::array kShapes = {
-      Shape{"ghp_", 40},    Shape{"gho_", 40},     Shape{"ghu_", 40},      Shape{"ghs_", 40},      Shape{"ghr_", 40},
-      Shape{"github_pat_", 40}, Shape{"glpat-", 26}, Shape{"xoxb-", 24},   Shape{"xoxp-", 24},     Shape{"xoxa-", 24},
-      Shape{"sk_live_", 24}, Shape{"rk_live_", 24}, Shape{"sk-ant-", 30},  Shape{"sk-proj-", 30},  Shape{"hvs.", 28},
-      Shape{"AIza", 39},    Shape{"npm_", 36},     Shape{"pypi-", 40},     Shape{"dckr_pat_", 30}, Shape{"eyJ", 40},
+      Shape{"ghp_", 40},        Shape{"gho_", 40},     Shape{"ghu_", 40},    Shape{"ghs_", 40},      Shape{"ghr_", 40},
+      Shape{"github_pat_", 40}, Shape{"glpat-", 26},   Shape{"xoxb-", 24},   Shape{"xoxp-", 24},     Shape{"xoxa-", 24},
+      Shape{"sk_live_", 24},    Shape{"rk_live_", 24}, Shape{"sk-ant-", 30}, Shape{"sk-proj-", 30},  Shape{"hvs.", 28},
+      Shape{"AIza", 39},        Shape{"npm_", 36},     Shape{"pypi-", 40},   Shape{"dckr_pat_", 30}, Shape{"eyJ", 40},
   };
   if (text.empty() || std::string_view("gxsrhAnpde").find(text.front()) == std::string_view::npos) return 0;
   for (const Shape& shape : kShapes) {

@@ -29,8 +29,7 @@ constexpr std::array kPrograms = {
     SecretProgram{"mongo*", "", {{{'p', Value}, kNone, kNone, kNone}}},
     SecretProgram{"redis-cli", "", {{{'a', Value}, kNone, kNone, kNone}}},
     SecretProgram{"sshpass", "", {{{'p', Value}, kNone, kNone, kNone}}},
-    SecretProgram{"curl", "sSkfLgiIvNOJaG0469#",
-                  {{{'u', UserPass}, {'U', UserPass}, {'b', Cookie}, kNone}}},
+    SecretProgram{"curl", "sSkfLgiIvNOJaG0469#", {{{'u', UserPass}, {'U', UserPass}, {'b', Cookie}, kNone}}},
     SecretProgram{"http", "", {{{'a', UserPass}, kNone, kNone, kNone}}},
     SecretProgram{"https", "", {{{'a', UserPass}, kNone, kNone, kNone}}},
     SecretProgram{"ab", "", {{{'A', UserPass}, {'P', UserPass}, {'C', Cookie}, kNone}}},
@@ -74,12 +73,13 @@ constexpr std::array kPrograms = {
 };
 
 constexpr std::array<std::string_view, 53> kWrappers = {
-    "sudo",   "doas",   "env",     "nohup",   "timeout", "nice",    "ionice",      "strace",  "ltrace", "time",   "xargs",
-    "setsid", "watch",  "chroot",  "stdbuf",  "busybox", "ssh",     "screen",      "tmux",    "script", "flock",  "runuser",
-    "unshare", "nsenter", "ip",    "find",    "parallel", "expect", "kubectl",     "docker",  "podman", "nerdctl", "oc",
-    "python", "python2", "python3", "perl",   "ruby",    "node",    "systemd-run", "su",      "exec",   "sshpass", "setpriv",
-    "chpst",  "gosu",   "tini",    "dumb-init", "proxychains", "proxychains4", "torsocks", "faketime", "command"};
-constexpr std::array<std::string_view, 10> kShells = {"sh",  "bash", "dash", "zsh",  "ksh",
+    "sudo",   "doas",    "env",       "nohup",       "timeout",      "nice",     "ionice",   "strace",  "ltrace",
+    "time",   "xargs",   "setsid",    "watch",       "chroot",       "stdbuf",   "busybox",  "ssh",     "screen",
+    "tmux",   "script",  "flock",     "runuser",     "unshare",      "nsenter",  "ip",       "find",    "parallel",
+    "expect", "kubectl", "docker",    "podman",      "nerdctl",      "oc",       "python",   "python2", "python3",
+    "perl",   "ruby",    "node",      "systemd-run", "su",           "exec",     "sshpass",  "setpriv", "chpst",
+    "gosu",   "tini",    "dumb-init", "proxychains", "proxychains4", "torsocks", "faketime", "command"};
+constexpr std::array<std::string_view, 10> kShells = {"sh",  "bash", "dash", "zsh",   "ksh",
                                                       "ash", "fish", "tcsh", "rbash", "mksh"};
 
 template <std::size_t N>

@@ -25,7 +25,8 @@ class TextPool {
   class Ref {
    public:
     Ref() = default;
-    Ref(Ref&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), text_(std::exchange(other.text_, nullptr)) {}
+    Ref(Ref&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), text_(std::exchange(other.text_, nullptr)) {}
     Ref& operator=(Ref&& other) noexcept {
       std::swap(pool_, other.pool_);
       std::swap(text_, other.text_);

@@ -10,9 +10,8 @@ namespace {
 constexpr std::size_t kIdLength = 64;  // Every OCI runtime's id: 32 bytes in hexadecimal.
 
 bool is_id(std::string_view text) {
-  return text.size() == kIdLength && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == kIdLength &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool take_prefix(std::string_view& text, std::string_view prefix) {
@@ -27,12 +26,12 @@ struct Prefix {
 // systemd names: PREFIX-ID.scope. "libpod-conmon-ID" and "crio-conmon-ID" are monitors outside the container, and
 // are no match because what follows the prefix is not an id.
 constexpr std::array kScopes = {
-    Prefix{"docker-", "docker"},         Prefix{"libpod-", "podman"},      Prefix{"cri-containerd-", "containerd"},
-    Prefix{"nerdctl-", "containerd"},    Prefix{"containerd-", "containerd"}, Prefix{"crio-", "cri-o"},
+    Prefix{"docker-", "docker"},      Prefix{"libpod-", "podman"},         Prefix{"cri-containerd-", "containerd"},
+    Prefix{"nerdctl-", "containerd"}, Prefix{"containerd-", "containerd"}, Prefix{"crio-", "cri-o"},
 };
 // cgroupfs names: /PARENT/ID.
 constexpr std::array kParents = {
-    Prefix{"docker", "docker"},   Prefix{"libpod_parent", "podman"}, Prefix{"k8s.io", "containerd"},
+    Prefix{"docker", "docker"},      Prefix{"libpod_parent", "podman"}, Prefix{"k8s.io", "containerd"},
     Prefix{"default", "containerd"}, Prefix{"moby", "docker"},
 };
 

@@ -120,7 +120,7 @@ std::string tty_name(std::int32_t tty_nr) {
     const char* prefix;
   };
   static constexpr std::array kDrivers = {
-      Driver{4, 0, 63, "tty"},    Driver{4, 64, 255, "ttyS"},   Driver{204, 64, 79, "ttyAMA"},
+      Driver{4, 0, 63, "tty"},    Driver{4, 64, 255, "ttyS"},    Driver{204, 64, 79, "ttyAMA"},
       Driver{229, 0, 255, "hvc"}, Driver{188, 0, 255, "ttyUSB"}, Driver{166, 0, 255, "ttyACM"},
   };
   if (major == 5 && minor == 1) return "console";

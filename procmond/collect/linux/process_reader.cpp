@@ -18,9 +18,9 @@
 namespace de::collect {
 namespace {
 
-constexpr std::uint32_t kRefreshSweeps = 8;            // Slow columns of an unchanged process are at most this old.
-constexpr int kMaxTries = 3;                           // A process that execs faster than we read stays as last read.
-constexpr std::uint32_t kMaxFdCount = 1'048'576;       // fs.nr_open; counting stops there.
+constexpr std::uint32_t kRefreshSweeps = 8;       // Slow columns of an unchanged process are at most this old.
+constexpr int kMaxTries = 3;                      // A process that execs faster than we read stays as last read.
+constexpr std::uint32_t kMaxFdCount = 1'048'576;  // fs.nr_open; counting stops there.
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
 constexpr std::uint64_t kTickMs = 10;
 constexpr std::int64_t kMinCpuWindowNs = 100'000'000;  // Shorter ones measure the 10 ms tick, not the process.
@@ -130,9 +130,7 @@ Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& kn
     part_.Clear();
     if (!reading.stat.is_kernel_thread()) {
       slow_.set_arguments(buffer_, reading.stat, part_);
-      const SlowColumns::Found environment = slow_.set_environment(reading.dir, part_);
-      found.denied |= environment.denied;
-      found.gone |= environment.gone;
+      found.denied |= slow_.set_environment(reading.dir, part_).denied;
     }
     known.own = part_.SerializeAsString();
     known.shared = pool_.intern(shared_text_);
@@ -209,8 +207,8 @@ void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mod
 
   const std::uint64_t ticks = stat.user_ticks + stat.system_ticks;
   const std::int64_t now_ns = clock_.steady_ns();
-  if (const std::int64_t passed = now_ns - known.cpu_at_ns; known.cpu_at_ns != 0 && passed >= kMinCpuWindowNs &&
-                                                            ticks >= known.cpu_ticks)
+  if (const std::int64_t passed = now_ns - known.cpu_at_ns;
+      known.cpu_at_ns != 0 && passed >= kMinCpuWindowNs && ticks >= known.cpu_ticks)
     record_.set_cpu_usage(static_cast<double>((ticks - known.cpu_ticks) * kTickNs) * 100.0 /
                           static_cast<double>(passed));
   if (mode == Mode::Snapshot) {
@@ -273,8 +271,7 @@ Outcome ProcessReader::update(Reading& reading, CachedProcess& known, bool is_ne
   // A zombie has lost its image and arguments; what it was is what we knew.
   if (!is_new && (reading.stat.state == 'Z' || reading.stat.state == 'X')) return Outcome::Read;
   Signs signs = read_signs(reading);
-  if (!is_new && !is_stale(known, reading, signs))
-    return reading.doubtful ? check_alive(reading) : Outcome::Read;
+  if (!is_new && !is_stale(known, reading, signs)) return reading.doubtful ? check_alive(reading) : Outcome::Read;
   if (refresh(reading, signs, known) == Outcome::Vanished) return Outcome::Vanished;
   if (!is_new && is_exec(known.signs, signs)) ++known.exec_seq;
   if (is_new || !known.has_parent || signs.ppid != known.signs.ppid) find_parent(reading, known);

@@ -20,13 +20,12 @@ constexpr std::size_t kMaxCgroupBytes = 64UL * 1024;
 constexpr std::size_t kMaxEnvironment = 256UL * 1024;  // Together with argv it must fit a 4 MiB frame.
 constexpr std::uint32_t kNoNamespace = 0;
 
-// Keeps what a failed read means for the record.
+// Keeps what a failed read means for the record. What is not there is no refusal: the caller looks afterwards whether
+// the process is.
 template <class T>
 bool note(const Result<T>& result, SlowColumns::Found& found) {
-  if (result) return true;
-  if (result.error().code() == Errc::Denied) found.denied = true;
-  if (result.error().code() == Errc::NotFound) found.gone = true;
-  return false;
+  if (!result && result.error().code() == Errc::Denied) found.denied = true;
+  return result.has_value();
 }
 
 // Adds texts until `room` bytes are used up; the last one is cut.
@@ -56,12 +55,8 @@ SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, c
 
   read_namespaces(dir, out);
   if (image) read_image(dir, *image, out.namespaces().mnt(), found, out);
-  const bool zombie = stat.state == 'Z' || stat.state == 'X';
-  Found links;
-  if (Result<std::string> cwd = dir.link("cwd"); note(cwd, links)) out.set_cwd(std::move(*cwd));
-  if (Result<std::string> root = dir.link("root"); note(root, links)) out.set_root(std::move(*root));
-  found.denied |= links.denied;
-  found.gone |= links.gone && !zombie;  // A zombie has given its directories back.
+  if (Result<std::string> cwd = dir.link("cwd"); note(cwd, found)) out.set_cwd(std::move(*cwd));
+  if (Result<std::string> root = dir.link("root"); note(root, found)) out.set_root(std::move(*root));
   return found;
 }
 
@@ -112,10 +107,7 @@ void SlowColumns::read_owner(const ProcDir& dir, const ProcStat& stat, Found& fo
 
 void SlowColumns::read_place(const ProcDir& dir, Found& found, pb::ProcessRecord& out) {
   const Result<std::string_view> text = dir.read("cgroup", buffer_, kMaxCgroupBytes);
-  if (!note(text, found)) {
-    found.gone = false;  // A kernel without control groups has no such file.
-    return;
-  }
+  if (!note(text, found)) return;
   const ProcCgroup cgroup = parse_proc_cgroup(*text);
   if (!cgroup.path.empty()) out.set_cgroup(std::string(cgroup.path));
   if (cgroup.container.id.empty()) return;
@@ -141,8 +133,7 @@ void SlowColumns::set_arguments(std::string_view cmdline, const ProcStat& stat, 
   // Not read to the end: the kernel's own bounds say how long it is.
   const std::uint64_t length = cut ? std::max<std::uint64_t>(stat.argument_bytes, cmdline.size()) : cmdline.size();
   out.set_command_line_length(length);
-  const std::vector<std::string_view> argv =
-      split_arguments(cmdline.substr(0, options_.max_argv_bytes), kMaxArguments);
+  const std::vector<std::string_view> argv = split_arguments(cmdline.substr(0, options_.max_argv_bytes), kMaxArguments);
   const std::vector<std::string> texts =
       options_.mask_arguments ? mask_arguments(argv) : std::vector<std::string>(argv.begin(), argv.end());
   // Masking can make a text longer, so the limit counts once more.

@@ -25,7 +25,6 @@ class SlowColumns {
   // What a read found out besides the columns.
   struct Found {
     bool denied = false;  // The system refused at least one of them.
-    bool gone = false;    // The process ended meanwhile.
     bool thread = false;  // Not a process: a thread's number.
   };
   // Fills everything of `out` but the arguments. `image` is what statx said about the executable just before.

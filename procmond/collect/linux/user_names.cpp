@@ -11,9 +11,9 @@
 namespace de::collect {
 namespace {
 
-constexpr std::size_t kMaxNames = 4096;                          // Far more users than own processes at one time.
-constexpr std::int64_t kKeepNs = 15LL * 60 * 1'000'000'000;      // A renamed account shows within a quarter hour.
-constexpr std::size_t kMaxEntryBytes = 256UL * 1024;             // A longer passwd entry is not a user's.
+constexpr std::size_t kMaxNames = 4096;                      // Far more users than own processes at one time.
+constexpr std::int64_t kKeepNs = 15LL * 60 * 1'000'000'000;  // A renamed account shows within a quarter hour.
+constexpr std::size_t kMaxEntryBytes = 256UL * 1024;         // A longer passwd entry is not a user's.
 
 std::string look_up(std::uint32_t uid) {
   std::string buffer(1024, '\0');

@@ -44,8 +44,8 @@ class RealCollector : public testing::Test {
   std::map<std::uint32_t, pb::ProcessRecord> scan() {
     std::map<std::uint32_t, pb::ProcessRecord> records;
     events_.clear();
-    const Result<pb::ScanSummary> summary = collector_->scan(
-        [&](pb::ProcessRecord& record) { records[record.pid()].Swap(&record); }, events_);
+    const Result<pb::ScanSummary> summary =
+        collector_->scan([&](pb::ProcessRecord& record) { records[record.pid()].Swap(&record); }, events_);
     EXPECT_TRUE(summary);
     summary_ = *summary;
     return records;
@@ -312,10 +312,11 @@ TEST(Glob, OverTheWholeText) {
     const char *pattern, *text;
     bool matches;
   };
-  for (const Case& c : {Case{"", "", true}, Case{"", "a", false}, Case{"*", "", true}, Case{"/usr/*", "/usr/bin/x", true},
-                        Case{"/usr/*", "/usr", false}, Case{"*/x", "/usr/bin/x", true}, Case{"*/x", "/usr/bin/xy", false},
-                        Case{"a?c", "abc", true}, Case{"a?c", "ac", false}, Case{"*a*b*", "xxaxxbxx", true},
-                        Case{"*a*b*", "xxbxxaxx", false}, Case{"[a]", "a", false}})
+  for (const Case& c :
+       {Case{"", "", true}, Case{"", "a", false}, Case{"*", "", true}, Case{"/usr/*", "/usr/bin/x", true},
+        Case{"/usr/*", "/usr", false}, Case{"*/x", "/usr/bin/x", true}, Case{"*/x", "/usr/bin/xy", false},
+        Case{"a?c", "abc", true}, Case{"a?c", "ac", false}, Case{"*a*b*", "xxaxxbxx", true},
+        Case{"*a*b*", "xxbxxaxx", false}, Case{"[a]", "a", false}})
     EXPECT_EQ(matches_glob(c.pattern, c.text), c.matches) << c.pattern << " " << c.text;
 }
 

@@ -23,8 +23,8 @@ TEST(Container, IsToldFromTheGroup) {
            Case{"docker on cgroupfs", "/docker/" + kId, "docker"},
            Case{"docker, systemd inside", "/docker/" + kId + "/init.scope", "docker"},
            Case{"podman as root", "/machine.slice/libpod-" + kId + ".scope/container", "podman"},
-           Case{"podman rootless",
-                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + kId + ".scope", "podman"},
+           Case{"podman rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + kId + ".scope",
+                "podman"},
            Case{"podman on cgroupfs", "/libpod_parent/libpod-" + kId, "podman"},
            Case{"podman's monitor is outside", "/machine.slice/libpod-conmon-" + kId + ".scope", ""},
            Case{"containerd in kubernetes",
@@ -74,7 +74,8 @@ TEST(ProcCgroup, VersionTwo) {
 }
 
 TEST(ProcCgroup, VersionOne) {
-  const std::string text = "12:pids:/docker/" + kId + "\n4:memory:/docker/" + kId + "\n1:name=systemd:/docker/" + kId + "\n";
+  const std::string text =
+      "12:pids:/docker/" + kId + "\n4:memory:/docker/" + kId + "\n1:name=systemd:/docker/" + kId + "\n";
   const ProcCgroup cgroup = parse_proc_cgroup(text);
   EXPECT_EQ(cgroup.path, "/docker/" + kId);
   EXPECT_EQ(cgroup.container.runtime, "docker");

@@ -9,7 +9,9 @@ using namespace std::string_view_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST(SplitArguments, OnePerNul) { EXPECT_THAT(split_arguments("ls\0-l\0/tmp\0"sv, 10), ElementsAre("ls", "-l", "/tmp")); }
+TEST(SplitArguments, OnePerNul) {
+  EXPECT_THAT(split_arguments("ls\0-l\0/tmp\0"sv, 10), ElementsAre("ls", "-l", "/tmp"));
+}
 
 TEST(SplitArguments, EmptyArgumentsAreArguments) {
   EXPECT_THAT(split_arguments("grep\0\0file\0"sv, 10), ElementsAre("grep", "", "file"));

@@ -7,7 +7,8 @@ namespace {
 
 std::string stat_line(std::string_view comm, std::string_view ppid = "41") {
   return "4242 (" + std::string(comm) + ") S " + std::string(ppid) +
-         " 7 8 34817 -1 4194560 0 0 0 0 5 7 0 0 20 -5 3 0 987654 123456 250 18446744073709551615 4096 5000 140000 0 0 0 0 "
+         " 7 8 34817 -1 4194560 0 0 0 0 5 7 0 0 20 -5 3 0 987654 123456 250 18446744073709551615 4096 5000 140000 0 0 "
+         "0 0 "
          "0 0 0 0 0 17 1 0 0 0 0 0 6000 7000 8000 9000 9123 9123 9999 0\n";
 }
 
@@ -61,10 +62,11 @@ TEST(ProcStat, RejectsWhatNoKernelPrints) {
     const char* why;
     std::string line;
   };
-  for (const Bad& bad : {Bad{"empty", ""}, Bad{"no name", "4242 bash S 1"}, Bad{"cut after state", "4242 (bash) S"},
-                         Bad{"ppid not a number", stat_line("bash", "4x")}, Bad{"ppid negative", stat_line("bash", "-1")},
-                         Bad{"ppid too large", stat_line("bash", "99999999999")}, Bad{"no pid", "(bash) S 1 1 1"},
-                         Bad{"closed before opened", ") 4242 (bash S 1"}, Bad{"state of two letters", "1 (a) SS 1 1"}}) {
+  for (const Bad& bad :
+       {Bad{"empty", ""}, Bad{"no name", "4242 bash S 1"}, Bad{"cut after state", "4242 (bash) S"},
+        Bad{"ppid not a number", stat_line("bash", "4x")}, Bad{"ppid negative", stat_line("bash", "-1")},
+        Bad{"ppid too large", stat_line("bash", "99999999999")}, Bad{"no pid", "(bash) S 1 1 1"},
+        Bad{"closed before opened", ") 4242 (bash S 1"}, Bad{"state of two letters", "1 (a) SS 1 1"}}) {
     const Result<ProcStat> stat = parse_proc_stat(bad.line);
     ASSERT_FALSE(stat) << bad.why;
     EXPECT_EQ(stat.error().code(), Errc::Corrupt) << bad.why;
@@ -76,9 +78,10 @@ TEST(TtyName, DecodesTheDeviceNumber) {
     std::int32_t number;
     const char* name;
   };
-  for (const Case& c : {Case{0, ""}, Case{34816, "pts/0"}, Case{34819, "pts/3"}, Case{(136 << 8) | (1 << 20), "pts/256"},
-                        Case{(4 << 8) | 1, "tty1"}, Case{(4 << 8) | 64, "ttyS0"}, Case{(5 << 8) | 1, "console"},
-                        Case{(229 << 8), "hvc0"}, Case{(204 << 8) | 65, "ttyAMA1"}, Case{(7 << 8) | 9, "7:9"}})
+  for (const Case& c :
+       {Case{0, ""}, Case{34816, "pts/0"}, Case{34819, "pts/3"}, Case{(136 << 8) | (1 << 20), "pts/256"},
+        Case{(4 << 8) | 1, "tty1"}, Case{(4 << 8) | 64, "ttyS0"}, Case{(5 << 8) | 1, "console"},
+        Case{(229 << 8), "hvc0"}, Case{(204 << 8) | 65, "ttyAMA1"}, Case{(7 << 8) | 9, "7:9"}})
     EXPECT_EQ(tty_name(c.number), c.name) << c.number;
 }
 

@@ -186,8 +186,7 @@ TEST_F(Diff, AnExecIsModifiedAndNotSuspicious) {
   after.set_exec_seq(1);
   const auto events = run({after});
   ASSERT_THAT(events, SizeIs(1));
-  EXPECT_THAT(events[0].modified_fields(),
-              UnorderedElementsAre("name", "executable_path", "command_line", "exec_seq"));
+  EXPECT_THAT(events[0].modified_fields(), UnorderedElementsAre("name", "executable_path", "command_line", "exec_seq"));
 }
 
 TEST_F(Diff, AnotherImageWithoutExecIsSuspicious) {

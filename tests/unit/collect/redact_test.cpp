@@ -94,7 +94,8 @@ TEST(Redact, MasksSecrets) {
            Case{"tool|--TOKEN|abc", "tool|--TOKEN|<*>"},
            Case{"tool|ghp_0123456789abcdef0123456789abcdef0123", "tool|<*>"},
            Case{"bash|-c|mysql -u root -pS3cret shop < dump.sql", "bash|-c|mysql -u root -p<*> shop < dump.sql"},
-           Case{"sh|-c|export PASSWORD=S3cret; curl -u a:b https://h/", "sh|-c|export PASSWORD=<*>; curl -u a:<*> https://h/"},
+           Case{"sh|-c|export PASSWORD=S3cret; curl -u a:b https://h/",
+                "sh|-c|export PASSWORD=<*>; curl -u a:<*> https://h/"},
            Case{"/bin/bash|-lc|PASSWORD=x ls -l /tmp", "/bin/bash|-lc|PASSWORD=<*> ls -l /tmp"},
            Case{"bash|-c|curl -H \"Authorization: Bearer abc\" https://h/",
                 "bash|-c|curl -H \"Authorization: <*>\" https://h/"},
@@ -194,7 +195,8 @@ TEST(Redact, MaskingTwiceChangesNothing) {
 }
 
 TEST(Redact, LargeHostileTextTakesLinearTime) {
-  for (const std::string_view piece : {"a=", "://", "password:", "'", "\\\"", "token=\"", "x ", "-p", "eyJ.", "$(", "("}) {
+  for (const std::string_view piece :
+       {"a=", "://", "password:", "'", "\\\"", "token=\"", "x ", "-p", "eyJ.", "$(", "("}) {
     std::string text;
     while (text.size() < 1'000'000) text += piece;
     const std::string_view argument = text;

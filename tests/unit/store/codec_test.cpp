@@ -133,7 +133,7 @@ TEST_F(RecordCodec, ARepeatedProcessIsSmall) {
 }
 
 TEST_F(RecordCodec, EventsComeBack) {
-  const pb::EventBatch batch = events(1, 40, kNoon);
+  const pb::EventBatch batch = events(1, 200, kNoon);  // Forty programs, five times each.
   std::size_t bytes = 0;
   for (const pb::ProcessEvent& event : batch.events()) {
     const auto value = encoder_.event("procmond", event, dictionary_);

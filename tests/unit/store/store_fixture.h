@@ -66,8 +66,11 @@ class StoreTest : public testing::Test {
 
 inline std::string uid_of(std::uint32_t n) {
   std::string uid(16, '\0');
-  std::mt19937 mix(n);
-  for (char& c : uid) c = static_cast<char>(mix());
+  std::uint64_t mixed = n;
+  for (char& c : uid) {
+    mixed = mixed * 6364136223846793005 + 1442695040888963407;
+    c = static_cast<char>(mixed >> 56);
+  }
   return uid;
 }
 
