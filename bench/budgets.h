@@ -19,6 +19,7 @@ struct Budget {
   bool at_most;  // Otherwise: at least.
   double limit;
   std::string_view unit;
+  std::string_view cpu_counter;  // The same in CPU time, for information; empty: not measured.
 };
 
 // Prints to the console as usual and remembers every counter.
@@ -26,8 +27,9 @@ class BudgetReporter final : public benchmark::ConsoleReporter {
  public:
   void ReportRuns(const std::vector<Run>& runs) override;
 
-  // Prints each budget beside its measurement. Returns how many are broken, a missing measurement of a benchmark that
-  // ran counting as one.
+  // Prints each budget beside its measurement. The verdict is on wall time, as the budgets are; on a busy machine the
+  // CPU time and the load tell why one is broken. Returns how many are broken, a missing measurement of a benchmark
+  // that ran counting as one.
   int print_budgets() const;
 
  private:

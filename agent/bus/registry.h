@@ -33,9 +33,9 @@ struct Collector {
   std::string spool_id;
   std::uint32_t pid = 0;
   uid_t uid = 0;
-  std::int64_t since_ms = 0;         // In this state.
+  std::int64_t since_ms = 0;  // In this state.
   std::int64_t last_heard_ns = 0;
-  std::string status;                // From the last heartbeat.
+  std::string status;  // From the last heartbeat.
   std::map<std::string, std::uint64_t> counters;
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;

@@ -37,8 +37,7 @@ Agent::~Agent() {
   readers_.join();
 }
 
-Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity,
-                                               const Clock& clock) {
+Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity, const Clock& clock) {
   std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), clock));
   DE_CHECK(agent->open());
   return agent;
@@ -136,8 +135,7 @@ void Agent::expect_collectors() {
     registry_->expect(entry.id, entry.type, entry.startup_timeout_secs * 1000, entry.heartbeat_interval_secs * 1000);
     if (entry.path.empty()) continue;
     supervise::SupervisorOptions options;
-    options.child.argv = {entry.path, "--state-dir", config_.paths.state_dir, "--broker",
-                          config_.paths.broker_socket};
+    options.child.argv = {entry.path, "--state-dir", config_.paths.state_dir, "--broker", config_.paths.broker_socket};
     options.child.log_path = config_.paths.state_dir + "/" + entry.id + ".log";
     options.auto_restart = entry.auto_restart;
     supervisors_.push_back(std::make_unique<supervise::Supervisor>(std::move(options), clock_));
@@ -219,8 +217,8 @@ Result<> Agent::run() {
   spawn(control_->run(*control_listener_), "control listener ended");
   spawn(housekeeping(), "housekeeping ended");
   spawn(detect_loop(), "detection ended");
-  log::info("agent", "listening", {log::field("broker", config_.paths.broker_socket),
-                                   log::field("control", config_.paths.control_socket)});
+  log::info("agent", "listening",
+            {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
   audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) + "}");
   io_.run();
   for (auto& sink : sinks_) sink->stop();

@@ -99,10 +99,10 @@ class Agent {
 
   State state_ = State::Loading;
   std::int64_t started_ns_ = 0;
-  std::shared_ptr<const mirror::Image> image_;         // The latest; shared with readers.
-  std::shared_ptr<const mirror::Image> to_detect_;     // Waiting for the rules; null when none.
+  std::shared_ptr<const mirror::Image> image_;      // The latest; shared with readers.
+  std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
   std::vector<pb::Reason> detect_reasons_;
-  std::deque<pb::LedgerAppend> unwritten_;             // Ledger entries procmond has not confirmed.
+  std::deque<pb::LedgerAppend> unwritten_;  // Ledger entries procmond has not confirmed.
   std::uint64_t next_ledger_request_ = 1;
   std::uint64_t ledger_entries_lost_ = 0;
   std::uint64_t open_sessions_ = 0;

@@ -1,5 +1,5 @@
-// The agent's states: Loading until every expected collector has connected, Ready for the moment in between, SteadyState
-// while monitoring. StartupFailed is not an end: a collector that comes late still brings SteadyState.
+// The agent's states: Loading until every expected collector has connected, Ready for the moment in between,
+// SteadyState while monitoring. StartupFailed is not an end: a collector that comes late still brings SteadyState.
 //
 // Thread: io.
 #pragma once

@@ -61,8 +61,7 @@ Result<> own_directory(const std::string& dir, const Account& account, mode_t mo
                                     "; it must belong to root or uid " + std::to_string(account.uid));
     if (::fchown(fd.get(), account.uid, account.gid) != 0) return fail(Errc::Io, "chown " + dir, last_os_error());
   }
-  if ((status.st_mode & 022) != 0)
-    return fail(Errc::Denied, dir + " can be written by others: chmod go-w " + dir);
+  if ((status.st_mode & 022) != 0) return fail(Errc::Denied, dir + " can be written by others: chmod go-w " + dir);
   if (::fchmod(fd.get(), mode) != 0) return fail(Errc::Io, "chmod " + dir, last_os_error());
   return {};
 }

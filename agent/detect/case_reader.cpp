@@ -21,8 +21,8 @@ const schema::ColumnInfo* find_column(std::string_view name) {
 Error unknown_column(std::string_view file, const Node& key) {
   std::vector<std::string_view> names;
   for (const schema::ColumnInfo& column : schema::find_table("processes")->columns) names.push_back(column.name);
-  return complaint(file, key, "no column \"" + escape_controls(key.text) + "\" in processes" +
-                                  suggestion(key.text, names));
+  return complaint(file, key,
+                   "no column \"" + escape_controls(key.text) + "\" in processes" + suggestion(key.text, names));
 }
 
 template <class Number>

@@ -34,8 +34,7 @@ std::string_view to_text(pb::Severity severity) {
 }
 
 Result<std::vector<Rule>> parse_rule_text(std::string_view file_name, std::string_view text) {
-  if (text.size() > kMaxRuleFileBytes)
-    return fail(Errc::TooLarge, std::string(file_name) + ": larger than 1 MiB");
+  if (text.size() > kMaxRuleFileBytes) return fail(Errc::TooLarge, std::string(file_name) + ": larger than 1 MiB");
   if (!file_name.ends_with(".sql")) {
     DE_TRY(root, config::parse_yaml(file_name, text));
     return read_rules(file_name, root);

@@ -16,10 +16,10 @@
 namespace de::detect {
 
 constexpr std::size_t kMaxRuleFileBytes = 1UL << 20;
-constexpr std::size_t kMaxRules = 5'000;       // In one rule book.
+constexpr std::size_t kMaxRules = 5'000;  // In one rule book.
 constexpr std::size_t kMaxRulesPerFile = 2'000;
 constexpr std::size_t kMaxTestsPerRule = 64;
-constexpr std::size_t kMaxTestRows = 1'000;    // In one test.
+constexpr std::size_t kMaxTestRows = 1'000;  // In one test.
 
 enum class Trigger : std::uint8_t { Event, Snapshot, Both };
 std::string_view to_text(Trigger trigger);
@@ -41,7 +41,7 @@ using TestValue = std::variant<std::monostate, std::int64_t, double, std::string
 using TestRow = std::vector<std::pair<std::string, TestValue>>;
 
 struct RuleTest {
-  std::string name;   // "match 1", "no_match 2", or the `name:` it was given.
+  std::string name;  // "match 1", "no_match 2", or the `name:` it was given.
   bool must_match = true;
   std::vector<TestRow> rows;
   int line = 0;

@@ -53,7 +53,7 @@ class RuleBook::Impl {
   const std::vector<std::string> directories_;
   const Clock& clock_;
   const std::unique_ptr<mirror::Session> session_;
-  std::map<std::string, Files> files_;                        // By directory.
+  std::map<std::string, Files> files_;  // By directory.
   std::map<std::string, std::string> directory_errors_;
   std::uint64_t generation_ = 0;
 };

@@ -8,8 +8,8 @@ namespace de::detect {
 namespace {
 
 Error misfit(const Rule& rule, int line, const std::string& what) {
-  return {Errc::Invalid, escape_controls(rule.place.file) + ":" + std::to_string(line) + ":1: rule " + rule.id + ": " +
-                             what};
+  return {Errc::Invalid,
+          escape_controls(rule.place.file) + ":" + std::to_string(line) + ":1: rule " + rule.id + ": " + what};
 }
 
 std::vector<std::string_view> views(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
@@ -19,8 +19,8 @@ Result<> check_requirement(const Rule& rule) {
     if (schema::find_table(name) != nullptr) continue;
     std::vector<std::string_view> known;
     for (const schema::TableInfo& table : schema::tables()) known.push_back(table.name);
-    return fail(misfit(rule, rule.place.line, "requires.tables: no table " + escape_controls(name) +
-                                                  suggestion(name, known)));
+    return fail(
+        misfit(rule, rule.place.line, "requires.tables: no table " + escape_controls(name) + suggestion(name, known)));
   }
   std::vector<std::string_view> columns;
   for (const schema::TableInfo& table : schema::tables())
@@ -29,8 +29,8 @@ Result<> check_requirement(const Rule& rule) {
     // "processes.pid" and "pid" are both common.
     const std::string_view bare = std::string_view(name).substr(name.rfind('.') + 1);
     if (std::find(columns.begin(), columns.end(), bare) == columns.end())
-      return fail(misfit(rule, rule.place.line, "requires.columns: no column " + escape_controls(name) +
-                                                    suggestion(bare, columns)));
+      return fail(misfit(rule, rule.place.line,
+                         "requires.columns: no column " + escape_controls(name) + suggestion(bare, columns)));
   }
   return {};
 }
@@ -48,8 +48,9 @@ Result<mirror::Statement> check_rule(mirror::Session& session, const Rule& rule)
   const auto& columns = statement->columns;
   for (const std::string& key : rule.dedup.keys)
     if (std::find(columns.begin(), columns.end(), key) == columns.end())
-      return fail(misfit(rule, rule.place.line, "dedup.keys: the result has no column " + escape_controls(key) +
-                                                    suggestion(key, views(columns))));
+      return fail(
+          misfit(rule, rule.place.line,
+                 "dedup.keys: the result has no column " + escape_controls(key) + suggestion(key, views(columns))));
   DE_CHECK(check_requirement(rule));
   return statement;
 }

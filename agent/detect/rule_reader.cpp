@@ -13,7 +13,7 @@ namespace {
 using config::Node;
 
 constexpr std::size_t kMaxIdBytes = 128;
-constexpr std::size_t kMaxLineBytes = 256;             // Names, categories, authors.
+constexpr std::size_t kMaxLineBytes = 256;  // Names, categories, authors.
 constexpr std::size_t kMaxDescriptionBytes = 16UL << 10;
 constexpr std::size_t kMaxListItems = 128;             // Tags, keys, required columns.
 constexpr std::int64_t kMaxDedupSeconds = 7 * 86'400;  // Beyond a week it hides more than it folds.
@@ -24,8 +24,9 @@ Result<std::int64_t> read_number(std::string_view file, const Node& node, std::s
   const char* end = node.text.data() + node.text.size();
   const auto [stop, ec] = std::from_chars(node.text.data(), end, value);
   if (!node.is_scalar() || ec != std::errc{} || stop != end || value < least || value > most)
-    return fail(complaint(file, node, std::string(key) + " must be a whole number from " + std::to_string(least) +
-                                          " to " + std::to_string(most)));
+    return fail(complaint(
+        file, node,
+        std::string(key) + " must be a whole number from " + std::to_string(least) + " to " + std::to_string(most)));
   return value;
 }
 
@@ -164,10 +165,12 @@ constexpr Field kFields[] = {
        rule.priority = static_cast<int>(priority);
        return {};
      }},
-    {"dedup", [](const Reading& at, const Node& node,
-                 Rule& rule) -> Result<> { return read_dedup(at.file, node, rule.dedup); }},
-    {"requires", [](const Reading& at, const Node& node,
-                    Rule& rule) -> Result<> { return read_requires(at.file, node, rule.requires_); }},
+    {"dedup",
+     [](const Reading& at, const Node& node, Rule& rule) -> Result<> { return read_dedup(at.file, node, rule.dedup); }},
+    {"requires",
+     [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
+       return read_requires(at.file, node, rule.requires_);
+     }},
     {"sql", read_sql},
     {"tests",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
@@ -248,8 +251,8 @@ Result<std::vector<std::string>> read_names(std::string_view file, const Node& n
 Result<> refuse_unknown_keys(std::string_view file, const Node& map, std::span<const std::string_view> known) {
   for (const auto& [key, value] : map.entries)
     if (std::find(known.begin(), known.end(), key.text) == known.end())
-      return fail(complaint(file, key, "unknown key \"" + escape_controls(key.text) + "\"" +
-                                           suggestion(key.text, known)));
+      return fail(
+          complaint(file, key, "unknown key \"" + escape_controls(key.text) + "\"" + suggestion(key.text, known)));
   return {};
 }
 

@@ -92,9 +92,8 @@ Result<Node> read_sql_header(std::string_view file, std::string_view text) {
     }
     std::string_view comment = whole.substr(2);
     const bool indented = comment.starts_with("   ");
-    const int column = static_cast<int>(comment.find_first_not_of(' ') == std::string_view::npos
-                                            ? 3
-                                            : comment.find_first_not_of(' ') + 3);
+    const int column = static_cast<int>(
+        comment.find_first_not_of(' ') == std::string_view::npos ? 3 : comment.find_first_not_of(' ') + 3);
     comment = strip(comment);
     if (continues && indented && !comment.empty()) {
       std::string& value = rule.entries.back().second.text;

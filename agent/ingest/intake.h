@@ -86,9 +86,9 @@ class Intake {
   Counts counts_;
   bool scan_open_ = false;
   OpenScan scan_;
-  std::vector<pb::Reason> scan_reasons_;  // Of the latest snapshot.
-  std::vector<pb::Reason> event_reasons_; // Of the last hour; at most kMaxReasons.
-  std::vector<pb::Reason> failure_;       // The last commit failed; cleared by one that works.
+  std::vector<pb::Reason> scan_reasons_;   // Of the latest snapshot.
+  std::vector<pb::Reason> event_reasons_;  // Of the last hour; at most kMaxReasons.
+  std::vector<pb::Reason> failure_;        // The last commit failed; cleared by one that works.
 };
 
 }  // namespace de::ingest

@@ -80,8 +80,8 @@ int start(void*) { return SQLITE_OK; }
 void stop(void*) {}
 
 int initialise() {
-  static const sqlite3_mem_methods kMethods = {allocate, release, reallocate, usable_size, round_up, start, stop,
-                                               nullptr};
+  static const sqlite3_mem_methods kMethods = {allocate, release, reallocate, usable_size,
+                                               round_up, start,   stop,       nullptr};
   if (const int rc = sqlite3_config(SQLITE_CONFIG_MALLOC, &kMethods); rc != SQLITE_OK) return rc;
   if (const int rc = sqlite3_initialize(); rc != SQLITE_OK) return rc;
   sqlite3_hard_heap_limit64(kHardHeapBytes);

@@ -12,7 +12,7 @@ namespace de::mirror {
 namespace {
 
 constexpr std::string_view kNeverReads[] = {
-    "ALTER",  "ANALYZE", "ATTACH",  "BEGIN",  "COMMIT",   "CREATE",    "DELETE", "DETACH", "DROP",   "END",
+    "ALTER",  "ANALYZE", "ATTACH",  "BEGIN",   "COMMIT",  "CREATE",   "DELETE",    "DETACH", "DROP",  "END",
     "INSERT", "PRAGMA",  "REINDEX", "RELEASE", "REPLACE", "ROLLBACK", "SAVEPOINT", "UPDATE", "VACUUM"};
 
 std::string in_units(std::size_t bytes) {

@@ -14,15 +14,77 @@ namespace {
 // Operators appear here as functions too: like, glob, regexp, ->, ->>.
 // Not on the list on purpose: printf, format, zeroblob, randomblob (unbounded work or memory in one step), random
 // (a rule gives the same answer twice), load_extension, fts3_tokenizer, sqlite_* and anything nobody has asked for.
-constexpr std::string_view kFunctions[] = {
-    "->", "->>", "abs", "avg", "basename", "cidr_match", "coalesce", "concat", "count", "cume_dist", "current_date",
-    "current_time", "current_timestamp", "date", "datetime", "dense_rank", "dirname", "first_value", "glob",
-    "group_concat", "hex", "ifnull", "iif", "instr", "json", "json_array", "json_array_length", "json_extract",
-    "json_group_array", "json_group_object", "json_object", "json_quote", "json_type", "json_valid", "julianday", "lag",
-    "last_value", "lead", "length", "like", "likelihood", "likely", "lower", "ltrim", "max", "min", "nth_value",
-    "ntile", "nullif", "percent_rank", "rank", "regex_match", "regex_split", "regexp", "replace", "round",
-    "row_number", "rtrim", "sign", "split", "strftime", "substr", "substring", "sum", "time", "total", "trim", "typeof",
-    "unixepoch", "unlikely", "upper"};
+constexpr std::string_view kFunctions[] = {"->",
+                                           "->>",
+                                           "abs",
+                                           "avg",
+                                           "basename",
+                                           "cidr_match",
+                                           "coalesce",
+                                           "concat",
+                                           "count",
+                                           "cume_dist",
+                                           "current_date",
+                                           "current_time",
+                                           "current_timestamp",
+                                           "date",
+                                           "datetime",
+                                           "dense_rank",
+                                           "dirname",
+                                           "first_value",
+                                           "glob",
+                                           "group_concat",
+                                           "hex",
+                                           "ifnull",
+                                           "iif",
+                                           "instr",
+                                           "json",
+                                           "json_array",
+                                           "json_array_length",
+                                           "json_extract",
+                                           "json_group_array",
+                                           "json_group_object",
+                                           "json_object",
+                                           "json_quote",
+                                           "json_type",
+                                           "json_valid",
+                                           "julianday",
+                                           "lag",
+                                           "last_value",
+                                           "lead",
+                                           "length",
+                                           "like",
+                                           "likelihood",
+                                           "likely",
+                                           "lower",
+                                           "ltrim",
+                                           "max",
+                                           "min",
+                                           "nth_value",
+                                           "ntile",
+                                           "nullif",
+                                           "percent_rank",
+                                           "rank",
+                                           "regex_match",
+                                           "regex_split",
+                                           "regexp",
+                                           "replace",
+                                           "round",
+                                           "row_number",
+                                           "rtrim",
+                                           "sign",
+                                           "split",
+                                           "strftime",
+                                           "substr",
+                                           "substring",
+                                           "sum",
+                                           "time",
+                                           "total",
+                                           "trim",
+                                           "typeof",
+                                           "unixepoch",
+                                           "unlikely",
+                                           "upper"};
 
 // A compiled pattern may hold 1 MiB beside SQLite's own memory.
 constexpr int kMaxRegexCalls = 32;
@@ -32,17 +94,11 @@ struct Limit {
   int value;
 };
 constexpr Limit kLimits[] = {
-    {SQLITE_LIMIT_LENGTH, kMaxValueBytes},
-    {SQLITE_LIMIT_COLUMN, 256},             // `SELECT a.*, b.*` of two processes.
-    {SQLITE_LIMIT_EXPR_DEPTH, 250},         // Long OR chains; IN lists do not count.
-    {SQLITE_LIMIT_COMPOUND_SELECT, 8},
-    {SQLITE_LIMIT_VDBE_OP, 25'000},
-    {SQLITE_LIMIT_FUNCTION_ARG, 16},
-    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256},
-    {SQLITE_LIMIT_VARIABLE_NUMBER, 32},
-    {SQLITE_LIMIT_TRIGGER_DEPTH, 0},
-    {SQLITE_LIMIT_WORKER_THREADS, 0},
-    {SQLITE_LIMIT_ATTACHED, 0},
+    {SQLITE_LIMIT_LENGTH, kMaxValueBytes},   {SQLITE_LIMIT_COLUMN, 256},  // `SELECT a.*, b.*` of two processes.
+    {SQLITE_LIMIT_EXPR_DEPTH, 250},                                       // Long OR chains; IN lists do not count.
+    {SQLITE_LIMIT_COMPOUND_SELECT, 8},       {SQLITE_LIMIT_VDBE_OP, 25'000},     {SQLITE_LIMIT_FUNCTION_ARG, 16},
+    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256}, {SQLITE_LIMIT_VARIABLE_NUMBER, 32}, {SQLITE_LIMIT_TRIGGER_DEPTH, 0},
+    {SQLITE_LIMIT_WORKER_THREADS, 0},        {SQLITE_LIMIT_ATTACHED, 0},
 };
 
 struct Switch {
@@ -50,9 +106,12 @@ struct Switch {
   int value;
 };
 constexpr Switch kSwitches[] = {
-    {SQLITE_DBCONFIG_DEFENSIVE, 1},          {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0}, {SQLITE_DBCONFIG_DQS_DML, 0},
-    {SQLITE_DBCONFIG_DQS_DDL, 0},            {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
+    {SQLITE_DBCONFIG_DEFENSIVE, 1},
+    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+    {SQLITE_DBCONFIG_DQS_DML, 0},
+    {SQLITE_DBCONFIG_DQS_DDL, 0},
+    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
     {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
 };
 

@@ -14,12 +14,12 @@
 namespace de::mirror {
 
 struct MirrorCounts {
-  std::uint64_t inserted = 0;   // New pids.
-  std::uint64_t replaced = 0;   // Static columns changed: another process, or one that changed its identity.
-  std::uint64_t metrics = 0;    // Only metric columns moved.
+  std::uint64_t inserted = 0;  // New pids.
+  std::uint64_t replaced = 0;  // Static columns changed: another process, or one that changed its identity.
+  std::uint64_t metrics = 0;   // Only metric columns moved.
   std::uint64_t unchanged = 0;
-  std::uint64_t removed = 0;    // Not in the scan any more.
-  std::uint64_t duplicates = 0; // A pid reported twice in one scan; the later record wins.
+  std::uint64_t removed = 0;     // Not in the scan any more.
+  std::uint64_t duplicates = 0;  // A pid reported twice in one scan; the later record wins.
 };
 
 class Mirror {

@@ -57,7 +57,8 @@ class Pattern {
   }
   // After the match, because SQLite may free what it is given at once.
   ~Pattern() {
-    if (fresh_) sqlite3_set_auxdata(context_, argument_, fresh_.release(), [](void* p) { delete static_cast<RE2*>(p); });
+    if (fresh_)
+      sqlite3_set_auxdata(context_, argument_, fresh_.release(), [](void* p) { delete static_cast<RE2*>(p); });
   }
   Pattern(const Pattern&) = delete;
   Pattern& operator=(const Pattern&) = delete;
@@ -114,10 +115,11 @@ void regex_split(sqlite3_context* context, int, sqlite3_value** args) {
   std::size_t start = 0, from = 0;
   for (int i = 0; i < kMaxPieces && left >= 0 && start <= text.size(); ++i) {
     // Each match may read the whole rest, so the number of matches does not bound the time.
-    if (Charge* charge = current_charge(); charge != nullptr && charge->is_late()) return sqlite3_result_error_nomem(context);
+    if (Charge* charge = current_charge(); charge != nullptr && charge->is_late())
+      return sqlite3_result_error_nomem(context);
     re2::StringPiece hit;
-    const bool found = from <= text.size() &&
-                       pattern.get()->Match(piece(text), from, text.size(), RE2::UNANCHORED, &hit, 1);
+    const bool found =
+        from <= text.size() && pattern.get()->Match(piece(text), from, text.size(), RE2::UNANCHORED, &hit, 1);
     const std::size_t end = found ? static_cast<std::size_t>(hit.data() - text.data()) : text.size();
     if (found && hit.empty() && end == start) {
       from = end + 1;  // An empty match at a piece's start separates nothing.

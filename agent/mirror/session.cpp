@@ -124,8 +124,8 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
     return fail(Errc::Conflict, "load snapshot: a statement is running");
   Gate::detach(db_.get());
   const auto size = static_cast<sqlite3_int64>(next->size_bytes);
-  const int rc = sqlite3_deserialize(db_.get(), "processes", next->bytes.get(), size, size,
-                                     SQLITE_DESERIALIZE_READONLY);
+  const int rc =
+      sqlite3_deserialize(db_.get(), "processes", next->bytes.get(), size, size, SQLITE_DESERIALIZE_READONLY);
   Result<> done;
   if (rc != SQLITE_OK)
     done = fail(Errc::Io, std::string("load snapshot: ") + sqlite3_errstr(rc));
@@ -173,8 +173,8 @@ Result<Stmt> Session::Impl::admit(std::string_view sql, Charge& charge, const Bu
   if (sqlite3_stmt_isexplain(stmt.get()) != 0)
     return fail(Errc::Invalid, "EXPLAIN is not a query; ask for the plan with --explain");
   if (sqlite3_stmt_readonly(stmt.get()) == 0 || sqlite3_column_count(stmt.get()) == 0)
-    return fail(Errc::Invalid, (verb.empty() ? std::string("this statement") : verb) +
-                                   " is not allowed: queries only read");
+    return fail(Errc::Invalid,
+                (verb.empty() ? std::string("this statement") : verb) + " is not allowed: queries only read");
   return stmt;
 }
 
@@ -204,8 +204,7 @@ Result<Outcome> Session::Impl::run(std::string_view sql, std::span<const Value> 
   return outcome;
 }
 
-Result<Outcome> Session::Impl::step_all(sqlite3_stmt* stmt, Charge& charge, const Budget& budget,
-                                        const OnRow& on_row) {
+Result<Outcome> Session::Impl::step_all(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row) {
   Outcome outcome;
   std::vector<Value> row(static_cast<std::size_t>(sqlite3_column_count(stmt)));
   std::size_t bytes = 0;

@@ -27,7 +27,7 @@ struct Budget {
   std::int64_t time_ms;
   std::size_t memory_bytes;  // SQLite's own allocations above what the session holds already.
   std::size_t rows;
-  std::size_t bytes;         // Of the values delivered.
+  std::size_t bytes;  // Of the values delivered.
 };
 
 constexpr Budget kAdHocBudget{5'000, 64UL << 20, 100'000, 64UL << 20};
@@ -39,15 +39,15 @@ constexpr std::size_t kAdHocSqlBytes = 16UL << 10;
 constexpr std::size_t kRuleSqlBytes = 128UL << 10;
 
 struct Outcome {
-  std::uint64_t rows = 0;      // Delivered.
-  bool truncated = false;      // The row or byte cap cut it, or the callback said stop.
+  std::uint64_t rows = 0;  // Delivered.
+  bool truncated = false;  // The row or byte cap cut it, or the callback said stop.
   std::uint64_t elapsed_us = 0;
   std::uint64_t vm_steps = 0;  // SQLite's measure of work; the same for the same data.
 };
 
 // What is known about a statement that passed the gate, without running it.
 struct Statement {
-  std::vector<std::string> columns;       // Names of the result columns.
+  std::vector<std::string> columns;  // Names of the result columns.
   int parameters = 0;
   std::vector<std::string> tables;        // As in schema::tables(), sorted.
   std::vector<std::string> columns_used;  // "processes.pid", sorted.

@@ -129,8 +129,8 @@ void split(sqlite3_context* context, int, sqlite3_value** args) {
     at = std::find_if_not(at, text.end(), is_separator);
     const auto end = std::find_if(at, text.end(), is_separator);
     if (at != end && left-- == 0)
-      return give_text(context, text.substr(static_cast<std::size_t>(at - text.begin()),
-                                            static_cast<std::size_t>(end - at)));
+      return give_text(context,
+                       text.substr(static_cast<std::size_t>(at - text.begin()), static_cast<std::size_t>(end - at)));
     at = end;
   }
 }

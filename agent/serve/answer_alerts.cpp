@@ -115,8 +115,9 @@ link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest requ
   answer.columns = {"field", "value"};
   describe(answer, found.alert);
   for (const pb::Delivery& delivery : found.deliveries) {
-    std::string text = delivery.has_delivered_ms() ? std::string("delivered ") + to_iso8601(delivery.delivered_ms()).text
-                                                   : std::string("pending");
+    std::string text = delivery.has_delivered_ms()
+                           ? std::string("delivered ") + to_iso8601(delivery.delivered_ms()).text
+                           : std::string("pending");
     if (!delivery.last_error().empty()) text += ", last error: " + delivery.last_error();
     answer.rows.push_back(row_of({text_value("delivery." + delivery.sink()), text_value(text)}));
   }

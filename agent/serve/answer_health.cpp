@@ -56,12 +56,13 @@ void add_store(std::vector<Line>& lines, const Result<store::StoreStats>& stats)
     lines.push_back({"store", 2, stats.error().message()});
     return;
   }
-  lines.push_back({"store", 0, std::to_string(stats->bytes) + " bytes, " + std::to_string(stats->days.size()) +
-                                   " days, " + std::to_string(stats->scans) + " scans, " +
-                                   std::to_string(stats->records) + " records, " + std::to_string(stats->events) +
-                                   " events, " + std::to_string(stats->gaps) + " gaps"});
-  lines.push_back({"alerts", 0, std::to_string(stats->alerts_open) + " open, " +
-                                    std::to_string(stats->deliveries_pending) + " deliveries pending"});
+  lines.push_back({"store", 0,
+                   std::to_string(stats->bytes) + " bytes, " + std::to_string(stats->days.size()) + " days, " +
+                       std::to_string(stats->scans) + " scans, " + std::to_string(stats->records) + " records, " +
+                       std::to_string(stats->events) + " events, " + std::to_string(stats->gaps) + " gaps"});
+  lines.push_back({"alerts", 0,
+                   std::to_string(stats->alerts_open) + " open, " + std::to_string(stats->deliveries_pending) +
+                       " deliveries pending"});
   for (const store::DayProblem& day : stats->quarantined)
     lines.push_back({"store.day." + day.day, 2, "quarantined: " + day.reason});
 }

@@ -47,7 +47,9 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
   std::vector<mirror::Value> params;
   for (const pb::Value& value : request.params()) params.push_back(to_value(value));
   Answer answer(completeness);
-  const auto on_columns = [&](std::span<const std::string> names) { answer.columns.assign(names.begin(), names.end()); };
+  const auto on_columns = [&](std::span<const std::string> names) {
+    answer.columns.assign(names.begin(), names.end());
+  };
   const auto on_row = [&](std::span<const mirror::Value> values) {
     pb::Row& row = answer.rows.emplace_back();
     for (const mirror::Value& value : values) std::visit(ToProto{*row.add_values()}, value);

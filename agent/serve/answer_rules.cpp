@@ -36,8 +36,8 @@ void add_test_rows(Answer& answer, const Rule& rule, const Result<detect::TestRe
     return;
   }
   for (const detect::TestFailure& failure : report->failures) {
-    answer.rows.push_back(row_of(
-        {text_value(rule.id), text_value("failed"), text_value(failure.test), text_value(failure.message)}));
+    answer.rows.push_back(
+        row_of({text_value(rule.id), text_value("failed"), text_value(failure.test), text_value(failure.message)}));
     answer.trailer.set_status(pb::STATUS_UNHEALTHY);
   }
   if (report->failures.empty())

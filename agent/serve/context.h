@@ -25,14 +25,14 @@ struct Context {
   store::Store& store;
   bus::Registry& registry;
   ingest::Intake& intake;
-  ingest::Detector& detector;             // On `detect` only.
+  ingest::Detector& detector;  // On `detect` only.
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;
   mirror::Budget query_budget;
   std::function<std::shared_ptr<const mirror::Image>()> image;
   std::function<pb::Completeness()> completeness;
-  std::function<std::string()> state;     // Of the agent's state machine.
+  std::function<std::string()> state;  // Of the agent's state machine.
   // An entry for the ledger: action and JSON payload.
   std::function<void(const std::string& action, const std::string& payload)> audit;
 };

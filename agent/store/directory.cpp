@@ -72,17 +72,19 @@ Result<> Directory::take_reserve() {
   if (!fd) return fail(Errc::Io, path, last_os_error());
   if (const int rc = ::posix_fallocate(fd.get(), 0, kReserveBytes); rc != 0) {
     (void)::unlink(path.c_str());  // Half a reserve on a full disk only makes it fuller.
-    reserve_held_ = false;
     return fail(rc == ENOSPC ? Errc::Exhausted : Errc::Io, path + ": reserve", {rc, std::generic_category()});
   }
-  reserve_held_ = true;
   return {};
+}
+
+bool Directory::holds_reserve() const {
+  struct stat info {};
+  return ::stat(below("state/reserve").c_str(), &info) == 0 && info.st_size == kReserveBytes;
 }
 
 Result<> Directory::release_reserve() {
   const std::string path = below("state/reserve");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(Errc::Io, path + ": release", last_os_error());
-  reserve_held_ = false;
   return {};
 }
 

@@ -24,13 +24,12 @@ class Directory {
   // 1 MiB that really occupies the disk.
   Result<> take_reserve();
   Result<> release_reserve();
-  bool holds_reserve() const { return reserve_held_; }
+  bool holds_reserve() const;  // Any thread.
 
  private:
   Directory(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
   UniqueFd lock_;  // flock: goes away with the process, however that ends.
-  bool reserve_held_ = false;
 };
 
 // Allocated bytes of everything below `path`.

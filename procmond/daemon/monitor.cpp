@@ -57,9 +57,8 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   uplink_options.hostname = host_name();
   uplink_options.agent_uids = std::move(agent_uids);
   if (const char* token = std::getenv("DAEMONEYE_SPAWN_TOKEN")) uplink_options.spawn_token = token;
-  monitor->uplink_ =
-      std::make_unique<uplink::Uplink>(monitor->io_.get_executor(), std::move(uplink_options), monitor->make_hooks(),
-                                       *monitor->spool_, ledger, clock);
+  monitor->uplink_ = std::make_unique<uplink::Uplink>(monitor->io_.get_executor(), std::move(uplink_options),
+                                                      monitor->make_hooks(), *monitor->spool_, ledger, clock);
   return monitor;
 }
 

@@ -63,7 +63,7 @@ class Monitor {
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.
   std::uint64_t scan_id_ = 0;
-  std::string trouble_;         // Of the latest scan; empty: none.
+  std::string trouble_;  // Of the latest scan; empty: none.
   collect::Counts collect_counts_;
   bool scan_requested_ = false;
   bool stopping_ = false;

@@ -129,7 +129,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
 int monitor_until_signal(const config::ProcmondConfig& config) {
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
-  for (const std::string& note : opened->held.notes) log::warn("guard", "weaker than asked", {log::field("note", note)});
+  for (const std::string& note : opened->held.notes)
+    log::warn("guard", "weaker than asked", {log::field("note", note)});
   auto ledger = audit::LedgerFile::open(config.paths.ledger_dir, system_clock());
   if (!ledger) return report(std::move(ledger).error().during("open ledger"), 1);
   spool::SpoolOptions spool_options;

@@ -49,8 +49,8 @@ struct Hooks {
 
 struct Counts {
   std::uint64_t sessions = 0;
-  std::uint64_t refused = 0;      // By the agent, or by us because the wrong user listens.
-  std::uint64_t violations = 0;   // Sessions ended because the agent broke the protocol.
+  std::uint64_t refused = 0;     // By the agent, or by us because the wrong user listens.
+  std::uint64_t violations = 0;  // Sessions ended because the agent broke the protocol.
   std::uint64_t chunks_sent = 0;
   std::uint64_t events_sent = 0;
   std::uint64_t snapshots_replaced = 0;  // A newer snapshot came before the older one could be sent.

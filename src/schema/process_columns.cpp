@@ -92,8 +92,12 @@ Cell on_disk_text(const P& p) {
   }
 }
 
-#define DE_OPT_INT(field) [](const P& p) -> Cell { return p.has_##field() ? as_int(static_cast<std::uint64_t>(p.field())) : Cell{}; }
-#define DE_OPT_TEXT(field) [](const P& p) -> Cell { return p.has_##field() ? Cell{std::string_view(p.field()).substr(0, kSqlTextBytes)} : Cell{}; }
+#define DE_OPT_INT(field) \
+  [](const P& p) -> Cell { return p.has_##field() ? as_int(static_cast<std::uint64_t>(p.field())) : Cell{}; }
+#define DE_OPT_TEXT(field)                                                                        \
+  [](const P& p) -> Cell {                                                                        \
+    return p.has_##field() ? Cell{std::string_view(p.field()).substr(0, kSqlTextBytes)} : Cell{}; \
+  }
 
 // clang-format off
 constexpr Column<P> kColumns[] = {

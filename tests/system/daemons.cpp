@@ -142,8 +142,8 @@ Host::~Host() {
 }
 
 void Host::start_agent(std::vector<std::string> more) {
-  std::vector<std::string> argv = {program("daemoneye-agent"), "--foreground", "--state-dir", dir_,
-                                   "--set", "scan_interval_ms=1000"};
+  std::vector<std::string> argv = {program("daemoneye-agent"), "--foreground", "--state-dir", dir_, "--set",
+                                   "scan_interval_ms=1000"};
   argv.insert(argv.end(), more.begin(), more.end());
   agent = Background(std::move(argv), demo_dir_ + "/agent.log");
 }

@@ -49,8 +49,8 @@ TEST_F(MainJob, AProcessIsSeenStoredMatchedAlertedAndFound) {
   start();
   const pid_t pid = host.run_from_tmp("harmless");
   ASSERT_TRUE(eventually([&] { return alert_count() == 1; })) << host.log("agent") << host.cli({"health"}).out;
-  const Ran found = host.cli({"--output", "jsonl", "query", "SELECT pid, name FROM processes WHERE pid = ?", "--param",
-                              std::to_string(pid)});
+  const Ran found = host.cli(
+      {"--output", "jsonl", "query", "SELECT pid, name FROM processes WHERE pid = ?", "--param", std::to_string(pid)});
   EXPECT_EQ(found.exit_code, 0) << found.err;
   EXPECT_TRUE(contains(found.out, "harmless")) << found.out;
   const Ran health = host.cli({"health"});
@@ -64,7 +64,9 @@ TEST_F(MainJob, AnAlertIsNotRepeatedForTheSameProcess) {
   host.run_from_tmp("once");
   ASSERT_TRUE(eventually([&] { return alert_count() == 1; }));
   // Three more scans.
-  const auto scans = [&] { return host.cli({"--output", "csv", "query", "SELECT DISTINCT scan_id FROM processes"}).out; };
+  const auto scans = [&] {
+    return host.cli({"--output", "csv", "query", "SELECT DISTINCT scan_id FROM processes"}).out;
+  };
   for (int i = 0; i < 3; ++i) {
     const std::string before = scans();
     ASSERT_TRUE(eventually([&] { return scans() != before; }));
@@ -188,8 +190,9 @@ TEST_F(MainJob, RefusedSqlSaysWhy) {
 
 TEST_F(MainJob, ARunawayQueryEndsWhileOthersAreAnswered) {
   start();
-  const Ran stopped = host.cli({"query", "--timeout", "500",
-                                "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"});
+  const Ran stopped =
+      host.cli({"query", "--timeout", "500",
+                "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"});
   EXPECT_EQ(stopped.exit_code, 1) << stopped.err;
   EXPECT_EQ(host.cli({"query", "SELECT 1"}).exit_code, 0);
 }
@@ -197,11 +200,11 @@ TEST_F(MainJob, ARunawayQueryEndsWhileOthersAreAnswered) {
 TEST_F(MainJob, TheDaemonsDoNotRunAsRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "not root: there is nothing to drop";
   start();
-  const Ran owners = host.cli({"--output", "csv", "query",
-                               "SELECT euid, cap_effective, no_new_privs FROM processes WHERE name IN "
-                               "('procmond', 'daemoneye-agent') AND pid IN (?, ?) ORDER BY name",
-                               "--param", std::to_string(host.agent.pid()), "--param",
-                               std::to_string(host.procmond.pid())});
+  const Ran owners =
+      host.cli({"--output", "csv", "query",
+                "SELECT euid, cap_effective, no_new_privs FROM processes WHERE name IN "
+                "('procmond', 'daemoneye-agent') AND pid IN (?, ?) ORDER BY name",
+                "--param", std::to_string(host.agent.pid()), "--param", std::to_string(host.procmond.pid())});
   EXPECT_TRUE(contains(owners.out, "64124,0,1")) << owners.out;
   EXPECT_TRUE(contains(owners.out, "64123,524292,1")) << owners.out;  // CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
 }

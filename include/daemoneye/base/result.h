@@ -83,7 +83,7 @@ inline tl::unexpected<Error> fail(Error&& error) { return tl::unexpected<Error>(
   auto var##_or = (expr);                                           \
   if (!var##_or) co_return ::de::fail(std::move(var##_or).error()); \
   auto& var = *var##_or
-#define DE_CHECK(expr)                                                            \
-  do {                                                                            \
+#define DE_CHECK(expr)                                                                     \
+  do {                                                                                     \
     if (auto de_check = (expr); !de_check) return ::de::fail(std::move(de_check).error()); \
   } while (false)

@@ -41,6 +41,7 @@ TEST(Nearest, FindsTheMistypedName) {
   constexpr std::array<std::string_view, 3> names = {"executable_path", "executable_hash", "pid"};
   EXPECT_EQ(nearest("exectuable_path", names), "executable_path");
   EXPECT_EQ(nearest("PID", names), "pid");
+  EXPECT_EQ(nearest("pdi", names), "pid");
   EXPECT_EQ(suggestion("pod", names), " (did you mean \"pid\"?)");
 }
 

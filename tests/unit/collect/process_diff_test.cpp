@@ -115,8 +115,9 @@ TEST_F(Diff, TheParentOfAnExitIsKnownEvenWhenBothEnd) {
   child.set_ppid(20);
   child.set_parent_uid(uid('p'));
   run({child, process(20, 'p', "parent")});
-  for (const pb::ProcessEvent& event : run({}))
-    if (event.process().name() == "child") EXPECT_EQ(event.parent_name(), "parent");
+  for (const pb::ProcessEvent& event : run({})) {
+    EXPECT_EQ(event.parent_name(), event.process().name() == "child" ? "parent" : "");
+  }
 }
 
 TEST_F(Diff, AReusedPidIsAnExitAndAStart) {

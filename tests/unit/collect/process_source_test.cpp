@@ -56,7 +56,7 @@ TEST(ProcessSource, BooksBalance) {
   EXPECT_EQ(counts.seen, records.size() + counts.vanished);
   EXPECT_GT(counts.seen, 1u);
   std::uint32_t unreadable = 0;
-  for (const auto& [pid, record] : records) unreadable += record.accessible() ? 0 : 1;
+  for (const auto& [pid, record] : records) unreadable += record.accessible() ? 0U : 1U;
   EXPECT_EQ(counts.unreadable, unreadable);
 }
 
@@ -91,7 +91,7 @@ TEST(ProcessSource, TellsAboutItself) {
   EXPECT_FALSE(self.kernel_thread());
   EXPECT_EQ(self.source(), pb::RECORD_SOURCE_SCAN);
   EXPECT_NEAR(static_cast<double>(self.start_time_ms()), static_cast<double>(system_clock().unix_ms()), 600'000);
-  if (::getuid() == 0) EXPECT_EQ(self.user_name(), "root");
+  EXPECT_EQ(self.user_name() == "root", ::getuid() == 0);
   struct stat exe {};
   ASSERT_EQ(::stat("/proc/self/exe", &exe), 0);
   EXPECT_EQ(self.exe_inode(), exe.st_ino);
@@ -382,8 +382,7 @@ TEST(Cache, ZombieKeepsWhatItWas) {
 TEST(ProcessSource, CpuUsage) {
   const pid_t busy = ::fork();
   if (busy == 0)
-    for (volatile unsigned long i = 0;; i = i + 1) {
-    }
+    for (;;) (void)::getppid();
   const auto pid = static_cast<std::uint32_t>(busy);
   const auto source = real_source();
   EXPECT_FALSE(sweep(*source).at(pid).has_cpu_usage()) << "nothing to compare with yet";

@@ -19,7 +19,8 @@ std::string error_of(std::string_view text) {
 }
 
 TEST(YamlTree, KeepsShapeTextAndPlace) {
-  const Node root = must_parse("name: web\nlist:\n  - 1\n  - 'two'\nmap: {a: b}\nnone:\ntilde: ~\nblock: |\n  x\n  y\n");
+  const Node root =
+      must_parse("name: web\nlist:\n  - 1\n  - 'two'\nmap: {a: b}\nnone:\ntilde: ~\nblock: |\n  x\n  y\n");
   ASSERT_TRUE(root.is_map());
   EXPECT_EQ(root.entries.size(), 6U);
   EXPECT_EQ(root.find("name")->text, "web");

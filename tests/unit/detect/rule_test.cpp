@@ -103,9 +103,10 @@ TEST(RuleText, PacksAreListsOrHaveRules) {
   ASSERT_TRUE(list);
   EXPECT_EQ(list->size(), 2U);
   EXPECT_EQ((*list)[1].place.line, 2);
-  const auto pack = parse_rule_text(
-      "p.yaml", "metadata: {name: n, author: them, version: 3}\nrules:\n  - {id: a, sql: SELECT 1, author: me}\n"
-                "  - {id: b, sql: SELECT 2}\n");
+  const auto pack =
+      parse_rule_text("p.yaml",
+                      "metadata: {name: n, author: them, version: 3}\nrules:\n  - {id: a, sql: SELECT 1, author: me}\n"
+                      "  - {id: b, sql: SELECT 2}\n");
   ASSERT_TRUE(pack) << pack.error().message();
   EXPECT_EQ((*pack)[0].author, "me");
   EXPECT_EQ((*pack)[1].author, "them");

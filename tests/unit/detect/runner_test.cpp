@@ -29,7 +29,8 @@ std::unique_ptr<mirror::Session> session_over(const RuleTest& test) {
 }
 
 TEST(RunRule, OwnsWhatMatched) {
-  const Rule rule = make_rule("SELECT pid, name, cpu_usage, cwd, CAST(name AS BLOB) AS b FROM processes ORDER BY pid", kTwo);
+  const Rule rule =
+      make_rule("SELECT pid, name, cpu_usage, cwd, CAST(name AS BLOB) AS b FROM processes ORDER BY pid", kTwo);
   auto session = session_over(rule.tests[0]);
   const auto matches = run_rule(*session, rule, mirror::kRuleBudget);
   session.reset();

@@ -38,7 +38,8 @@ inline Answer ask(Session& session, std::string_view sql, const Budget& budget =
                   std::span<const Value> params = {}) {
   Answer answer{Result<Outcome>(Outcome{}), {}, {}};
   answer.outcome = session.run(
-      sql, params, budget, [&](std::span<const std::string> names) { answer.columns.assign(names.begin(), names.end()); },
+      sql, params, budget,
+      [&](std::span<const std::string> names) { answer.columns.assign(names.begin(), names.end()); },
       [&](std::span<const Value> row) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) line += (i == 0 ? "" : "|") + show(row[i]);

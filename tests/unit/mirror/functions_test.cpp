@@ -85,8 +85,8 @@ TEST(Functions, ReplacementsAgreeWithTheBuiltIns) {
   sqlite3* plain = nullptr;
   ASSERT_EQ(sqlite3_open(":memory:", &plain), SQLITE_OK);
   const auto session = few_session();
-  const std::vector<std::string> words = {"''", "'a'", "'ab'", "'aba'", "'\u00e9'", "'a\u00e9b'", "x'61'", "x'c3a9'",
-                                          "NULL", "7", "'bab\u00e9ab'", "1.5"};
+  const std::vector<std::string> words = {"''",    "'a'",     "'ab'", "'aba'", "'\u00e9'",      "'a\u00e9b'",
+                                          "x'61'", "x'c3a9'", "NULL", "7",     "'bab\u00e9ab'", "1.5"};
   for (const std::string& x : words)
     for (const std::string& y : words)
       for (const std::string& name : {"trim", "ltrim", "rtrim", "instr"}) {

@@ -263,7 +263,8 @@ TEST(Gate, BackingTablesStayHiddenBehindAliases) {
   EXPECT_FALSE(ask(*session, "SELECT rowid FROM de_rows").outcome);
   EXPECT_FALSE(ask(*session, "SELECT p.pid FROM processes p, de_rows r WHERE r.pid=p.pid").outcome);
   // SQLite names a CTE as the way to a table just like a view; both tables hold nothing that the view does not show.
-  EXPECT_EQ(ask(*session, "WITH processes AS (SELECT max(pid) AS m FROM de_rows) SELECT m FROM processes").text(), "12");
+  EXPECT_EQ(ask(*session, "WITH processes AS (SELECT max(pid) AS m FROM de_rows) SELECT m FROM processes").text(),
+            "12");
 }
 
 TEST(Gate, RefusedSqlNeverReachesTheFileSystem) {

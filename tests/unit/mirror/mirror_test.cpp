@@ -39,7 +39,8 @@ std::shared_ptr<const Image> scan(Mirror& mirror, std::uint64_t id, const std::v
   return must(mirror.finish_scan());
 }
 
-std::string content(const std::shared_ptr<const Image>& image, std::string_view sql = "SELECT * FROM processes ORDER BY pid") {
+std::string content(const std::shared_ptr<const Image>& image,
+                    std::string_view sql = "SELECT * FROM processes ORDER BY pid") {
   auto session = Session::create(Origin::AdHoc, system_clock());
   EXPECT_TRUE(session);
   EXPECT_TRUE((*session)->load(image));
@@ -59,8 +60,9 @@ TEST(Mirror, ShowsEveryColumnOfARecord) {
   EXPECT_EQ(image->scan_id, 3U);
   EXPECT_EQ(image->scan_time_ms, 3000);
   EXPECT_EQ(image->generation, 1U);
-  EXPECT_EQ(content(image, "SELECT pid, name, executable_path, command_line, argv, argc, cpu_usage, uid, scan_id, "
-                           "collection_time_ms, collection_time, cwd FROM processes"),
+  EXPECT_EQ(content(image,
+                    "SELECT pid, name, executable_path, command_line, argv, argc, cpu_usage, uid, scan_id, "
+                    "collection_time_ms, collection_time, cwd FROM processes"),
             "7|sshd|/usr/sbin/sshd|sshd -D|[\"sshd\",\"-D\"]|2|12.500000|0|3|3000|3000|NULL");
   auto session = Session::create(Origin::AdHoc, system_clock());
   ASSERT_TRUE(session);
@@ -83,7 +85,8 @@ TEST(Mirror, CountsWhatMoved) {
   EXPECT_EQ(mirror->counts().inserted, 1U);
   EXPECT_EQ(mirror->counts().removed, 1U);
   EXPECT_EQ(mirror->rows(), 4U);
-  EXPECT_EQ(content(image, "SELECT pid, name, threads FROM processes ORDER BY pid"), "1|a|1\n2|b|9\n3|renamed|1\n5|e|1");
+  EXPECT_EQ(content(image, "SELECT pid, name, threads FROM processes ORDER BY pid"),
+            "1|a|1\n2|b|9\n3|renamed|1\n5|e|1");
 }
 
 TEST(Mirror, DeltaEqualsRebuildOverManyRandomScans) {
@@ -191,7 +194,8 @@ TEST(Mirror, LongArgumentsFromManyProcessesStayBounded) {
   const auto image = scan(*mirror, 1, records);
   EXPECT_EQ(image->rows, 1'500U);
   EXPECT_LT(image->size_bytes, 120UL << 20);
-  EXPECT_EQ(content(image, "SELECT length(command_line) FROM processes WHERE pid=1"), std::to_string(schema::kSqlTextBytes));
+  EXPECT_EQ(content(image, "SELECT length(command_line) FROM processes WHERE pid=1"),
+            std::to_string(schema::kSqlTextBytes));
   // The table shrinks again, and so does what is published.
   const auto small = scan(*mirror, 2, {process(1, "a")});
   EXPECT_LT(small->size_bytes, 1UL << 20);

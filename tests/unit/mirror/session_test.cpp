@@ -48,16 +48,17 @@ TEST(SessionTime, BombsEndWithinTwiceTheBudget) {
       {"cross join", kHundred + "SELECT count(*) FROM c a, c b, c d, c e, c f"},
       {"distinct", kHundred + "SELECT count(DISTINCT a.n*b.n+d.n*e.n) FROM c a, c b, c d, c e, c f"},
       {"big sort", kCounter + "SELECT n FROM c ORDER BY -n"},
-      {"union", "WITH RECURSIVE c(n) AS (SELECT 1 UNION SELECT (n*1103515245+12345)%2147483648 FROM c) "
-                "SELECT count(*) FROM c"},
+      {"union",
+       "WITH RECURSIVE c(n) AS (SELECT 1 UNION SELECT (n*1103515245+12345)%2147483648 FROM c) "
+       "SELECT count(*) FROM c"},
       {"group_concat past the length limit", kHundred + "SELECT group_concat(a.n) FROM c a, c b, c d, c e, c f"},
-      {"patterns that explode backtracking", kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") +
-                                                 " || n REGEXP '(a|aa)*b$'"},
+      {"patterns that explode backtracking",
+       kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") + " || n REGEXP '(a|aa)*b$'"},
       {"patterns that outgrow the automaton",
        kCounter + "SELECT count(*) FROM c WHERE " + long_text("abababba") + " || n REGEXP '(a|b)*a(a|b){200}c'"},
       {"wildcards", kCounter + "SELECT count(*) FROM c WHERE " + long_text("aaaaaaaa") + " || n LIKE '%a%a%a%a%a%a%b'"},
-      {"pieces that each read the whole text",
-       kCounter + "SELECT count(*) FROM c WHERE regex_split(" + long_text(",,,,,,,,") + "||n, '(.*y)|,', 5000) IS NULL"},
+      {"pieces that each read the whole text", kCounter + "SELECT count(*) FROM c WHERE regex_split(" +
+                                                   long_text(",,,,,,,,") + "||n, '(.*y)|,', 5000) IS NULL"},
       {"trim", kCounter + "SELECT count(trim(" + long_text("abcdefgh") + "||(n&0), 'hgfedcba0')) FROM c"},
       {"instr", kCounter + "SELECT count(instr(" + long_text("aaaaaaaa") + "||n, " + "'aaaaaaaaaaaaaaaab')) FROM c"},
       {"doubling while preparing", exploding_ctes()},
@@ -192,7 +193,8 @@ TEST(SessionRun, NotFromWithinACallback) {
   const auto outcome = session->run(
       "SELECT pid FROM processes", {}, kAdHocBudget, [](auto) {},
       [&](auto) {
-        const auto inner = session->run("SELECT 1", {}, kAdHocBudget, [](auto) {}, [](auto) { return true; });
+        const auto inner = session->run(
+            "SELECT 1", {}, kAdHocBudget, [](auto) {}, [](auto) { return true; });
         EXPECT_FALSE(inner);
         EXPECT_EQ(inner.error().code(), Errc::Conflict);
         const auto loaded = session->load(few_processes());
@@ -250,9 +252,9 @@ TEST(SessionImage, OneImageServesManyThreads) {
 }
 
 TEST(SessionImage, HostileTextIsOnlyText) {
-  const std::vector<NamedRow> rows = {
-      {{"pid", Value(std::int64_t{5})}, {"name", Value(std::string_view("'); DROP TABLE x;--"))},
-       {"command_line", Value(std::string_view("a\0b\xff\x1b[31m", 9))}}};
+  const std::vector<NamedRow> rows = {{{"pid", Value(std::int64_t{5})},
+                                       {"name", Value(std::string_view("'); DROP TABLE x;--"))},
+                                       {"command_line", Value(std::string_view("a\0b\xff\x1b[31m", 9))}}};
   const auto session = few_session();
   ASSERT_TRUE(session->load(must(image_from_rows(rows, 0))));
   EXPECT_EQ(ask(*session, "SELECT name FROM processes").text(), "'); DROP TABLE x;--");
@@ -301,8 +303,10 @@ TEST(SessionExplain, RefusesWhatRunRefuses) {
 TEST(RowImage, RefusesWhatIsNoRow) {
   const auto make = [](const NamedRow& row) { return image_from_rows(std::vector<NamedRow>{row, row}, 0); };
   const Value one(std::int64_t{1});
-  EXPECT_THAT(make({{"nam", one}}).error().message(), HasSubstr("row 1: no column \"nam\" in processes (did you mean \"name\"?)"));
-  EXPECT_THAT(make({{"pid", Value(std::string_view("x"))}}).error().message(), HasSubstr("pid must be of type INTEGER"));
+  EXPECT_THAT(make({{"nam", one}}).error().message(),
+              HasSubstr("row 1: no column \"nam\" in processes (did you mean \"name\"?)"));
+  EXPECT_THAT(make({{"pid", Value(std::string_view("x"))}}).error().message(),
+              HasSubstr("pid must be of type INTEGER"));
   EXPECT_THAT(make({{"pid", one}}).error().message(), HasSubstr("row 2: pid 1 appears twice"));
   EXPECT_TRUE(make({{"name", Value(std::string_view("x"))}, {"scan_id", one}}));
 }

@@ -10,7 +10,7 @@
 namespace de::store {
 namespace {
 
-constexpr int kRounds = 14;
+constexpr int kRounds = 10;
 
 struct Ack {
   std::uint64_t events = 0;
