@@ -6,16 +6,17 @@
 namespace de::bench {
 namespace {
 
-// clang-format off
+constexpr std::string_view kScans = "store_scans/10000/iterations:119/real_time";
+constexpr std::string_view kEvents = "store_events/256/iterations:50/real_time";
+
 constexpr Budget kBudgets[] = {
-    {"store_scans/10000/iterations:60/real_time", "states_per_s", "process states written, synced", false, 1'000'000, "/s", ""},
-    {"store_scans/10000/iterations:60/real_time", "bytes_per_process", "stored per process and scan", true, 10, "bytes", ""},
-    {"store_events/256/iterations:50/real_time", "events_per_s", "events written, synced", false, 100'000, "/s", ""},
-    {"store_events/256/iterations:50/real_time", "bytes_per_event", "stored per event, indices included", true, 200, "bytes", ""},
+    {kScans, "states_per_s", "process states written, synced", false, 1'000'000, "/s", ""},
+    {kScans, "bytes_per_process", "stored per process and scan", true, 10, "bytes", ""},
+    {kEvents, "events_per_s", "events written, synced", false, 100'000, "/s", ""},
+    {kEvents, "bytes_per_event", "stored per event, indices included", true, 200, "bytes", ""},
     {"one_rule/10000", "p99_ms", "one rule on 10,000 processes, p99", true, 20, "ms", "p99_cpu_ms"},
     {"hundred_rules/10000", "mean_ms", "100 rules on 10,000 processes", true, 100, "ms", "mean_cpu_ms"},
 };
-// clang-format on
 
 }  // namespace
 

@@ -59,8 +59,7 @@ Result<> AlertLog::put_alert_row(Txn& txn, const pb::Alert& alert) const {
 }
 
 // The alert whose window is open for this one, if any.
-Result<std::optional<pb::Alert>> AlertLog::folded_into(Txn& txn, const pb::Alert& alert,
-                                                       std::int64_t window_ms) const {
+Result<std::optional<pb::Alert>> AlertLog::folded_into(Txn& txn, const pb::Alert& alert, std::int64_t window_ms) const {
   using Found = std::optional<pb::Alert>;
   if (alert.dedupe_key().empty() || window_ms <= 0) return Found();
   DE_TRY(value, txn.get(state_.table(StateTable::Dedupe), dedupe_key(alert)));
@@ -169,8 +168,7 @@ Result<> AlertLog::erase_alert(Txn& txn, std::uint64_t sequence, StateCounts& co
     if (value) {
       DE_TRY(payload, unseal(*value, "dedupe window"));
       DE_TRY(mark, decode_dedupe(payload));
-      if (mark.alert_sequence == sequence)
-        DE_CHECK(txn.erase(state_.table(StateTable::Dedupe), dedupe_key(alert)));
+      if (mark.alert_sequence == sequence) DE_CHECK(txn.erase(state_.table(StateTable::Dedupe), dedupe_key(alert)));
     }
   }
   DE_CHECK(txn.erase(state_.table(StateTable::AlertIds), alert.id()));

@@ -37,8 +37,7 @@ std::string lower(std::string_view text, std::size_t max_bytes) {
 
 std::string encode_counts(const DayCounts& counts) {
   std::string out;
-  for (const std::uint64_t n :
-       {counts.next_seq, counts.next_dict_id, counts.records, counts.events, counts.scans})
+  for (const std::uint64_t n : {counts.next_seq, counts.next_dict_id, counts.records, counts.events, counts.scans})
     put_varint(out, n);
   return out;
 }

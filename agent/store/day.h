@@ -25,7 +25,20 @@
 
 namespace de::store {
 
-enum class DayTable : std::uint8_t { Life, ByPid, ByPpid, ByName, ByHash, Dict, Samples, Blocks, Scans, Events, Marks, Info };
+enum class DayTable : std::uint8_t {
+  Life,
+  ByPid,
+  ByPpid,
+  ByName,
+  ByHash,
+  Dict,
+  Samples,
+  Blocks,
+  Scans,
+  Events,
+  Marks,
+  Info
+};
 
 constexpr std::size_t kRowsPerCommit = 2000;  // LMDB keeps the memory of its largest transaction for good.
 

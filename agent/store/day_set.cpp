@@ -25,7 +25,7 @@ std::string read_reason(const std::string& directory) {
 
 bool overlaps(const std::string& day, std::int64_t from_ms, std::int64_t to_ms) {
   const auto start = parse_day_name(day);
-  return start && *start < to_ms && *start + kDayMs > from_ms;
+  return start && *start<to_ms&& * start + kDayMs> from_ms;
 }
 
 }  // namespace

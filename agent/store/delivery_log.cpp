@@ -9,7 +9,7 @@
 namespace de::store {
 namespace {
 
-constexpr std::size_t kMaxPending = 1000;     // Per call: a sink works in small rounds.
+constexpr std::size_t kMaxPending = 1000;    // Per call: a sink works in small rounds.
 constexpr std::size_t kMaxErrorBytes = 512;  // What a peer answered; enough to know why.
 
 }  // namespace

@@ -3,9 +3,9 @@
 namespace de::store {
 namespace {
 
-constexpr std::size_t kMinBytes = 6;       // Below, an id and its entry are longer than the bytes.
-constexpr std::size_t kMaxBytes = 16384;   // A huge command line twice is cheaper than a huge entry kept in memory.
-constexpr std::size_t kMaxIds = 32768;     // 2 MiB of memory in each of the two tables.
+constexpr std::size_t kMinBytes = 6;      // Below, an id and its entry are longer than the bytes.
+constexpr std::size_t kMaxBytes = 16384;  // A huge command line twice is cheaper than a huge entry kept in memory.
+constexpr std::size_t kMaxIds = 32768;    // 2 MiB of memory in each of the two tables.
 constexpr std::size_t kMaxStagedBytes = 4 << 20;  // While no transaction succeeds.
 
 }  // namespace

@@ -9,10 +9,10 @@ namespace de::store {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 128;
-constexpr std::size_t kMaxMarks = 65'536;      // In memory.
-constexpr std::size_t kMaxKeptMarks = 1024;    // In the state, of days that are gone.
+constexpr std::size_t kMaxMarks = 65'536;    // In memory.
+constexpr std::size_t kMaxKeptMarks = 1024;  // In the state, of days that are gone.
 constexpr std::size_t kMaxGaps = 10'000;
-constexpr std::size_t kGapsAtOnce = 1000;      // Room made when the limit is reached, so that it is rarely.
+constexpr std::size_t kGapsAtOnce = 1000;  // Room made when the limit is reached, so that it is rarely.
 constexpr std::size_t kMaxGapBytes = 4096;
 
 bool is_name(std::string_view name) {

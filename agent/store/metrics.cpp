@@ -61,15 +61,33 @@ std::string& part_of(const WireField& field, RecordParts& parts) {
   // A known number with a foreign wire type is an unknown field to protobuf: it belongs to the owner.
   const bool varint = field.type == kVarint, length = field.type == kLength;
   switch (field.number) {
-    case 1: case 2: case 6: case 36: case 38: case 56:
+    case 1:
+    case 2:
+    case 6:
+    case 36:
+    case 38:
+    case 56:
       return varint ? parts.identity : parts.owner;
-    case 18: case 19:
+    case 18:
+    case 19:
       return length ? parts.identity : parts.owner;
-    case 3: case 4: case 9: case 10:
+    case 3:
+    case 4:
+    case 9:
+    case 10:
       return length ? parts.image : parts.owner;
-    case 12: case 13: case 16: case 21: case 22: case 23: case 24: case 25: case 26:
+    case 12:
+    case 13:
+    case 16:
+    case 21:
+    case 22:
+    case 23:
+    case 24:
+    case 25:
+    case 26:
       return varint ? parts.image : parts.owner;
-    case 5: case 30:
+    case 5:
+    case 30:
       return length ? parts.command : parts.owner;
     case 27:
       return varint ? parts.command : parts.owner;
@@ -77,7 +95,15 @@ std::string& part_of(const WireField& field, RecordParts& parts) {
       return field.type == kFixed64 ? parts.varying : parts.owner;
     case 46:
       return length && field.payload.size() <= kStateBytes ? parts.varying : parts.owner;
-    case 8: case 14: case 47: case 49: case 50: case 51: case 52: case 53: case 54:
+    case 8:
+    case 14:
+    case 47:
+    case 49:
+    case 50:
+    case 51:
+    case 52:
+    case 53:
+    case 54:
       return varint ? parts.varying : parts.owner;
     default:
       return parts.owner;

@@ -51,9 +51,9 @@ Result<> split_record(std::string_view serialized, RecordParts& parts);
 
 // A serialized event without its process, cut likewise.
 struct EventParts {
-  std::string own;       // Sequence, time, type and so on.
-  std::string parent;    // The parent as it was then.
-  std::string process;   // The serialized ProcessRecord.
+  std::string own;      // Sequence, time, type and so on.
+  std::string parent;   // The parent as it was then.
+  std::string process;  // The serialized ProcessRecord.
   bool has_process = false;
 };
 Result<> split_event(std::string_view serialized, EventParts& parts);

@@ -7,9 +7,9 @@
 namespace de::store {
 namespace {
 
-constexpr std::size_t kMaxTables = 4;             // Collectors whose scans interleave, without starting over.
+constexpr std::size_t kMaxTables = 4;  // Collectors whose scans interleave, without starting over.
 constexpr std::size_t kMaxDictionaryBytes = 8 << 20;
-constexpr std::size_t kMaxKeptStatics = 4096;     // A longer record is read again instead of kept.
+constexpr std::size_t kMaxKeptStatics = 4096;       // A longer record is read again instead of kept.
 constexpr std::uint64_t kRowsPerSnapshot = 20'000;  // A long read transaction keeps the writer from reusing pages.
 
 Error as_corrupt(Error&& error, std::string_view step) {

@@ -135,8 +135,7 @@ ChangeSet ScanWriter::compare(std::vector<Slot>& next, const std::vector<std::ui
       slot.state.life = {scan.staged.scan_ms, scan.staged.first_seq + change.life};
       set.lives.push_back({change.slot, change.is_new, slot.state.life.seq});
     }
-    if (slot.state.metrics != change.metrics)
-      set.metrics.push_back({change.slot, slot.state.metrics, change.metrics});
+    if (slot.state.metrics != change.metrics) set.metrics.push_back({change.slot, slot.state.metrics, change.metrics});
     slot.uid = change.uid;
     slot.live = true;
     slot.statics_hash = change.statics_hash;

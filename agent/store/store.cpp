@@ -57,8 +57,7 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, const Clock& cl
   if (auto opened = open_parts(); !opened) return fail(std::move(opened).error().during("open store"));
   for (const std::shared_ptr<Day>& day : impl->days.all()) {
     auto marks = day->marks();
-    if (!marks && marks.error().code() != Errc::Corrupt)
-      return fail(std::move(marks).error().during("open store"));
+    if (!marks && marks.error().code() != Errc::Corrupt) return fail(std::move(marks).error().during("open store"));
     if (!marks) {
       impl->days.quarantine(day, marks.error().message());
       continue;
@@ -161,11 +160,9 @@ Result<AppendOutcome> Store::append_gap(std::string_view collector, std::string_
   AppendOutcome outcome;
   outcome.acked_sequence = std::max(watermark, gap.last_sequence());
   const bool ahead = gap.last_sequence() > watermark;
-  if (ahead && gap.first_sequence() > watermark + 1)
-    outcome.jumps.push_back({watermark + 1, gap.first_sequence() - 1});
+  if (ahead && gap.first_sequence() > watermark + 1) outcome.jumps.push_back({watermark + 1, gap.first_sequence() - 1});
   DE_CHECK(impl_->watermarks.raise(mark, 0));
-  DE_CHECK(impl_->gaps->put(collector, spool_id, gap,
-                            ahead ? std::optional(gap.last_sequence()) : std::nullopt));
+  DE_CHECK(impl_->gaps->put(collector, spool_id, gap, ahead ? std::optional(gap.last_sequence()) : std::nullopt));
   DE_CHECK(impl_->watermarks.raise(mark, outcome.acked_sequence));
   return outcome;
 }

@@ -49,7 +49,7 @@ struct SequenceJump {
 struct AppendOutcome {
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;
-  std::vector<SequenceJump> jumps;    // For the caller to record with append_gap.
+  std::vector<SequenceJump> jumps;   // For the caller to record with append_gap.
   std::uint64_t acked_sequence = 0;  // Everything up to here is committed or known to be lost.
 };
 
@@ -93,7 +93,7 @@ struct DayProblem {
 
 struct ReadOutcome {
   std::uint64_t rows = 0;
-  bool stopped = false;               // The callback asked to stop.
+  bool stopped = false;              // The callback asked to stop.
   std::vector<DayProblem> excluded;  // Quarantined days inside the range: the answer is degraded.
 };
 
@@ -157,7 +157,7 @@ class Store {
                                       const pb::EventBatch& batch);
   // A gap moves the watermark to its last sequence when it lies above. Recording one twice keeps one.
   Result<AppendOutcome> append_gap(std::string_view collector, std::string_view spool_id, const pb::Gap& gap);
-  Result<std::vector<StoredGap>> list_gaps(std::int64_t from_ms, std::int64_t to_ms) const;            // Any thread.
+  Result<std::vector<StoredGap>> list_gaps(std::int64_t from_ms, std::int64_t to_ms) const;   // Any thread.
   std::uint64_t acked_sequence(std::string_view collector, std::string_view spool_id) const;  // Any thread.
 
   // Stored: assigns alert.sequence (and count, first/last seen) and one delivery per sink, in one transaction.

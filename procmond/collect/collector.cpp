@@ -10,18 +10,18 @@ constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as 
 
 }  // namespace
 
-Result<std::unique_ptr<Collector>> Collector::create(CollectorOptions options, const Clock& clock) {
+Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& options, const Clock& clock) {
   Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock);
   if (!source) return fail(std::move(source).error().during("process source"));
-  return create_over(std::move(*source), std::move(options), clock);
+  return create_over(std::move(*source), options, clock);
 }
 
-std::unique_ptr<Collector> Collector::create_over(std::unique_ptr<ProcessSource> source, CollectorOptions options,
-                                                  const Clock& clock) {
-  return std::unique_ptr<Collector>(new Collector(std::move(source), std::move(options), clock));
+std::unique_ptr<Collector> Collector::create_over(std::unique_ptr<ProcessSource> source,
+                                                  const CollectorOptions& options, const Clock& clock) {
+  return std::unique_ptr<Collector>(new Collector(std::move(source), options, clock));
 }
 
-Collector::Collector(std::unique_ptr<ProcessSource> source, CollectorOptions options, const Clock& clock)
+Collector::Collector(std::unique_ptr<ProcessSource> source, const CollectorOptions& options, const Clock& clock)
     : clock_(clock),
       source_(std::move(source)),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),

@@ -49,9 +49,9 @@ struct Counts {
 class Collector {
  public:
   // `clock` outlives the collector. Errors: those of make_process_source.
-  static Result<std::unique_ptr<Collector>> create(CollectorOptions options, const Clock& clock);
+  static Result<std::unique_ptr<Collector>> create(const CollectorOptions& options, const Clock& clock);
   // The same over another source of processes.
-  static std::unique_ptr<Collector> create_over(std::unique_ptr<ProcessSource> source, CollectorOptions options,
+  static std::unique_ptr<Collector> create_over(std::unique_ptr<ProcessSource> source, const CollectorOptions& options,
                                                 const Clock& clock);
 
   // Hands every process to `on_record` (which may take the record away) and appends to `events` what happened since
@@ -68,7 +68,7 @@ class Collector {
   Result<> save_hashes() { return hasher_ ? hasher_->save() : Result<>(); }
 
  private:
-  Collector(std::unique_ptr<ProcessSource> source, CollectorOptions options, const Clock& clock);
+  Collector(std::unique_ptr<ProcessSource> source, const CollectorOptions& options, const Clock& clock);
 
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
   void count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first);

@@ -117,11 +117,11 @@ void ProcessDiff::begin(std::int64_t now_ms, const std::vector<pb::ProcessEvent>
 
 pb::ProcessEvent& ProcessDiff::add(pb::EventType type, const pb::ProcessRecord& record,
                                    std::vector<pb::ProcessEvent>& events) {
-  pb::ProcessEvent& event = events.emplace_back();
+  pb::ProcessEvent event;  // Complete before `events` grows: `record` may be inside it.
   event.set_event_type(type);
   event.set_event_time_ms(now_ms_);
   *event.mutable_process() = record;
-  return event;
+  return events.emplace_back(std::move(event));
 }
 
 void ProcessDiff::add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
@@ -255,8 +255,7 @@ void ProcessDiff::judge_age(const pb::ProcessRecord& record, std::vector<pb::Pro
   if (record.kernel_thread() || record.pid() <= 2 || record.ppid() == 0 || record.ppid() == 2) return;
   const Known* parent = parent_of(record);
   if (parent == nullptr || parent->start_ms <= record.start_time_ms() + kYoungerMs) return;
-  const pb::ProcessRecord child = record;  // `record` is inside `events`, which grows.
-  add_suspicion(child, "parent younger than child", pb::SEVERITY_MEDIUM, events);
+  add_suspicion(record, "parent younger than child", pb::SEVERITY_MEDIUM, events);
 }
 
 void ProcessDiff::finish(std::vector<pb::ProcessEvent>& events) {

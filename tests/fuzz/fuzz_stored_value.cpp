@@ -40,7 +40,10 @@ void tables(std::string_view bytes, bool block) {
 
 de::Result<std::string> resolve(std::uint64_t id) {
   if (id > 3) return de::fail(de::Errc::Corrupt, "no entry");
-  return std::string("\x1a\x03" "abc", 5);
+  return std::string(
+      "\x1a\x03"
+      "abc",
+      5);
 }
 
 }  // namespace

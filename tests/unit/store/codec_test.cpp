@@ -166,7 +166,13 @@ TEST_F(RecordCodec, CutValuesAndUnknownIdsAreRefused) {
     EXPECT_EQ(decoder_.life_payload(payload->substr(0, cut), resolver()).error().code(), Errc::Corrupt) << cut;
   const ResolveFn knows_nothing = [](std::uint64_t) -> Result<std::string> { return fail(Errc::Corrupt, "no"); };
   EXPECT_EQ(decoder_.life(*value, knows_nothing).error().code(), Errc::Corrupt);
-  EXPECT_EQ(decoder_.life_payload("\x09" "abc", resolver()).error().code(), Errc::Corrupt);
+  EXPECT_EQ(decoder_
+                .life_payload("\x09"
+                              "abc",
+                              resolver())
+                .error()
+                .code(),
+            Errc::Corrupt);
 }
 
 TEST_F(RecordCodec, WhatIsTooLargeOrUnreadableIsRefusedBeforeItIsWritten) {

@@ -17,7 +17,8 @@ TEST_F(Events, ComeBackAsTheyWere) {
   open();
   const auto stored = stored_events(*store_);
   ASSERT_EQ(stored.size(), 256u);
-  for (const pb::ProcessEvent& event : batch.events()) EXPECT_EQ(stored.at(event.sequence()), event.SerializeAsString());
+  for (const pb::ProcessEvent& event : batch.events())
+    EXPECT_EQ(stored.at(event.sequence()), event.SerializeAsString());
   EXPECT_EQ(store_->acked_sequence("procmond", "spool"), 256u);
 }
 

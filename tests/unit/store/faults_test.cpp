@@ -53,8 +53,7 @@ class Faults : public StoreTest {
         entries.emplace_back(cursor->key(), cursor->value());
     }
     ASSERT_FALSE(entries.empty());
-    for (const auto& [key, value] : entries)
-      ASSERT_TRUE(txn->put((*opened)->table(table), key, change(value)));
+    for (const auto& [key, value] : entries) ASSERT_TRUE(txn->put((*opened)->table(table), key, change(value)));
     ASSERT_TRUE(txn->commit());
   }
 

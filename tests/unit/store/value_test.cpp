@@ -70,18 +70,23 @@ TEST(Value, ReaderRefuses) {
     EXPECT_EQ(reader.varint(), 0u) << bad.why;
     EXPECT_FALSE(reader.ok()) << bad.why;
   }
-  Reader longer(std::string_view("\x05" "abc", 4));
+  Reader longer(
+      std::string_view("\x05"
+                       "abc",
+                       4));
   EXPECT_EQ(longer.bytes(), "");
   EXPECT_FALSE(longer.ok());
-  Reader many(std::string_view("\x7f" "abc", 4));
+  Reader many(
+      std::string_view("\x7f"
+                       "abc",
+                       4));
   EXPECT_EQ(many.count(1), 0u);  // 127 things do not fit into three bytes.
   EXPECT_FALSE(many.ok());
 }
 
 TEST(Keys, SortLikeTime) {
   const TimeKey keys[] = {{0, 0}, {0, 1}, {1, 0}, {255, 9}, {256, 0}, {1ULL << 40, 3}};
-  for (std::size_t i = 1; i < std::size(keys); ++i)
-    EXPECT_LT(view(to_bytes(keys[i - 1])), view(to_bytes(keys[i])));
+  for (std::size_t i = 1; i < std::size(keys); ++i) EXPECT_LT(view(to_bytes(keys[i - 1])), view(to_bytes(keys[i])));
   EXPECT_EQ(parse_time_key(view(to_bytes(keys[5]))), keys[5]);
   EXPECT_FALSE(parse_time_key("short"));
 }
@@ -91,7 +96,8 @@ TEST(Keys, DaysHaveNames) {
   EXPECT_EQ(day_name(kDayMs - 1), "1970-01-01");
   EXPECT_EQ(day_name(1'767'355'200'000), "2026-01-02");
   EXPECT_EQ(parse_day_name("2026-01-02"), 1'767'312'000'000);
-  for (const char* bad : {"", "2026-1-2", "2026-02-30", "1969-12-31", "2026-01-02x", "state", "2026/01/02", "20a6-01-02"})
+  for (const char* bad :
+       {"", "2026-1-2", "2026-02-30", "1969-12-31", "2026-01-02x", "state", "2026/01/02", "20a6-01-02"})
     EXPECT_FALSE(parse_day_name(bad)) << bad;
 }
 
