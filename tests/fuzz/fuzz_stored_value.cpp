@@ -50,16 +50,17 @@ de::Result<std::string> resolve(std::uint64_t id) {
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   if (size == 0) return 0;
+  static RecordDecoder decoder;  // As the readers do: one for many values.
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0] % 12) {
     case 0:
       if (const auto payload = unseal(bytes, "value")) require(seal(*payload) == bytes);
       break;
     case 1:
-      (void)RecordDecoder().life_payload(bytes, resolve);
+      (void)decoder.life_payload(bytes, resolve);
       break;
     case 2:
-      if (const auto event = RecordDecoder().event_payload(bytes, resolve))
+      if (const auto event = decoder.event_payload(bytes, resolve))
         require(de::pb::ProcessEvent().ParseFromString(event->event.SerializeAsString()));
       break;
     case 3:

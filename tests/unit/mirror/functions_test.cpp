@@ -89,8 +89,8 @@ TEST(Functions, ReplacementsAgreeWithTheBuiltIns) {
                                           "x'61'", "x'c3a9'", "NULL", "7",     "'bab\u00e9ab'", "1.5"};
   for (const std::string& x : words)
     for (const std::string& y : words)
-      for (const std::string& name : {"trim", "ltrim", "rtrim", "instr"}) {
-        const std::string sql = "SELECT " + name + "(" + x + "," + y + ")";
+      for (const char* name : {"trim", "ltrim", "rtrim", "instr"}) {
+        const std::string sql = std::string("SELECT ") + name + "(" + x + "," + y + ")";
         sqlite3_stmt* stmt = nullptr;
         ASSERT_EQ(sqlite3_prepare_v2(plain, sql.c_str(), -1, &stmt, nullptr), SQLITE_OK);
         ASSERT_EQ(sqlite3_step(stmt), SQLITE_ROW);
