@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/link/protocol.h"
 
 namespace de::bus {
 namespace {
 
-constexpr std::uint32_t kProtocolMajor = 1;
 constexpr std::size_t kMaxIdBytes = 64;
 constexpr std::size_t kMaxFieldBytes = 256;
 constexpr std::size_t kMaxCounters = 256;
@@ -51,9 +51,9 @@ void Registry::expect(const std::string& id, const std::string& type, std::uint3
 Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hello) {
   if (std::find(admission_.uids.begin(), admission_.uids.end(), peer.uid) == admission_.uids.end())
     return fail(Errc::Denied, "uid " + std::to_string(peer.uid) + " may not connect as a collector");
-  if (hello.protocol_major() != kProtocolMajor)
+  if (hello.protocol_major() != link::kBrokerMajor)
     return fail(Errc::Unsupported, "collector speaks protocol " + std::to_string(hello.protocol_major()) +
-                                       ", this agent speaks " + std::to_string(kProtocolMajor));
+                                       ", this agent speaks " + std::to_string(link::kBrokerMajor));
   if (!is_plain(hello.collector_id())) return fail(Errc::Invalid, "collector id must be 1 to 64 of a-z A-Z 0-9 - _ .");
   if (hello.spool_id().empty() || hello.spool_id().size() > kMaxFieldBytes)
     return fail(Errc::Invalid, "spool id must be 1 to 256 bytes");
@@ -63,6 +63,8 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   if (found != collectors_.end() &&
       (found->second.state == CollectorState::Connected || found->second.state == CollectorState::Silent))
     return fail(Errc::Conflict, "collector " + hello.collector_id() + " is connected already");
+  if (admission_.token_fits && !admission_.token_fits(hello.collector_id(), hello.spawn_token()))
+    return fail(Errc::Denied, "collector " + hello.collector_id() + " did not bring the spawn token it was given");
   Collector& collector = collectors_[hello.collector_id()];
   collector.id = hello.collector_id();
   collector.type = clipped(hello.collector_type());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +45,8 @@ struct Collector {
 
 struct Admission {
   std::vector<uid_t> uids;  // Who may connect to the broker socket at all.
+  // Whether the collector of this id may come with this spawn token; one we did not start brings none.
+  std::function<bool(const std::string& id, const std::string& token)> token_fits;
 };
 
 class Registry {

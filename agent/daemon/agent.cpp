@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMegabyte = 1UL << 20;
 constexpr std::size_t kQueryBytes = 32UL << 20;  // Of one answer; it is held until the client has read it.
+constexpr auto kTokenLifetime = std::chrono::minutes(2);  // Twice the startup timeout.
 constexpr std::size_t kRuleBytes = 4UL << 20;
 
 mirror::Budget to_budget(const config::RunBudget& budget, std::size_t bytes) {
@@ -28,7 +29,7 @@ std::string format_name(config::SinkFormat format) { return std::string(config::
 }  // namespace
 
 Agent::Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock)
-    : config_(std::move(config)), identity_(std::move(identity)), clock_(clock) {}
+    : config_(std::move(config)), identity_(std::move(identity)), clock_(clock), tokens_(clock, kTokenLifetime) {}
 
 Agent::~Agent() {
   for (auto& sink : sinks_) sink->stop();
@@ -65,6 +66,9 @@ Result<> Agent::open() {
 
   bus::Admission admission;
   admission.uids = identity_.collector_uids;
+  admission.token_fits = [this](const std::string& id, const std::string& token) {
+    return !tokens_.is_expected(id) || tokens_.redeem(id, token);
+  };
   registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
   expect_collectors();
   intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_,
@@ -138,6 +142,10 @@ void Agent::expect_collectors() {
     options.child.argv = {entry.path, "--state-dir", config_.paths.state_dir, "--broker", config_.paths.broker_socket};
     options.child.log_path = config_.paths.state_dir + "/" + entry.id + ".log";
     options.auto_restart = entry.auto_restart;
+    options.fresh_environment = [this, id = entry.id]() -> Result<std::vector<std::string>> {
+      DE_TRY(token, tokens_.issue(id));
+      return std::vector<std::string>{"DAEMONEYE_SPAWN_TOKEN=" + token};
+    };
     supervisors_.push_back(std::make_unique<supervise::Supervisor>(std::move(options), clock_));
   }
 }

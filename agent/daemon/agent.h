@@ -25,6 +25,7 @@
 #include "sink/delivery.h"
 #include "store/store.h"
 #include "supervise/supervisor.h"
+#include "supervise/token.h"
 
 namespace de::daemon {
 
@@ -93,6 +94,7 @@ class Agent {
   bus::Consumers consumers_;
   std::unique_ptr<serve::Context> context_;
   std::unique_ptr<serve::Control> control_;
+  supervise::TokenBook tokens_;
   std::vector<std::unique_ptr<supervise::Supervisor>> supervisors_;
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.

@@ -36,13 +36,13 @@ Result<AgentIdentity> settle(const config::AgentConfig& config) {
   identity.collector_uids.push_back(0);
   Account self{::geteuid(), ::getegid()};
   if (is_root) {
-    auto found = find_account_or(config.user, config.paths.is_private, kPrivateAgentUid, kPrivateAgentUid);
+    auto found = find_account_or(config.user, config.paths.is_private, kPrivateAgentUid);
     if (!found) return fail(std::move(found).error());
     self = *found;
     // While still root: the directory may lie where the account cannot create it.
     DE_CHECK(own_directory(config.paths.state_dir, self, 0711));
   }
-  if (const auto procmond = find_account_or(config.procmond_user, config.paths.is_private, kPrivateProcmondUid, 0))
+  if (const auto procmond = find_account_or(config.procmond_user, config.paths.is_private, kPrivateProcmondUid))
     identity.collector_uids.push_back(procmond->uid);
   identity.collector_uids.push_back(self.uid);
   DE_CHECK(become(self));

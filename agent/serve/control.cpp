@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "daemoneye/link/protocol.h"
 #include "daemoneye/log/log.h"
 
 namespace de::serve {
@@ -11,7 +12,6 @@ namespace de::serve {
 using namespace std::chrono_literals;
 
 namespace {
-constexpr std::uint32_t kProtocolMajor = 1;
 constexpr auto kReadLimit = 5s;
 constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's pager may pause.
 constexpr std::size_t kPageBytes = 256UL << 10;
@@ -65,8 +65,8 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
 }
 
 link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {
-  if (request.protocol_major() != kProtocolMajor)
-    co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(kProtocolMajor) + ", the request " +
+  if (request.protocol_major() != link::kControlMajor)
+    co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(link::kControlMajor) + ", the request " +
                                       std::to_string(request.protocol_major()) + "; use the same version of both");
   switch (request.request_case()) {
     case pb::ControlRequest::kQuery:

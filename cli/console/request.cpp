@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/link/protocol.h"
 
 namespace de::console {
 namespace {
@@ -53,7 +54,7 @@ struct Asking {
   Question question;
 
   pb::ControlRequest& request() {
-    question.requests.emplace_back().set_protocol_major(kProtocolMajor);
+    question.requests.emplace_back().set_protocol_major(link::kControlMajor);
     return question.requests.back();
   }
 

@@ -13,7 +13,6 @@
 
 namespace de::console {
 
-constexpr std::uint32_t kProtocolMajor = 1;
 constexpr std::size_t kMaxRequestBytes = 64 * 1024;  // What the agent accepts from a console.
 
 struct Question {

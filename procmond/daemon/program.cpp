@@ -1,70 +1,24 @@
 #include "daemon/program.h"
 
-#include <fcntl.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <charconv>
 #include <cstdio>
 
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
+#include "daemoneye/base/account.h"
 #include "daemoneye/log/log.h"
 #include "guard/guard.h"
 
 namespace de::daemon {
 namespace {
 
-// Stand for the two accounts where a private state directory is used and the accounts do not exist.
-constexpr std::uint32_t kPrivateProcmondUid = 64123;
-constexpr std::uint32_t kPrivateAgentUid = 64124;
-
-struct Account {
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-};
-
 int report(const Error& error, int code) {
   std::fprintf(stderr, "procmond: %s\n", error.message().c_str());
   return code;
-}
-
-Result<Account> find_account(const std::string& user, bool is_private, std::uint32_t fixed) {
-  std::array<char, 16 * 1024> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  std::uint32_t number = 0;
-  const auto [end, ec] = std::from_chars(user.data(), user.data() + user.size(), number);
-  const bool is_number = ec == std::errc{} && end == user.data() + user.size();
-  if (is_number) {
-    ::getpwuid_r(number, &entry, buffer.data(), buffer.size(), &found);
-  } else {
-    ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  }
-  if (found != nullptr) return Account{found->pw_uid, found->pw_gid};
-  if (is_number) return Account{number, number};
-  if (is_private) return Account{fixed, fixed};
-  return fail(Errc::NotFound, "there is no user " + user + "; create it or set `user` to one that exists");
-}
-
-// Root prepares a directory for the account; anybody else must own it already.
-Result<> own_directory(const std::string& dir, const Account& account, mode_t mode) {
-  if (::mkdir(dir.c_str(), mode) != 0 && errno != EEXIST) return fail(Errc::Io, "create " + dir, last_os_error());
-  if (::geteuid() != 0) return {};
-  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return fail(Errc::Denied, "open directory " + dir, last_os_error());
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return fail(Errc::Io, "stat " + dir, last_os_error());
-  if (status.st_uid != account.uid && status.st_uid != 0)
-    return fail(Errc::Denied, dir + " belongs to uid " + std::to_string(status.st_uid) + ", not to procmond's uid " +
-                                  std::to_string(account.uid) + ": move it away or fix its owner");
-  if (::fchown(fd.get(), account.uid, account.gid) != 0) return fail(Errc::Io, "chown " + dir, last_os_error());
-  if (::fchmod(fd.get(), mode) != 0) return fail(Errc::Io, "chmod " + dir, last_os_error());
-  return {};
 }
 
 int print_once(const config::ProcmondConfig& config, bool as_array) {
@@ -101,9 +55,9 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   Account self{::geteuid(), ::getegid()};
   Account agent{::geteuid(), ::getegid()};
   if (is_root) {
-    DE_TRY(found, find_account(config.user, config.paths.is_private, kPrivateProcmondUid));
+    DE_TRY(found, find_account_or(config.user, config.paths.is_private, kPrivateProcmondUid));
     self = found;
-    const auto named = find_account(config.agent_user, config.paths.is_private, kPrivateAgentUid);
+    const auto named = find_account_or(config.agent_user, config.paths.is_private, kPrivateAgentUid);
     if (named) {
       agent = *named;
       // The ledger is readable and the broker socket writable by the agent's group, which is ours, too.

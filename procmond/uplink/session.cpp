@@ -4,6 +4,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/link/protocol.h"
 #include "daemoneye/log/log.h"
 #include "uplink/request_table.h"
 
@@ -33,8 +34,8 @@ Session::Session(Uplink& uplink, link::Connection connection)
 pb::Envelope Session::hello() const {
   pb::Envelope message;
   pb::Hello& hello = *message.mutable_hello();
-  hello.set_protocol_major(kProtocolMajor);
-  hello.set_protocol_minor(kProtocolMinor);
+  hello.set_protocol_major(link::kBrokerMajor);
+  hello.set_protocol_minor(link::kBrokerMinor);
   hello.set_collector_id(uplink_.options_.collector_id);
   hello.set_collector_type("process");
   hello.set_version(DE_VERSION);

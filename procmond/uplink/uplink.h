@@ -24,8 +24,6 @@
 
 namespace de::uplink {
 
-constexpr std::uint32_t kProtocolMajor = 1;
-constexpr std::uint32_t kProtocolMinor = 0;
 constexpr link::Limits kLimits{64UL << 10, 4UL << 20};  // From the agent; to the agent.
 constexpr std::size_t kRecordsPerChunk = 256;
 

@@ -1,0 +1,14 @@
+// Versions of the two protocols. A different major number is refused; a higher minor one only adds.
+//
+// Thread: any (constants).
+#pragma once
+
+#include <cstdint>
+
+namespace de::link {
+
+constexpr std::uint32_t kBrokerMajor = 1;
+constexpr std::uint32_t kBrokerMinor = 0;
+constexpr std::uint32_t kControlMajor = 1;
+
+}  // namespace de::link
