@@ -52,12 +52,14 @@ class Host {
   void start_procmond(std::vector<std::string> more = {});
   bool is_steady();
   Ran cli(std::vector<std::string> arguments, const std::string& input = {});
-  // A copy of /bin/sleep below /tmp, running; it ends with the host.
+  // A copy of /bin/sleep in demo_dir(), running; it ends with the host.
   pid_t run_from_tmp(const std::string& name);
   void write_rule(const std::string& file, const std::string& text);
   std::string log(const std::string& name) const;
 
   const std::string& dir() const { return dir_; }
+  // Below /tmp, of this host alone: tests run side by side and see each other's processes.
+  const std::string& demo_dir() const { return demo_dir_; }
   Background agent;
   Background procmond;
 

@@ -15,14 +15,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kTmpRule = R"(id: run-from-demo
+// Matches what `host` runs with run_from_tmp().
+std::string demo_rule(const Host& host) {
+  return R"(id: run-from-demo
 name: Program in a demo directory
 description: A program runs from the directory this test made.
 severity: high
 sql: |
   SELECT pid, name, executable_path, command_line, user_name FROM processes
-  WHERE executable_path LIKE '/tmp/de-demo.%'
-)";
+  WHERE executable_path LIKE ')" +
+         host.demo_dir() + "/%'\n";
+}
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -33,7 +36,7 @@ std::size_t lines(const std::string& text) {
 class MainJob : public testing::Test {
  protected:
   void start() {
-    host.write_rule("demo.yaml", kTmpRule);
+    host.write_rule("demo.yaml", demo_rule(host));
     host.start_agent();
     host.start_procmond();
     ASSERT_TRUE(host.is_steady()) << host.log("agent") << host.log("procmond");
@@ -153,7 +156,7 @@ TEST_F(MainJob, ARuleWrittenLaterIsInForceSoon) {
   ASSERT_TRUE(host.is_steady());
   host.run_from_tmp("later");
   EXPECT_EQ(alert_count(), 0U);
-  host.write_rule("demo.yaml", kTmpRule);
+  host.write_rule("demo.yaml", demo_rule(host));
   EXPECT_TRUE(eventually([&] { return alert_count() == 1; })) << host.cli({"rules", "list"}).out;
 }
 

@@ -82,9 +82,9 @@ TEST(Functions, AnswerAsDocumented) {
 
 // The same expressions through a plain SQLite.
 TEST(Functions, ReplacementsAgreeWithTheBuiltIns) {
+  const auto session = few_session();  // First: it configures SQLite, which works only before the first connection.
   sqlite3* plain = nullptr;
   ASSERT_EQ(sqlite3_open(":memory:", &plain), SQLITE_OK);
-  const auto session = few_session();
   const std::vector<std::string> words = {"''",    "'a'",     "'ab'", "'aba'", "'\u00e9'",      "'a\u00e9b'",
                                           "x'61'", "x'c3a9'", "NULL", "7",     "'bab\u00e9ab'", "1.5"};
   for (const std::string& x : words)
