@@ -79,7 +79,8 @@ void add_sinks(std::vector<Line>& lines, const Context& context) {
 
 void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
   std::size_t enabled = 0;
-  for (const auto& rule : report.rules->rules) enabled += rule->enabled ? 1 : 0;
+  for (const auto& rule : report.rules->rules)
+    if (rule->enabled) ++enabled;
   lines.push_back({"rules", enabled == 0 ? 1 : 0,
                    std::to_string(report.rules->rules.size()) + " loaded, " + std::to_string(enabled) +
                        " enabled, generation " + std::to_string(report.rules->generation)});
