@@ -17,7 +17,12 @@ constexpr std::size_t kMaxOut = 4'096;
 
 CollectorSession::CollectorSession(boost::asio::any_io_executor executor, link::Connection connection,
                                    Registry& registry, const Consumers& consumers, const Clock& clock)
-    : connection_(std::move(connection)), registry_(registry), consumers_(consumers), clock_(clock), wake_(executor) {}
+    : connection_(std::move(connection)),
+      registry_(registry),
+      consumers_(consumers),
+      clock_(clock),
+      write_wake_(executor),
+      commit_wake_(executor) {}
 
 link::Task<> CollectorSession::greet() {
   DE_CO_TRY(message, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
@@ -61,11 +66,9 @@ link::Task<> CollectorSession::run() {
     co_return fail(std::move(greeted).error());
   }
   consumers_.connected(id_);
-  auto reading = read_loop();
-  auto writing = write_loop();
-  auto both = std::move(reading) && std::move(writing);
-  auto ended = co_await std::move(both);
-  Result<>& end = std::get<0>(ended);
+  auto loops = read_loop() && commit_loop() && write_loop();
+  auto [read, committed, written] = co_await std::move(loops);
+  Result<>& end = committed ? read : committed;
   const bool violation = !end && (end.error().code() == Errc::Corrupt || end.error().code() == Errc::Invalid ||
                                   end.error().code() == Errc::TooLarge);
   const std::string why = end ? "closed" : end.error().message();
@@ -84,48 +87,89 @@ link::Task<> CollectorSession::read_loop() {
       break;
     }
     registry_.heard(id_);
-    auto done = co_await handle(std::move(*message));
+    auto done = handle(std::move(*message));
     if (!done) {
       end = fail(std::move(done).error());
       break;
     }
   }
-  closing_ = true;
-  connection_.close();
-  wake_.cancel();
+  end_session();
   co_return end;
 }
 
-link::Task<> CollectorSession::handle(pb::Envelope message) {
+void CollectorSession::end_session() {
+  closing_ = true;
+  connection_.close();
+  write_wake_.cancel();
+  commit_wake_.cancel();
+}
+
+Result<> CollectorSession::handle(pb::Envelope message) {
   switch (message.message_case()) {
-    case pb::Envelope::kPublish: {
-      if (!began_) co_return fail(Errc::Corrupt, "published before monitoring began");
-      auto acked = co_await consumers_.publish(id_, spool_id_, std::move(*message.mutable_publish()));
-      if (!acked) co_return fail(std::move(acked).error());
-      if (*acked > 0) {
-        pb::Envelope ack;
-        ack.mutable_ack()->set_sequence(*acked);
-        send(ack);
-      }
-      pb::Envelope credit;
-      credit.mutable_credit()->set_messages(1);
-      send(credit);
-      co_return Result<>{};
-    }
+    case pb::Envelope::kPublish:
+      if (!began_) return fail(Errc::Corrupt, "published before monitoring began");
+      if (inbox_.size() >= kCredits) return fail(Errc::Corrupt, "published more than it has credits for");
+      inbox_.push_back(std::move(*message.mutable_publish()));
+      commit_wake_.cancel();
+      return {};
     case pb::Envelope::kHeartbeat:
       registry_.heartbeat(id_, message.heartbeat());
-      co_return Result<>{};
+      return {};
     case pb::Envelope::kTaskResult:
       consumers_.task_result(id_, message.task_result());
-      co_return Result<>{};
+      return {};
     case pb::Envelope::kLedgerAppended:
       consumers_.ledger_appended(id_, message.ledger_appended());
-      co_return Result<>{};
+      return {};
     case pb::Envelope::kGoodbye:
-      co_return fail(Errc::Closed, "the collector said goodbye");
+      return fail(Errc::Closed, "the collector said goodbye");
     default:
-      co_return fail(Errc::Corrupt, "message is not one a collector may send now");
+      return fail(Errc::Corrupt, "message is not one a collector may send now");
   }
+}
+
+pb::Publish CollectorSession::take_group(std::uint32_t& messages) {
+  pb::Publish group = std::move(inbox_.front());
+  inbox_.pop_front();
+  messages = 1;
+  if (!group.has_events()) return group;
+  auto& events = *group.mutable_events()->mutable_events();
+  while (!inbox_.empty() && inbox_.front().has_events() &&
+         events.size() + inbox_.front().events().events_size() <= kMaxEventsPerCommit) {
+    for (pb::ProcessEvent& event : *inbox_.front().mutable_events()->mutable_events()) events.Add(std::move(event));
+    inbox_.pop_front();
+    ++messages;
+  }
+  return group;
+}
+
+link::Task<> CollectorSession::commit_loop() {
+  Result<> end;
+  // What was read before the end is committed, too.
+  while (!closing_ || !inbox_.empty()) {
+    if (inbox_.empty()) {
+      commit_wake_.expires_at(boost::asio::steady_timer::time_point::max());
+      boost::system::error_code ec;
+      co_await commit_wake_.async_wait(link::into(ec));
+      continue;
+    }
+    std::uint32_t messages = 0;
+    auto acked = co_await consumers_.publish(id_, spool_id_, take_group(messages));
+    if (!acked) {
+      end = fail(std::move(acked).error());
+      break;
+    }
+    if (*acked > 0) {
+      pb::Envelope ack;
+      ack.mutable_ack()->set_sequence(*acked);
+      send(ack);
+    }
+    pb::Envelope credit;
+    credit.mutable_credit()->set_messages(messages);
+    send(credit);
+  }
+  if (!end) end_session();
+  co_return end;
 }
 
 link::Task<> CollectorSession::write_loop() {
@@ -139,9 +183,10 @@ link::Task<> CollectorSession::write_loop() {
       send(beat);
     }
     if (out_.empty()) {
-      wake_.expires_after(std::chrono::nanoseconds(std::max<std::int64_t>(next_heartbeat_ns_ - now_ns, 1'000'000)));
+      write_wake_.expires_after(
+          std::chrono::nanoseconds(std::max<std::int64_t>(next_heartbeat_ns_ - now_ns, 1'000'000)));
       boost::system::error_code ec;
-      co_await wake_.async_wait(link::into(ec));
+      co_await write_wake_.async_wait(link::into(ec));
       continue;
     }
     std::string next = std::move(out_.front());
@@ -152,15 +197,14 @@ link::Task<> CollectorSession::write_loop() {
       break;
     }
   }
-  closing_ = true;
-  connection_.close();
+  end_session();
   co_return end;
 }
 
 bool CollectorSession::send(const pb::Envelope& message) {
   if (out_.size() >= kMaxOut) return false;
   out_.push_back(message.SerializeAsString());
-  wake_.cancel();
+  write_wake_.cancel();
   return true;
 }
 
@@ -175,7 +219,8 @@ void CollectorSession::close(const std::string& reason) {
   message.mutable_goodbye()->set_reason(reason);
   send(message);
   closing_ = true;
-  wake_.cancel();
+  write_wake_.cancel();
+  commit_wake_.cancel();
 }
 
 }  // namespace de::bus

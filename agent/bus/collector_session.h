@@ -1,5 +1,6 @@
 // One collector's connection: greeting, admission, then everything it publishes, acknowledged after commit.
 // A malformed, early, repeated or out-of-phase message ends the session and is counted.
+// Events that arrive while a commit runs are committed together in the next one.
 //
 // Thread: io.
 #pragma once
@@ -18,7 +19,8 @@
 namespace de::bus {
 
 constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collector; to the collector.
-constexpr std::uint32_t kCredits = 64;
+constexpr std::uint32_t kCredits = 64;                        // Published messages in flight; more are a violation.
+constexpr int kMaxEventsPerCommit = 2'000;
 
 // What the session hands on. Each is called on the io thread.
 struct Consumers {
@@ -51,17 +53,23 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
  private:
   link::Task<> greet();
   link::Task<> read_loop();
+  link::Task<> commit_loop();
   link::Task<> write_loop();
-  link::Task<> handle(pb::Envelope message);
+  Result<> handle(pb::Envelope message);
+  // The next message, with the events that follow it in the inbox; `messages` is how many it was.
+  pb::Publish take_group(std::uint32_t& messages);
+  void end_session();
 
   link::Connection connection_;
   Registry& registry_;
   const Consumers& consumers_;
   const Clock& clock_;
-  boost::asio::steady_timer wake_;
+  boost::asio::steady_timer write_wake_;
+  boost::asio::steady_timer commit_wake_;
   std::string id_;
   std::string spool_id_;
   std::uint32_t heartbeat_interval_ms_ = 30'000;
+  std::deque<pb::Publish> inbox_;  // Read, not committed; at most kCredits.
   std::deque<std::string> out_;
   std::int64_t next_heartbeat_ns_ = 0;
   bool began_ = false;

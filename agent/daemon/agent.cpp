@@ -11,7 +11,7 @@ namespace de::daemon {
 namespace {
 
 constexpr std::size_t kMegabyte = 1UL << 20;
-constexpr std::size_t kQueryBytes = 32UL << 20;  // Of one answer; it is held until the client has read it.
+constexpr std::size_t kQueryBytes = 32UL << 20;           // Of one answer; it is held until the client has read it.
 constexpr auto kTokenLifetime = std::chrono::minutes(2);  // Twice the startup timeout.
 constexpr std::size_t kRuleBytes = 4UL << 20;
 
@@ -77,6 +77,7 @@ Result<> Agent::open() {
                                                to_detect_ = std::move(image);
                                                detect_wake_.cancel();
                                              });
+  DE_CHECK(intake_->recall_gaps());
   DE_CHECK(open_sinks());
 
   link::ListenOptions broker_options;
@@ -159,7 +160,7 @@ bus::Consumers Agent::make_consumers() {
     return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
   };
   out.ledger_appended = [this](const std::string&, const pb::LedgerAppended& appended) {
-    if (!unwritten_.empty() && unwritten_.front().request_id() == appended.request_id()) unwritten_.pop_front();
+    ledger_.confirm(appended.request_id());
   };
   out.task_result = [](const std::string& collector, const pb::DetectionResult& result) {
     log::info("bus", "task result",
@@ -186,6 +187,9 @@ serve::Context Agent::make_context() {
       [this] { return completeness(); },
       [this] { return std::string(to_text(state_)); },
       [this](const std::string& action, const std::string& payload) { audit(action, payload); },
+      [this] {
+        return serve::LedgerBacklog{ledger_.waiting(), ledger_.lost()};
+      },
   };
 }
 
@@ -227,7 +231,8 @@ Result<> Agent::run() {
   spawn(detect_loop(), "detection ended");
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
-  audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) + "}");
+  audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) +
+                           ",\"settings\":" + identity_.settings + "}");
   io_.run();
   for (auto& sink : sinks_) sink->stop();
   log::info("agent", "stopped");

@@ -7,7 +7,6 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,6 +15,7 @@
 #include "bus/collector_session.h"
 #include "bus/registry.h"
 #include "daemon/delivery_queue.h"
+#include "daemon/ledger_queue.h"
 #include "daemon/lifecycle.h"
 #include "daemoneye/config/config.h"
 #include "daemoneye/link/listener.h"
@@ -33,6 +33,7 @@ struct AgentIdentity {
   std::vector<uid_t> collector_uids;
   std::optional<gid_t> readers;
   std::string host;
+  std::string settings;  // What the configuration changes of the defaults, as JSON, for the ledger.
 };
 
 class Agent {
@@ -65,8 +66,8 @@ class Agent {
   bus::Consumers make_consumers();
   serve::Context make_context();
   pb::Completeness completeness() const;
-  void audit(const std::string& action, const std::string& payload);
-  void flush_audit();
+  void audit(const std::string& action, const std::string& payload) { ledger_.append(action, payload); }
+  bool tell_procmond(const pb::Envelope& message);
   void stop();
   void spawn(link::Task<> task, const char* what);
 
@@ -104,9 +105,7 @@ class Agent {
   std::shared_ptr<const mirror::Image> image_;      // The latest; shared with readers.
   std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
   std::vector<pb::Reason> detect_reasons_;
-  std::deque<pb::LedgerAppend> unwritten_;  // Ledger entries procmond has not confirmed.
-  std::uint64_t next_ledger_request_ = 1;
-  std::uint64_t ledger_entries_lost_ = 0;
+  LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
   bool stopping_ = false;
 };

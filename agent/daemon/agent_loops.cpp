@@ -14,8 +14,23 @@ namespace {
 constexpr auto kTick = 250ms;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
-constexpr std::size_t kMaxUnwritten = 1'024;
 constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
+constexpr std::size_t kRulesNamed = 20;    // Of each kind in a ledger entry.
+
+std::string json_list(const std::vector<std::string>& ids) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < ids.size() && i < kRulesNamed; ++i) out += (i > 0 ? "," : "") + json_string(ids[i]);
+  return out + "]";
+}
+
+std::string to_json(const ingest::RuleChanges& changes) {
+  const auto kind = [](const char* name, const std::vector<std::string>& ids) {
+    return std::string(",\"") + name + "\":" + std::to_string(ids.size()) + ",\"" + name + "_ids\":" + json_list(ids);
+  };
+  return "{\"generation\":" + std::to_string(changes.generation) + kind("added", changes.added) +
+         kind("removed", changes.removed) + kind("changed", changes.changed) +
+         ",\"rejected_files\":" + std::to_string(changes.rejected_files) + "}";
+}
 }  // namespace
 
 link::Task<> Agent::accept_collectors() {
@@ -52,7 +67,7 @@ void Agent::on_connected(const std::string& id) {
     sessions_pending_.erase(found);
   }
   log::info("bus", "collector connected", {log::field("collector", id)});
-  flush_audit();  // What was noted while nobody was there to write it down.
+  if (id == "procmond") ledger_.resend();  // What was noted while nobody was there to write it down.
   audit("collector.admitted", "{\"collector\":" + json_string(id) + "}");
   advance();
   begin_monitoring();
@@ -122,8 +137,8 @@ link::Task<> Agent::reload_rules() {
   auto job = [this] { return detector_->reload(); };
   auto changed = co_await link::run_on(detect_, std::move(job));
   if (!changed) co_return fail(std::move(changed).error());
-  if (*changed) {
-    audit("rules.changed", "{}");
+  if (changed->has_value()) {
+    audit("rules.changed", to_json(**changed));
     // A changed rule looks at what is known already instead of waiting for the next scan.
     to_detect_ = image_;
     detect_wake_.cancel();
@@ -186,30 +201,9 @@ link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {
   co_return Result<>{};
 }
 
-void Agent::audit(const std::string& action, const std::string& payload) {
-  if (unwritten_.size() >= kMaxUnwritten) {
-    ++ledger_entries_lost_;
-    return;
-  }
-  pb::LedgerAppend& entry = unwritten_.emplace_back();
-  entry.set_request_id(next_ledger_request_++);
-  entry.set_action(action);
-  entry.set_payload(payload);
+bool Agent::tell_procmond(const pb::Envelope& message) {
   const auto procmond = sessions_.find("procmond");
-  if (procmond == sessions_.end()) return;
-  pb::Envelope message;
-  *message.mutable_ledger_append() = entry;
-  (void)procmond->second->send(message);  // Kept until confirmed; sent again with the next session.
-}
-
-void Agent::flush_audit() {
-  const auto procmond = sessions_.find("procmond");
-  if (procmond == sessions_.end()) return;
-  for (const pb::LedgerAppend& entry : unwritten_) {
-    pb::Envelope message;
-    *message.mutable_ledger_append() = entry;
-    if (!procmond->second->send(message)) return;
-  }
+  return procmond != sessions_.end() && procmond->second->send(message);
 }
 
 }  // namespace de::daemon

@@ -74,6 +74,7 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
   auto identity = settle(loaded->value);
+  if (identity) identity->settings = config::changed_settings_json(loaded->settings);
   if (!identity) return report(identity.error(), 1);
   auto agent = Agent::bring_up(std::move(loaded->value), std::move(*identity), system_clock());
   if (!agent) return report(agent.error(), 1);

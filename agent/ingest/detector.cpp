@@ -1,6 +1,29 @@
 #include "ingest/detector.h"
 
 namespace de::ingest {
+namespace {
+
+RuleChanges compare(const detect::RuleSet& before, const detect::RuleSet& now) {
+  RuleChanges changes;
+  changes.generation = now.generation;
+  changes.rejected_files = now.errors.size();
+  std::map<std::string_view, const detect::Rule*> old;
+  for (const auto& rule : before.rules) old[rule->id] = rule.get();
+  for (const auto& rule : now.rules) {
+    const auto found = old.find(rule->id);
+    if (found == old.end()) {
+      changes.added.push_back(rule->id);
+    } else {
+      // Rules of a file that did not change are the same objects.
+      if (found->second != rule.get()) changes.changed.push_back(rule->id);
+      old.erase(found);
+    }
+  }
+  for (const auto& [id, rule] : old) changes.removed.emplace_back(id);
+  return changes;
+}
+
+}  // namespace
 
 Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
                    std::unique_ptr<mirror::Session> session)
@@ -13,13 +36,19 @@ Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<
 Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock) {
   DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock));
   DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
-  return std::unique_ptr<Detector>(new Detector(std::move(options), clock, std::move(book), std::move(session)));
+  std::unique_ptr<Detector> detector(new Detector(std::move(options), clock, std::move(book), std::move(session)));
+  detector->publish_report();
+  return detector;
 }
 
-Result<bool> Detector::reload() {
+Result<std::optional<RuleChanges>> Detector::reload() {
+  const auto before = book_->snapshot();
   DE_TRY(changed, book_->reload());
-  if (changed) health_.keep_only(book_->snapshot()->rules);
-  return bool{changed};
+  if (!changed) return std::optional<RuleChanges>();
+  const auto now = book_->snapshot();
+  health_.keep_only(now->rules);
+  publish_report();
+  return std::optional<RuleChanges>(compare(*before, *now));
 }
 
 Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness) {
@@ -54,16 +83,23 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
     for (pb::Alert& alert : alert::raise(*rule, *matches, context, lineage_, clock_))
       round.alerts.push_back({std::move(alert), static_cast<std::int64_t>(rule->dedup.seconds) * 1000});
   }
+  publish_report();
   round.elapsed_us = static_cast<std::uint64_t>((clock_.steady_ns() - begin_ns) / 1000);
   return round;
 }
 
-RuleReport Detector::report() const {
-  RuleReport report;
-  report.rules = book_->snapshot();
-  for (const auto& rule : report.rules->rules)
-    if (const detect::RuleHealth* health = health_.find(rule->id)) report.health[rule->id] = *health;
-  return report;
+void Detector::publish_report() {
+  auto report = std::make_shared<RuleReport>();
+  report->rules = book_->snapshot();
+  for (const auto& rule : report->rules->rules)
+    if (const detect::RuleHealth* health = health_.find(rule->id)) report->health[rule->id] = *health;
+  const std::lock_guard lock(report_mutex_);
+  report_ = std::move(report);
+}
+
+std::shared_ptr<const RuleReport> Detector::report() const {
+  const std::lock_guard lock(report_mutex_);
+  return report_;
 }
 
 }  // namespace de::ingest

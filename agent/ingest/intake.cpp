@@ -1,5 +1,6 @@
 #include "ingest/intake.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemoneye/log/log.h"
@@ -8,6 +9,8 @@ namespace de::ingest {
 namespace {
 
 constexpr std::size_t kMaxReasons = 16;
+constexpr std::int64_t kGapCountsForMs = 3'600'000;
+constexpr const char* kJump = "sequence jump";  // The reason of a gap that only the agent saw.
 
 pb::Reason make_reason(const char* reason, const std::string& collector, std::string detail) {
   pb::Reason out;
@@ -17,9 +20,7 @@ pb::Reason make_reason(const char* reason, const std::string& collector, std::st
   return out;
 }
 
-std::string range_text(std::uint64_t first, std::uint64_t last) {
-  return "sequences " + std::to_string(first) + " to " + std::to_string(last);
-}
+std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
 
 }  // namespace
 
@@ -147,15 +148,16 @@ void Intake::note_summary(const std::string& collector, const pb::ScanSummary& s
 
 link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {
   counts_.events_received += static_cast<std::uint64_t>(batch.events_size());
-  auto job = [this, &collector, &spool_id, &batch]() -> Result<store::AppendOutcome> {
+  std::vector<pb::Gap> gaps;
+  auto job = [this, &collector, &spool_id, &batch, &gaps]() -> Result<store::AppendOutcome> {
     DE_TRY(outcome, store_.append_events(collector, spool_id, batch));
     for (const store::SequenceJump& jump : outcome.jumps) {
-      pb::Gap gap;
+      pb::Gap& gap = gaps.emplace_back();
       gap.set_first_sequence(jump.first);
       gap.set_last_sequence(jump.last);
       gap.set_from_ms(batch.events_size() > 0 ? batch.events(0).event_time_ms() : clock_.unix_ms());
       gap.set_to_ms(clock_.unix_ms());
-      gap.set_reason("sequence jump");
+      gap.set_reason(kJump);
       DE_CHECK(store_.append_gap(collector, spool_id, gap));
     }
     return outcome;
@@ -168,10 +170,9 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
   failure_.clear();
   counts_.events_stored += outcome->stored;
   counts_.events_duplicate += outcome->duplicates;
-  for (const store::SequenceJump& jump : outcome->jumps) {
-    counts_.events_lost += jump.last - jump.first + 1;
-    if (event_reasons_.size() < kMaxReasons)
-      event_reasons_.push_back(make_reason("SequenceGap", collector, range_text(jump.first, jump.last)));
+  for (const pb::Gap& gap : gaps) {
+    counts_.events_lost += events_in(gap);
+    note_gap(collector, gap, clock_.unix_ms());
   }
   co_return outcome->acked_sequence;
 }
@@ -179,17 +180,36 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
 link::Task<std::uint64_t> Intake::take_gap(std::string collector, std::string spool_id, pb::Gap gap) {
   if (gap.first_sequence() == 0 || gap.last_sequence() < gap.first_sequence())
     co_return fail(Errc::Corrupt, "gap without a range");
+  const std::uint64_t known = store_.acked_sequence(collector, spool_id);
   auto job = [this, &collector, &spool_id, &gap] { return store_.append_gap(collector, spool_id, gap); };
   auto outcome = co_await link::run_on(writer_, std::move(job));
   if (!outcome) {
     note_failure(collector, outcome.error());
     co_return fail(std::move(outcome).error());
   }
-  counts_.events_lost += gap.last_sequence() - gap.first_sequence() + 1;
-  if (event_reasons_.size() < kMaxReasons)
-    event_reasons_.push_back(
-        make_reason("EventsShed", collector, range_text(gap.first_sequence(), gap.last_sequence())));
+  // One that comes again because its acknowledgement was lost counts once.
+  if (gap.last_sequence() > known) {
+    counts_.events_lost += gap.last_sequence() - std::max(known, gap.first_sequence() - 1);
+    note_gap(collector, gap, clock_.unix_ms());
+  }
   co_return outcome->acked_sequence;
+}
+
+Result<> Intake::recall_gaps() {
+  const std::int64_t now_ms = clock_.unix_ms();
+  DE_TRY(gaps, store_.list_gaps(now_ms - kGapCountsForMs, now_ms + 1));
+  for (const store::StoredGap& gap : gaps) note_gap(gap.collector, gap.gap, gap.recorded_ms);
+  return {};
+}
+
+void Intake::note_gap(const std::string& collector, const pb::Gap& gap, std::int64_t recorded_ms) {
+  if (gaps_.size() >= kMaxReasons) gaps_.pop_front();
+  const std::string events = events_in(gap) == 1 ? " event" : " events";
+  gaps_.push_back({recorded_ms + kGapCountsForMs,
+                   make_reason(gap.reason() == kJump ? "SequenceGap" : "EventsShed", collector,
+                               std::to_string(events_in(gap)) + events + " lost, sequences " +
+                                   std::to_string(gap.first_sequence()) + " to " + std::to_string(gap.last_sequence()) +
+                                   " (" + gap.reason() + ")")});
 }
 
 void Intake::note_failure(const std::string& collector, const Error& error) {
@@ -201,7 +221,8 @@ void Intake::note_failure(const std::string& collector, const Error& error) {
 
 std::vector<pb::Reason> Intake::reasons() const {
   std::vector<pb::Reason> all = scan_reasons_;
-  all.insert(all.end(), event_reasons_.begin(), event_reasons_.end());
+  for (const NotedGap& gap : gaps_)
+    if (gap.until_ms > clock_.unix_ms()) all.push_back(gap.reason);
   all.insert(all.end(), failure_.begin(), failure_.end());
   return all;
 }

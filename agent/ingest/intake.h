@@ -5,6 +5,7 @@
 
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class Intake {
   // All references outlive the intake.
   Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
          OnImage on_image);
+  // Reads the gaps of the last hour, which an agent that was restarted does not forget. Before anything is published.
+  Result<> recall_gaps();
 
   // Returns the sequence to acknowledge, or 0. Errors: Corrupt, Invalid (the collector's fault); Exhausted, Io, ...
   // (ours: nothing was committed).
@@ -52,7 +55,7 @@ class Intake {
   link::Task<> abandon(std::string collector);
 
   const Counts& counts() const { return counts_; }
-  // Why the snapshot or the events may be incomplete.
+  // Why the snapshot or the events may be incomplete: a gap counts for an hour after it was recorded.
   std::vector<pb::Reason> reasons() const;
 
  private:
@@ -76,6 +79,7 @@ class Intake {
   Result<ChunkDone> write_chunk(const std::string& collector, const pb::SnapshotChunk& chunk, bool first);
   link::Task<> drop_scan();
   void note_summary(const std::string& collector, const pb::ScanSummary& summary, const OpenScan& scan);
+  void note_gap(const std::string& collector, const pb::Gap& gap, std::int64_t recorded_ms);
   void note_failure(const std::string& collector, const Error& error);
 
   store::Store& store_;
@@ -86,9 +90,13 @@ class Intake {
   Counts counts_;
   bool scan_open_ = false;
   OpenScan scan_;
-  std::vector<pb::Reason> scan_reasons_;   // Of the latest snapshot.
-  std::vector<pb::Reason> event_reasons_;  // Of the last hour; at most kMaxReasons.
-  std::vector<pb::Reason> failure_;        // The last commit failed; cleared by one that works.
+  struct NotedGap {
+    std::int64_t until_ms = 0;  // Wall clock.
+    pb::Reason reason;
+  };
+  std::vector<pb::Reason> scan_reasons_;  // Of the latest snapshot.
+  std::deque<NotedGap> gaps_;             // At most kMaxReasons; the oldest make room.
+  std::vector<pb::Reason> failure_;       // The last commit failed; cleared by one that works.
 };
 
 }  // namespace de::ingest

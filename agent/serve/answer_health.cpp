@@ -89,6 +89,12 @@ void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
   for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});
 }
 
+void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
+  lines.push_back(
+      {"ledger", backlog.lost > 0 ? 1 : 0,
+       std::to_string(backlog.waiting) + " entries wait for procmond, " + std::to_string(backlog.lost) + " lost"});
+}
+
 bool is_wanted(const std::string& component, const std::string& wanted) {
   return wanted.empty() || component == wanted || component.starts_with(wanted + ".");
 }
@@ -98,8 +104,6 @@ bool is_wanted(const std::string& component, const std::string& wanted) {
 link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
   auto stats_job = [&context] { return context.store.stats(); };
   auto stats = co_await link::run_on(context.readers, std::move(stats_job));
-  auto rules_job = [&context]() -> Result<ingest::RuleReport> { return context.detector.report(); };
-  DE_CO_TRY(report, co_await link::run_on(context.detect, std::move(rules_job)));
 
   std::vector<Line> lines;
   const std::string state = context.state();
@@ -107,7 +111,8 @@ link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
   add_collectors(lines, context);
   add_ingest(lines, context);
   add_store(lines, stats);
-  add_rules(lines, report);
+  add_rules(lines, *context.detector.report());
+  add_ledger(lines, context.ledger());
   add_sinks(lines, context);
 
   Answer answer(context.completeness());

@@ -14,11 +14,6 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-link::Task<ingest::RuleReport> rule_report(Context& context) {
-  auto job = [&context]() -> Result<ingest::RuleReport> { return context.detector.report(); };
-  co_return co_await link::run_on(context.detect, std::move(job));
-}
-
 Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, const std::string& id) {
   std::vector<std::string_view> ids;
   for (const auto& rule : rules.rules) {
@@ -65,16 +60,16 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
 }  // namespace
 
 link::Task<Answer> answer_rules_list(Context& context) {
-  DE_CO_TRY(report, co_await rule_report(context));
+  const auto report = context.detector.report();
   Answer answer(complete());
   answer.columns = {"id", "severity", "enabled", "health", "runs", "matches", "last_ms", "name"};
-  for (const auto& rule : report.rules->rules) {
-    const auto health = report.health.find(rule->id);
+  for (const auto& rule : report->rules->rules) {
+    const auto health = report->health.find(rule->id);
     pb::Row& row = answer.rows.emplace_back();
     *row.add_values() = text_value(rule->id);
     *row.add_values() = text_value(detect::to_text(rule->severity));
     *row.add_values() = text_value(rule->enabled ? "yes" : "no");
-    if (health == report.health.end()) {
+    if (health == report->health.end()) {
       *row.add_values() = text_value("not run yet");
       for (int i = 0; i < 3; ++i) row.add_values();
     } else {
@@ -85,10 +80,10 @@ link::Task<Answer> answer_rules_list(Context& context) {
     }
     *row.add_values() = text_value(rule->name);
   }
-  if (!report.rules->errors.empty()) {
+  if (!report->rules->errors.empty()) {
     answer.trailer.set_status(pb::STATUS_UNHEALTHY);
     std::string message;
-    for (const detect::FileError& error : report.rules->errors)
+    for (const detect::FileError& error : report->rules->errors)
       message += (message.empty() ? "" : "\n") + error.message + (error.last_good_kept ? " (older rules kept)" : "");
     answer.trailer.set_message(message.substr(0, 16 * 1024));
   }
@@ -96,8 +91,8 @@ link::Task<Answer> answer_rules_list(Context& context) {
 }
 
 link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request) {
-  DE_CO_TRY(report, co_await rule_report(context));
-  DE_CO_TRY(rule, find_rule(*report.rules, request.rule_id()));
+  const auto report = context.detector.report();
+  DE_CO_TRY(rule, find_rule(*report->rules, request.rule_id()));
   Answer answer(complete());
   answer.columns = {"field", "value"};
   const auto add = [&](std::string_view field, std::string_view value) {
@@ -130,10 +125,10 @@ link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest requ
 }
 
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request) {
-  DE_CO_TRY(report, co_await rule_report(context));
-  std::vector<std::shared_ptr<const Rule>> chosen = report.rules->rules;
+  const auto report = context.detector.report();
+  std::vector<std::shared_ptr<const Rule>> chosen = report->rules->rules;
   if (!request.rule_id().empty()) {
-    DE_CO_TRY(only, find_rule(*report.rules, request.rule_id()));
+    DE_CO_TRY(only, find_rule(*report->rules, request.rule_id()));
     chosen.assign(1, only);
   }
   auto job = [&context, &chosen]() -> Result<std::shared_ptr<Answer>> {

@@ -20,12 +20,17 @@
 
 namespace de::serve {
 
+struct LedgerBacklog {
+  std::uint64_t waiting = 0;  // Entries procmond has not confirmed yet.
+  std::uint64_t lost = 0;
+};
+
 struct Context {
   const Clock& clock;
   store::Store& store;
   bus::Registry& registry;
   ingest::Intake& intake;
-  ingest::Detector& detector;  // On `detect` only.
+  ingest::Detector& detector;  // Only report() here; the rest belongs to `detect`.
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;
@@ -35,6 +40,7 @@ struct Context {
   std::function<std::string()> state;  // Of the agent's state machine.
   // An entry for the ledger: action and JSON payload.
   std::function<void(const std::string& action, const std::string& payload)> audit;
+  std::function<LedgerBacklog()> ledger;
 };
 
 }  // namespace de::serve

@@ -50,6 +50,7 @@ link::Task<> Control::run(link::Listener& listener) {
 link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   if (!may_read(connection->peer())) {
     ++counts_.denied;
+    context_.audit("control.denied", "{\"uid\":" + std::to_string(connection->peer().uid) + "}");
     const std::string why = "uid " + std::to_string(connection->peer().uid) +
                             " may not ask this agent; be root or a member of group " + options_.readers_name;
     co_return co_await send(*connection, failure(Error(Errc::Denied, why)));
@@ -66,8 +67,9 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
 
 link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {
   if (request.protocol_major() != link::kControlMajor)
-    co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(link::kControlMajor) + ", the request " +
-                                      std::to_string(request.protocol_major()) + "; use the same version of both");
+    co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(link::kControlMajor) +
+                                      ", the request " + std::to_string(request.protocol_major()) +
+                                      "; use the same version of both");
   switch (request.request_case()) {
     case pb::ControlRequest::kQuery:
       co_return co_await answer_query(context_, shelf_, std::move(peer), std::move(*request.mutable_query()));

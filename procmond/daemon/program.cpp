@@ -80,7 +80,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   return out;
 }
 
-int monitor_until_signal(const config::ProcmondConfig& config) {
+int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
+  const config::ProcmondConfig& config = loaded.value;
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
   for (const std::string& note : opened->held.notes)
@@ -93,7 +94,9 @@ int monitor_until_signal(const config::ProcmondConfig& config) {
   auto spool = spool::Spool::open(spool_options, system_clock());
   if (!spool) return report(std::move(spool).error().during("open spool"), 1);
 
-  auto entered = (*ledger)->append("procmond", "procmond.start", "{\"version\":\"" DE_VERSION "\"}");
+  auto entered = (*ledger)->append(
+      "procmond", "procmond.start",
+      "{\"version\":\"" DE_VERSION "\",\"settings\":" + config::changed_settings_json(loaded.settings) + "}");
   if (entered) entered = (*ledger)->append("procmond", "privileges.held", opened->held.to_json());
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
   log::info("procmond", "running", {log::field("held", opened->held.to_json())});
@@ -131,7 +134,7 @@ int run_procmond(int argc, char** argv, const char* const* environment) {
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
   if (flags.once) return print_once(loaded->value, flags.output == "json");
-  return monitor_until_signal(loaded->value);
+  return monitor_until_signal(*loaded);
 }
 
 }  // namespace de::daemon

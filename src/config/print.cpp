@@ -69,6 +69,18 @@ std::string print_config(const std::vector<Setting>& settings, bool origin) {
   return out;
 }
 
+std::string changed_settings_json(const std::vector<Setting>& settings) {
+  constexpr std::size_t kMaxValueBytes = 256;
+  std::string out = "{";
+  for (const Setting& setting : settings) {
+    if (setting.origin == Origin::Default) continue;
+    if (out.size() > 1) out += ",";
+    out += json_string(setting.path) + ":{\"value\":" + json_string(setting.value.substr(0, kMaxValueBytes)) +
+           ",\"where\":" + json_string(setting.where) + "}";
+  }
+  return out + "}";
+}
+
 std::string sample_file() {
   Everything defaults;
   std::string out(kIntroduction);

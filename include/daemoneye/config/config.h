@@ -153,6 +153,10 @@ Result<Loaded<CliConfig>> load_cli(const LoadInput& input);
 // One `key: value` line per setting, as YAML that can be read back; with `origin`, a comment names the place.
 std::string print_config(const std::vector<Setting>& settings, bool origin);
 
+// What differs from the defaults, as a JSON object of {"value", "where"} by key, for the ledger; values are cut at 256
+// bytes.
+std::string changed_settings_json(const std::vector<Setting>& settings);
+
 // The commented sample file for all three programs: every key with its help, range and default.
 std::string sample_file();
 
