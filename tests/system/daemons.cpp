@@ -100,7 +100,11 @@ Background::~Background() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-bool Background::is_running() const { return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG | WNOWAIT) == 0; }
+bool Background::is_running() const {
+  siginfo_t ended{};
+  return pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         ended.si_pid == 0;
+}
 
 void Background::signal(int number) const {
   if (pid_ > 0) ::kill(pid_, number);

@@ -1,0 +1,53 @@
+// What `daemoneye-cli health` says, in a form that tests can ask.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemons.h"
+
+namespace de::system_test {
+
+struct HealthLine {
+  std::string status;
+  std::string detail;
+};
+
+struct HealthReport {
+  int exit_code = -1;
+  std::multimap<std::string, HealthLine> lines;  // By component; several with the same name are possible.
+  std::string text;
+
+  // Empty when there is no such line.
+  std::string detail(const std::string& component) const;
+  std::string status(const std::string& component) const;
+  // The number in front of `word` in the detail: number("store", "events") of "7 scans, 12 events" is 12.
+  std::optional<std::uint64_t> number(const std::string& component, const std::string& word) const;
+};
+
+HealthReport read_health(Host& host);
+
+// The agent is in SteadyState and the procmond this test started last is connected.
+bool is_running_steadily(Host& host);
+
+// Rows of CSV without quoting: the header first.
+std::vector<std::vector<std::string>> read_csv(const std::string& text);
+
+bool contains(const std::string& text, const std::string& part);
+
+// How many lines of `text` contain `part`.
+std::size_t count_lines(const std::string& text, const std::string& part);
+
+// For the message of an assertion.
+std::string logs_of(const Host& host);
+
+// A rule that matches what runs below the host's demo directory, one alert for each process.
+std::string rule_for_demos(const Host& host, const std::string& id = "run-from-demo");
+
+// The names of the processes that have an alert of `rule_for_demos`, one entry for each alert.
+std::vector<std::string> alerted_names(Host& host, const std::string& rule = "run-from-demo");
+
+}  // namespace de::system_test
