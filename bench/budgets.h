@@ -1,4 +1,4 @@
-// The numbers we hold ourselves to (docs/architecture.md, section 13), as far as one process can measure them.
+// The numbers we hold ourselves to (docs/architecture.md, section 13), and what bench measured.
 //
 // Thread: main.
 #pragma once

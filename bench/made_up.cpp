@@ -56,12 +56,12 @@ pb::ProcessRecord MadeUpHost::make(std::uint32_t pid, std::int64_t start_ms) {
   return record;
 }
 
-void MadeUpHost::tick(std::int64_t now_ms) {
+void MadeUpHost::tick(std::int64_t now_ms, unsigned changed) {
   for (pb::ProcessRecord& record : processes_) {
     const auto dice = random_() % 1'000;
     if (dice < 2) {
       record = make(record.pid(), now_ms);
-    } else if (dice < 102) {
+    } else if (dice < 2 + changed) {
       record.set_cpu_usage(static_cast<double>(random_() % 1'000) / 10);
       record.set_cpu_user_ms(record.cpu_user_ms() + random_() % 3'000);
       record.set_memory_usage(record.memory_usage() + 4096);

@@ -27,8 +27,8 @@ class MadeUpHost {
 
   const std::vector<pb::ProcessRecord>& processes() const { return processes_; }
 
-  // 30 seconds later: a tenth of the processes used CPU, two in a thousand were replaced by new ones.
-  void tick(std::int64_t now_ms);
+  // Some time later: of a thousand processes `changed` used CPU and memory, two were replaced by new ones.
+  void tick(std::int64_t now_ms, unsigned changed);
 
   // Starts and exits of short-lived processes, sequence numbers from `first_sequence` on.
   pb::EventBatch events(std::uint32_t count, std::uint64_t first_sequence, std::int64_t now_ms);

@@ -1,22 +1,25 @@
 // Rules over a snapshot of 10,000 processes: one at a time, and a hundred in a row as after every scan.
 #include <benchmark/benchmark.h>
-#include <time.h>
 
-#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "alert/raise.h"
 #include "daemoneye/base/clock.h"
+#include "detect/rule_book.h"
 #include "detect/runner.h"
 #include "made_up.h"
 #include "mirror/mirror.h"
 #include "mirror/session.h"
+#include "samples.h"
 #include "sink/format.h"
 
 namespace {
 
 using de::bench::MadeUpHost;
+using de::bench::quantile;
+using de::bench::thread_cpu_ms;
+using de::bench::wall_ms;
 
 // What rules look like: names, paths, arguments, parents; few or no matches.
 constexpr std::string_view kStatements[] = {
@@ -27,20 +30,6 @@ constexpr std::string_view kStatements[] = {
     "SELECT c.pid, c.name, p.name AS parent FROM processes c JOIN processes p ON p.pid = c.ppid "
     "WHERE p.name = 'nginx' AND c.name = 'dash'",
 };
-
-// CPU time of this thread: how much of a wall time was the work and how much was waiting for a busy machine.
-double thread_cpu_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
-}
-
-double wall_ms() { return static_cast<double>(de::system_clock().steady_ns()) / 1e6; }
-
-double p99(std::vector<double>& samples) {
-  std::ranges::sort(samples);
-  return samples.empty() ? 0 : samples[samples.size() * 99 / 100];
-}
 
 class Bench {
  public:
@@ -86,8 +75,8 @@ void one_rule(benchmark::State& state) {
     times_ms.push_back(wall_ms() - begin);
     cpu_times_ms.push_back(thread_cpu_ms() - cpu_begin);
   }
-  state.counters["p99_ms"] = p99(times_ms);
-  state.counters["p99_cpu_ms"] = p99(cpu_times_ms);
+  state.counters["p99_ms"] = quantile(times_ms, 0.99);
+  state.counters["p99_cpu_ms"] = quantile(cpu_times_ms, 0.99);
 }
 BENCHMARK(one_rule)->Arg(10'000)->Unit(benchmark::kMillisecond);
 
@@ -107,6 +96,37 @@ void hundred_rules(benchmark::State& state) {
   state.counters["mean_cpu_ms"] = (thread_cpu_ms() - cpu_begin) / rounds;
 }
 BENCHMARK(hundred_rules)->Arg(10'000)->Unit(benchmark::kMillisecond);
+
+// Every rule we ship, each several times: the median of the slowest.
+void shipped_rules(benchmark::State& state) {
+  Bench bench(static_cast<std::uint32_t>(state.range(0)));
+  if (!bench.set_up()) return state.SkipWithError("the snapshot failed");
+  auto book = de::detect::RuleBook::open({DE_SOURCE_DIR "/packaging/rules"}, de::system_clock());
+  if (!book || !(*book)->reload()) return state.SkipWithError("the rules do not load");
+  const auto rules = (*book)->snapshot();
+  std::vector<std::vector<double>> times_ms(rules->rules.size());
+  double all_ms = 0;
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < rules->rules.size(); ++i) {
+      const double begin = wall_ms();
+      const auto matches = de::detect::run_rule(bench.session(), *rules->rules[i], de::mirror::kRuleBudget);
+      if (!matches) return state.SkipWithError(matches.error().message().c_str());
+      times_ms[i].push_back(wall_ms() - begin);
+      all_ms += times_ms[i].back();
+    }
+  }
+  double slowest_ms = 0;
+  for (std::size_t i = 0; i < times_ms.size(); ++i) {
+    const double median_ms = de::bench::median(times_ms[i]);
+    if (median_ms <= slowest_ms) continue;
+    slowest_ms = median_ms;
+    state.SetLabel(rules->rules[i]->id);
+  }
+  state.counters["rules"] = static_cast<double>(rules->rules.size());
+  state.counters["slowest_ms"] = slowest_ms;
+  state.counters["all_ms"] = all_ms / static_cast<double>(state.iterations());
+}
+BENCHMARK(shipped_rules)->Arg(10'000)->Iterations(9)->Unit(benchmark::kMillisecond);
 
 // From matching rows to the lines a sink writes: 100 alerts with their ancestors.
 void hundred_alerts(benchmark::State& state) {

@@ -35,7 +35,7 @@ void store_scans(benchmark::State& state) {
   for (auto _ : state) {
     state.PauseTiming();
     clock.now_ms += 30'000;
-    host.tick(clock.now_ms);
+    host.tick(clock.now_ms, 100);
     state.ResumeTiming();
     if (!write_scan(**store, host, ++scan_id, clock.now_ms)) return state.SkipWithError("a scan failed");
   }
@@ -46,8 +46,8 @@ void store_scans(benchmark::State& state) {
 }
 BENCHMARK(store_scans)->Arg(10'000)->Iterations(119)->Unit(benchmark::kMillisecond)->UseRealTime();
 
-// range(0): events of one commit. Ingest commits every message by itself, and a message holds at most 256: that is what
-// the budget is held against. 2,000 shows what grouping messages, as docs/architecture.md plans, would bring.
+// range(0): events of one commit. A message holds at most 256, and what waits while a commit runs is committed
+// together, up to 2,000.
 void store_events(benchmark::State& state) {
   const auto batch_size = static_cast<std::uint32_t>(state.range(0));
   const ScratchDir dir;
