@@ -26,6 +26,9 @@ constexpr std::uint32_t kMinHeartbeatMs = 1'000;
 constexpr std::uint32_t kMaxHeartbeatMs = 30'000;
 constexpr std::size_t kEventsPerRead = 1'024;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+// What was received is at fault, not the connection or our own disk.
+bool is_violation(const Error& error) { return error.code() == Errc::Corrupt || error.code() == Errc::TooLarge; }
 }  // namespace
 
 Session::Session(Uplink& uplink, link::Connection connection)
@@ -58,7 +61,8 @@ pb::Envelope Session::heartbeat() const {
 link::Task<> Session::greet() {
   const pb::Envelope greeting = hello();
   auto sent = co_await link::write_message(connection_, greeting, kHandshakeLimit);
-  if (!sent) co_return fail(std::move(sent).error());
+  // An agent that does not want our uid refuses without reading: then the write fails, but its reason is there.
+  if (!sent && sent.error().code() != Errc::Closed) co_return fail(std::move(sent).error());
   DE_CO_TRY(answer, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
   if (answer.has_refusal()) {
     ++uplink_.counts_.refused;
@@ -81,7 +85,10 @@ link::Task<> Session::greet() {
 link::Task<> Session::run() {
   const auto self = shared_from_this();
   auto greeted = co_await greet();
-  if (!greeted) co_return fail(std::move(greeted).error());
+  if (!greeted) {
+    if (is_violation(greeted.error())) ++uplink_.counts_.violations;
+    co_return fail(std::move(greeted).error());
+  }
   ++uplink_.counts_.sessions;
   log::info("uplink", "agent accepted us", {log::field("socket", uplink_.options_.broker_socket)});
   auto reading = read_loop();
@@ -101,8 +108,7 @@ link::Task<> Session::read_loop() {
   for (;;) {
     auto message = co_await link::read_message<pb::Envelope>(connection_, kSilenceLimit);
     if (!message) {
-      if (message.error().code() == Errc::Corrupt || message.error().code() == Errc::TooLarge)
-        ++uplink_.counts_.violations;
+      if (is_violation(message.error())) ++uplink_.counts_.violations;
       end = fail(std::move(message).error());
       break;
     }
