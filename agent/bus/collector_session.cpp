@@ -25,17 +25,13 @@ CollectorSession::CollectorSession(boost::asio::any_io_executor executor, link::
       commit_wake_(executor) {}
 
 link::Task<> CollectorSession::greet() {
+  auto welcome_uid = registry_.check_uid(connection_.peer());
+  if (!welcome_uid) co_return co_await refuse(std::move(welcome_uid).error());
   DE_CO_TRY(message, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
   if (!message.has_hello()) co_return fail(Errc::Corrupt, "expected hello as the first message");
   pb::Envelope answer;
   auto admitted = registry_.admit(connection_.peer(), message.hello());
-  if (!admitted) {
-    registry_.count_refused();
-    answer.mutable_refusal()->set_reason(admitted.error().what());
-    auto told = co_await link::write_message(connection_, answer, kHandshakeLimit);
-    (void)told;  // The refusal stands whether or not the peer hears of it.
-    co_return fail(std::move(admitted).error());
-  }
+  if (!admitted) co_return co_await refuse(std::move(admitted).error());
   id_ = (*admitted)->id;
   spool_id_ = (*admitted)->spool_id;
   heartbeat_interval_ms_ = (*admitted)->heartbeat_interval_ms;
@@ -58,16 +54,30 @@ link::Task<> CollectorSession::greet() {
   co_return Result<>{};
 }
 
+link::Task<> CollectorSession::refuse(Error error) {
+  pb::Envelope answer;
+  answer.mutable_refusal()->set_reason(error.what());
+  auto told = co_await link::write_message(connection_, answer, kHandshakeLimit);
+  (void)told;  // The refusal stands whether or not the peer hears of it.
+  co_return fail(std::move(error));
+}
+
 link::Task<> CollectorSession::run() {
   const auto self = shared_from_this();
   auto greeted = co_await greet();
   if (!greeted) {
-    consumers_.ended(id_, greeted.error().message(), true);
+    const Errc code = greeted.error().code();
+    // Who came and left, or was cut off, broke no rule.
+    const bool violation = code != Errc::Closed && code != Errc::Timeout && code != Errc::Cancelled && code != Errc::Io;
+    if (violation && id_.empty()) registry_.count_refused();
+    consumers_.ended(id_, greeted.error().message(), violation);
     co_return fail(std::move(greeted).error());
   }
   consumers_.connected(id_);
   auto loops = read_loop() && commit_loop() && write_loop();
-  auto [read, committed, written] = co_await std::move(loops);
+  auto ends = co_await std::move(loops);
+  Result<>& read = std::get<0>(ends);
+  Result<>& committed = std::get<1>(ends);
   Result<>& end = committed ? read : committed;
   const bool violation = !end && (end.error().code() == Errc::Corrupt || end.error().code() == Errc::Invalid ||
                                   end.error().code() == Errc::TooLarge);

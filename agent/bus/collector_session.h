@@ -52,6 +52,7 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
 
  private:
   link::Task<> greet();
+  link::Task<> refuse(Error error);  // Always fails with `error`, after telling the peer.
   link::Task<> read_loop();
   link::Task<> commit_loop();
   link::Task<> write_loop();

@@ -48,9 +48,14 @@ void Registry::expect(const std::string& id, const std::string& type, std::uint3
   collector.since_ms = clock_.unix_ms();
 }
 
-Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hello) {
+Result<> Registry::check_uid(const link::Peer& peer) const {
   if (std::find(admission_.uids.begin(), admission_.uids.end(), peer.uid) == admission_.uids.end())
     return fail(Errc::Denied, "uid " + std::to_string(peer.uid) + " may not connect as a collector");
+  return {};
+}
+
+Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hello) {
+  DE_CHECK(check_uid(peer));
   if (hello.protocol_major() != link::kBrokerMajor)
     return fail(Errc::Unsupported, "collector speaks protocol " + std::to_string(hello.protocol_major()) +
                                        ", this agent speaks " + std::to_string(link::kBrokerMajor));
@@ -63,8 +68,8 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   if (found != collectors_.end() &&
       (found->second.state == CollectorState::Connected || found->second.state == CollectorState::Silent))
     return fail(Errc::Conflict, "collector " + hello.collector_id() + " is connected already");
-  if (admission_.token_fits && !admission_.token_fits(hello.collector_id(), hello.spawn_token()))
-    return fail(Errc::Denied, "collector " + hello.collector_id() + " did not bring the spawn token it was given");
+  if (admission_.is_genuine && !admission_.is_genuine(peer, hello))
+    return fail(Errc::Denied, "collector " + hello.collector_id() + " is not the process this agent started");
   Collector& collector = collectors_[hello.collector_id()];
   collector.id = hello.collector_id();
   collector.type = clipped(hello.collector_type());

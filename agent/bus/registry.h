@@ -45,8 +45,8 @@ struct Collector {
 
 struct Admission {
   std::vector<uid_t> uids;  // Who may connect to the broker socket at all.
-  // Whether the collector of this id may come with this spawn token; one we did not start brings none.
-  std::function<bool(const std::string& id, const std::string& token)> token_fits;
+  // Whether it is the process it must be, where the agent started it (pid and spawn token). Absent: all are.
+  std::function<bool(const link::Peer& peer, const pb::Hello& hello)> is_genuine;
 };
 
 class Registry {
@@ -59,6 +59,8 @@ class Registry {
   void expect(const std::string& id, const std::string& type, std::uint32_t startup_timeout_ms,
               std::uint32_t heartbeat_interval_ms);
 
+  // Whether this user may say anything at all: asked before a byte is read. Errors: Denied.
+  Result<> check_uid(const link::Peer& peer) const;
   // Decides from the kernel's credentials and the greeting. Errors: Denied, Conflict (that id is connected),
   // Unsupported (protocol version), Invalid, Exhausted. The text is for the collector's log.
   Result<Collector*> admit(const link::Peer& peer, const pb::Hello& hello);

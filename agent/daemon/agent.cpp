@@ -66,9 +66,7 @@ Result<> Agent::open() {
 
   bus::Admission admission;
   admission.uids = identity_.collector_uids;
-  admission.token_fits = [this](const std::string& id, const std::string& token) {
-    return !tokens_.is_expected(id) || tokens_.redeem(id, token);
-  };
+  admission.is_genuine = [this](const link::Peer& peer, const pb::Hello& hello) { return is_genuine(peer, hello); };
   registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
   expect_collectors();
   intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_,
@@ -103,6 +101,14 @@ Result<> Agent::open() {
   options.readers_name = config_.control.readers;
   control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
   return {};
+}
+
+// A collector that the agent started is that process, and brings its token the first time. Others are judged by uid.
+bool Agent::is_genuine(const link::Peer& peer, const pb::Hello& hello) {
+  const auto supervisor = supervisors_.find(hello.collector_id());
+  if (supervisor == supervisors_.end()) return true;
+  if (peer.pid != supervisor->second->counts().pid) return false;
+  return !tokens_.is_expected(hello.collector_id()) || tokens_.redeem(hello.collector_id(), hello.spawn_token());
 }
 
 Result<> Agent::open_sinks() {
@@ -147,7 +153,7 @@ void Agent::expect_collectors() {
       DE_TRY(token, tokens_.issue(id));
       return std::vector<std::string>{"DAEMONEYE_SPAWN_TOKEN=" + token};
     };
-    supervisors_.push_back(std::make_unique<supervise::Supervisor>(std::move(options), clock_));
+    supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), clock_);
   }
 }
 
@@ -182,6 +188,7 @@ serve::Context Agent::make_context() {
       readers_,
       detect_,
       sinks_,
+      supervisors_,
       to_budget(config_.query, kQueryBytes),
       [this] { return image_; },
       [this] { return completeness(); },
@@ -243,7 +250,7 @@ void Agent::stop() {
   if (stopping_) return;
   stopping_ = true;
   advance();
-  for (auto& supervisor : supervisors_) {
+  for (auto& [id, supervisor] : supervisors_) {
     const auto stopped = supervisor->stop(std::chrono::seconds(5));
     if (!stopped) log::warn("supervise", "collector did not stop", {log::field("reason", stopped.error().message())});
   }

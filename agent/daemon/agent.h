@@ -51,6 +51,7 @@ class Agent {
   Result<> open();
   Result<> open_sinks();
   void expect_collectors();
+  bool is_genuine(const link::Peer& peer, const pb::Hello& hello);
 
   link::Task<> accept_collectors();
   link::Task<> housekeeping();
@@ -96,7 +97,7 @@ class Agent {
   std::unique_ptr<serve::Context> context_;
   std::unique_ptr<serve::Control> control_;
   supervise::TokenBook tokens_;
-  std::vector<std::unique_ptr<supervise::Supervisor>> supervisors_;
+  supervise::Supervisors supervisors_;
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.
 

@@ -124,12 +124,18 @@ link::Task<> Agent::housekeeping() {
 }
 
 void Agent::tick_supervisors() {
-  for (auto& supervisor : supervisors_) {
+  for (auto& [id, supervisor] : supervisors_) {
     const auto change = supervisor->tick();
     if (change == supervise::Supervisor::Change::None) continue;
     const supervise::SupervisorCounts counts = supervisor->counts();
-    log::info("supervise", change == supervise::Supervisor::Change::Started ? "collector started" : "collector ended",
-              {log::field("pid", counts.pid), log::field("last_end", counts.last_end)});
+    if (change == supervise::Supervisor::Change::Started) {
+      log::info("supervise", "collector started", {log::field("collector", id), log::field("pid", counts.pid)});
+      audit("collector.started", "{\"collector\":" + json_string(id) + ",\"pid\":" + std::to_string(counts.pid) + "}");
+    } else {
+      log::error("supervise", "collector ended", {log::field("collector", id), log::field("reason", counts.last_end)});
+      audit("collector.ended",
+            "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(counts.last_end) + "}");
+    }
   }
 }
 

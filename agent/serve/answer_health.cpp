@@ -89,6 +89,17 @@ void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
   for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});
 }
 
+void add_supervisors(std::vector<Line>& lines, const Context& context) {
+  for (const auto& [id, supervisor] : context.supervisors) {
+    const supervise::SupervisorCounts counts = supervisor->counts();
+    Line line{"supervisor." + id, counts.running ? (counts.flapping ? 1 : 0) : 2, {}};
+    line.detail = counts.running ? "running" : "not running";
+    line.detail += ", " + std::to_string(counts.starts) + " starts, " + std::to_string(counts.ends) + " ends";
+    if (!counts.last_end.empty()) line.detail += ", last: " + counts.last_end;
+    lines.push_back(std::move(line));
+  }
+}
+
 void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
   lines.push_back(
       {"ledger", backlog.lost > 0 ? 1 : 0,
@@ -112,6 +123,7 @@ link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
   add_ingest(lines, context);
   add_store(lines, stats);
   add_rules(lines, *context.detector.report());
+  add_supervisors(lines, context);
   add_ledger(lines, context.ledger());
   add_sinks(lines, context);
 

@@ -17,6 +17,7 @@
 #include "mirror/session.h"
 #include "sink/delivery.h"
 #include "store/store.h"
+#include "supervise/supervisor.h"
 
 namespace de::serve {
 
@@ -34,6 +35,7 @@ struct Context {
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;
+  const supervise::Supervisors& supervisors;
   mirror::Budget query_budget;
   std::function<std::shared_ptr<const mirror::Image>()> image;
   std::function<pb::Completeness()> completeness;

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -76,5 +78,7 @@ class Supervisor {
   SupervisorCounts counts_;
   std::minstd_rand random_;
 };
+
+using Supervisors = std::map<std::string, std::unique_ptr<Supervisor>>;  // By collector id.
 
 }  // namespace de::supervise
