@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "alert/own.h"
 #include "bus/collector_session.h"
 #include "bus/registry.h"
 #include "daemon/delivery_queue.h"
@@ -59,6 +60,7 @@ class Agent {
   link::Task<> detect_loop();
   link::Task<> store_alerts(std::vector<ingest::RaisedAlert> alerts);
   link::Task<> enforce_retention();
+  link::Task<> report_troubles();
   void tick_supervisors();
   void advance();
   void begin_monitoring();
@@ -106,6 +108,7 @@ class Agent {
   std::shared_ptr<const mirror::Image> image_;      // The latest; shared with readers.
   std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
   std::vector<pb::Reason> detect_reasons_;
+  alert::OwnTroubles troubles_;
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
   bool stopping_ = false;

@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kTick = 250ms;
+constexpr std::int64_t kFirstScanNs = 60'000'000'000;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
 constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
@@ -110,6 +111,8 @@ link::Task<> Agent::housekeeping() {
     advance();
     auto reloaded = co_await reload_rules();
     if (!reloaded) log::error("rules", "reload failed", {log::field("reason", reloaded.error().message())});
+    auto reported = co_await report_troubles();
+    if (!reported) log::error("alert", "not stored", {log::field("reason", reported.error().message())});
     if (clock_.steady_ns() >= next_retention_ns) {
       next_retention_ns = clock_.steady_ns() + kRetentionIntervalNs;
       auto kept = co_await enforce_retention();
@@ -137,6 +140,16 @@ void Agent::tick_supervisors() {
             "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(counts.last_end) + "}");
     }
   }
+}
+
+// A monitor that goes blind must not do so in silence.
+link::Task<> Agent::report_troubles() {
+  const bool waits_for_first_scan = !image_ && clock_.steady_ns() - started_ns_ < kFirstScanNs;
+  if (stopping_ || (waits_for_first_scan && state_ != State::StartupFailed)) co_return Result<>{};
+  std::vector<ingest::RaisedAlert> alerts;
+  for (const pb::Reason& reason : troubles_.find_new(completeness()))
+    alerts.push_back({alert::make_own(reason, identity_.host, clock_), alert::kOwnDedupeWindowMs});
+  co_return co_await store_alerts(std::move(alerts));
 }
 
 link::Task<> Agent::reload_rules() {

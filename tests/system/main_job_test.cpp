@@ -116,6 +116,11 @@ TEST_F(MainJob, KillingProcmondIsSeenAndHeals) {
   }));
   EXPECT_TRUE(contains(degraded.err, "CollectorUnavailable")) << degraded.err;
   EXPECT_EQ(host.cli({"health"}).exit_code, 1);
+  // Nobody can end the monitor in silence.
+  EXPECT_TRUE(eventually([&] {
+    return lines(host.cli({"--output", "jsonl", "alerts", "list", "--rule", "daemoneye.collector-unavailable"}).out) ==
+           1;
+  })) << host.log("agent");
   host.start_procmond();
   EXPECT_TRUE(host.is_steady()) << host.log("procmond");
   const Ran verified = host.cli({"audit", "verify"});
