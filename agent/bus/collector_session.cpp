@@ -66,6 +66,7 @@ link::Task<> CollectorSession::run() {
   const auto self = shared_from_this();
   auto greeted = co_await greet();
   if (!greeted) {
+    connection_.close();
     const Errc code = greeted.error().code();
     // Who came and left, or was cut off, broke no rule.
     const bool violation = code != Errc::Closed && code != Errc::Timeout && code != Errc::Cancelled && code != Errc::Io;
