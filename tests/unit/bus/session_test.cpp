@@ -1,0 +1,244 @@
+// An admitted collector: what it publishes is acknowledged after the commit, and what breaks the protocol ends its
+// session and nobody else's.
+#include "session_fixture.h"
+
+namespace de::bus {
+namespace {
+
+TEST_F(SessionTest, NothingIsAcknowledgedBeforeTheCommit) {
+  Played& collector = admit("procmond");
+  held_ = true;
+  say(collector, events(1, 3));
+  drive([this] { return !commits_.empty(); });
+  EXPECT_FALSE(has_answer(collector));
+}
+
+TEST_F(SessionTest, AcknowledgesAndGivesTheCreditBackAfterTheCommit) {
+  Played& collector = admit("procmond");
+  say(collector, events(1, 3));
+  EXPECT_EQ(next(collector)->ack().sequence(), 3u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].collector, "procmond");
+}
+
+TEST_F(SessionTest, WhatHasNoSequenceGivesItsCreditBackWithoutAck) {
+  Played& collector = admit("procmond");
+  pb::Envelope chunk;
+  chunk.mutable_publish()->mutable_snapshot()->set_scan_id(1);
+  say(collector, chunk);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+}
+
+TEST_F(SessionTest, EventsThatWaitAreCommittedTogetherAndInOrder) {
+  Played& collector = admit("procmond");
+  held_ = true;
+  say(collector, events(1, 1));
+  drive([this] { return !commits_.empty(); });
+  say(collector, events(2, 3));
+  say(collector, events(4, 4));
+  pb::Envelope gap;
+  gap.mutable_publish()->mutable_gap()->set_first_sequence(5);
+  say(collector, gap);
+  say(collector, events(6, 6));
+  settle();
+  release();
+  EXPECT_EQ(next(collector)->ack().sequence(), 1u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  EXPECT_EQ(next(collector)->ack().sequence(), 4u);
+  EXPECT_EQ(next(collector)->credit().messages(), 2u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  EXPECT_EQ(next(collector)->ack().sequence(), 6u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  ASSERT_EQ(commits_.size(), 4u);
+  const auto& together = commits_[1].publish.events().events();
+  ASSERT_EQ(together.size(), 3);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(together[i].sequence(), static_cast<std::uint64_t>(i + 2));
+  EXPECT_TRUE(commits_[2].publish.has_gap());
+}
+
+TEST_F(SessionTest, OneCommitHasABoundedNumberOfEvents) {
+  Played& collector = admit("procmond");
+  held_ = true;
+  say(collector, events(1, 1));
+  drive([this] { return !commits_.empty(); });
+  for (std::uint64_t i = 0; i < 20; ++i) say(collector, events(2 + i * 256, 257 + i * 256));
+  settle();
+  release();
+  while (next(collector)->ack().sequence() != 1 + 20 * 256) {
+  }
+  for (const Commit& commit : commits_) EXPECT_LE(commit.publish.events().events_size(), kMaxEventsPerCommit);
+  EXPECT_LT(commits_.size(), 6u);
+}
+
+TEST_F(SessionTest, AFailedCommitEndsTheSessionUnacknowledgedAndIsNotTheCollectorsFault) {
+  Played& collector = admit("procmond");
+  commit_error_ = Errc::Io;
+  say(collector, events(1, 3));
+  for (;;) {
+    const auto message = next_any(collector);
+    if (!message) break;
+    EXPECT_FALSE(message->has_ack());
+  }
+  drive([&] { return collector.ended.has_value(); });
+  EXPECT_EQ(at("procmond").state, CollectorState::Gone);
+  EXPECT_EQ(at("procmond").violations, 0u);
+  EXPECT_TRUE(noted("procmond ended"));
+}
+
+TEST_F(SessionTest, ContentTheCommitRefusesIsAViolation) {
+  Played& collector = admit("procmond");
+  commit_error_ = Errc::Corrupt;
+  say(collector, events(1, 3));
+  EXPECT_EQ(end_of(collector), Errc::Closed);
+  EXPECT_EQ(at("procmond").violations, 1u);
+  EXPECT_TRUE(noted("procmond violated"));
+}
+
+TEST_F(SessionTest, WhatArrivedBeforeTheCollectorLeftIsCommitted) {
+  Played& collector = admit("procmond");
+  held_ = true;
+  say(collector, events(1, 1));
+  drive([this] { return !commits_.empty(); });
+  say(collector, events(2, 2));
+  collector.end.close();
+  settle();
+  EXPECT_FALSE(collector.ended);
+  release();
+  drive([&] { return collector.ended.has_value(); });
+  ASSERT_EQ(commits_.size(), 2u);
+  EXPECT_EQ(commits_[1].publish.events().events(0).sequence(), 2u);
+  EXPECT_EQ(at("procmond").state, CollectorState::Gone);
+  EXPECT_EQ(at("procmond").violations, 0u);
+  admit("procmond");
+}
+
+TEST_F(SessionTest, HeartbeatsResultsAndConfirmationsAreHandedOn) {
+  Played& collector = admit("procmond");
+  pb::Envelope message;
+  message.mutable_heartbeat()->set_status("slow disk");
+  say(collector, message);
+  message.mutable_task_result()->set_task_id("t-1");
+  say(collector, message);
+  message.mutable_ledger_appended()->set_sequence(9);
+  say(collector, message);
+  drive([this] { return noted("procmond entered 9"); });
+  EXPECT_TRUE(noted("procmond answered t-1"));
+  EXPECT_EQ(at("procmond").status, "slow disk");
+  EXPECT_EQ(at("procmond").messages, 3u);
+}
+
+TEST_F(SessionTest, ASilentCollectorIsBackWithItsNextMessage) {
+  Played& collector = admit("procmond");
+  clock_.now_ms += 90'001;
+  EXPECT_EQ(registry_.find_silent(), std::vector<std::string>{"procmond"});
+  pb::Envelope message;
+  message.mutable_heartbeat()->set_status("ok");
+  say(collector, message);
+  drive([this] { return at("procmond").state == CollectorState::Connected; });
+  EXPECT_EQ(at("procmond").state, CollectorState::Connected);
+}
+
+TEST_F(SessionTest, TheAgentBeatsAtTheIntervalItAnnounced) {
+  Played& collector = admit("procmond", false);
+  ASSERT_TRUE(next_any(collector)->has_heartbeat());
+  clock_.now_ms += 30'000;
+  collector.session->begin(0);  // Wakes the writer.
+  bool beat = false;
+  for (int i = 0; i < 2; ++i) {
+    const auto message = next_any(collector);
+    ASSERT_TRUE(message);
+    if (message->has_heartbeat()) beat = message->heartbeat().time_ms() == clock_.now_ms;
+  }
+  EXPECT_TRUE(beat);
+}
+
+TEST_F(SessionTest, GoodbyeOfEitherSideIsNoViolation) {
+  Played& first = admit("first");
+  pb::Envelope message;
+  message.mutable_goodbye()->set_reason("stopping");
+  say(first, message);
+  EXPECT_EQ(end_of(first), Errc::Closed);
+  EXPECT_TRUE(noted("first ended"));
+
+  Played& second = admit("second");
+  second.session->close("the agent stops");
+  const auto farewell = next(second);
+  ASSERT_TRUE(farewell);
+  EXPECT_EQ(farewell->goodbye().reason(), "the agent stops");
+  EXPECT_EQ(end_of(second), Errc::Closed);
+  EXPECT_TRUE(noted("second ended"));
+}
+
+TEST_F(SessionTest, QueueForACollectorThatDoesNotReadIsBounded) {
+  Played& collector = admit("procmond");
+  pb::Envelope message;
+  message.mutable_scan_now();
+  int queued = 0;
+  while (queued < 100'000 && collector.session->send(message)) ++queued;
+  EXPECT_EQ(queued, 4'096);
+}
+
+struct Misdeed {
+  const char* name;
+  bool begun;
+  std::vector<std::string> payloads;
+};
+
+class CollectorViolates : public SessionTest, public testing::WithParamInterface<Misdeed> {};
+
+TEST_P(CollectorViolates, OnlyItsOwnSessionEndsAndThatIsCounted) {
+  Played& good = admit("good");
+  Played& bad = admit("bad", GetParam().begun);
+  held_ = true;
+  for (const std::string& payload : GetParam().payloads) say_bytes(bad, payload);
+  settle();
+  release();
+  drive([&] { return bad.ended.has_value(); });
+  ASSERT_TRUE(bad.ended);
+  EXPECT_EQ(at("bad").state, CollectorState::Gone);
+  EXPECT_EQ(at("bad").violations, 1u);
+  EXPECT_TRUE(noted("bad violated"));
+
+  EXPECT_EQ(at("good").state, CollectorState::Connected);
+  EXPECT_EQ(at("good").violations, 0u);
+  say(good, events(1, 2));
+  EXPECT_EQ(next(good)->ack().sequence(), 2u);
+  admit("bad");
+  EXPECT_EQ(at("bad").sessions, 2u);
+}
+
+template <class Fill>
+std::string message(Fill fill) {
+  pb::Envelope out;
+  fill(out);
+  return out.SerializeAsString();
+}
+using Payloads = std::vector<std::string>;
+
+const std::string kHello = message([](pb::Envelope& m) {
+  m.mutable_hello()->set_protocol_major(1);
+  m.mutable_hello()->set_collector_id("bad");
+  m.mutable_hello()->set_spool_id("spool-bad");
+});
+const std::string kPublish = message([](pb::Envelope& m) { m.mutable_publish()->mutable_events(); });
+const std::string kAck = message([](pb::Envelope& m) { m.mutable_ack()->set_sequence(1); });
+const std::string kCredit = message([](pb::Envelope& m) { m.mutable_credit()->set_messages(1'000); });
+const std::string kWelcome = message([](pb::Envelope& m) { m.mutable_welcome()->set_credits(1); });
+const std::string kTask = message([](pb::Envelope& m) { m.mutable_task()->set_task_id("t"); });
+const std::string kAppend = message([](pb::Envelope& m) { m.mutable_ledger_append()->set_action("a"); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Broker, CollectorViolates,
+    testing::Values(Misdeed{"PublishBeforeBegin", false, {kPublish}}, Misdeed{"SecondHello", true, {kHello}},
+                    Misdeed{"SecondHelloBeforeBegin", false, {kHello}}, Misdeed{"Ack", true, {kAck}},
+                    Misdeed{"Credit", true, {kCredit}}, Misdeed{"Welcome", true, {kWelcome}},
+                    Misdeed{"Task", true, {kTask}}, Misdeed{"LedgerAppend", true, {kAppend}},
+                    Misdeed{"UnknownMessage", true, {"\xfa\x07\x01x"}}, Misdeed{"Garbage", true, {"\xff\xff\xff"}},
+                    Misdeed{"Oversized", true, {std::string((4u << 20) + 1, '\n')}},
+                    // One is being committed, 64 more may wait.
+                    Misdeed{"MoreThanItsCredits", true, Payloads(kCredits + 2, kPublish)}),
+    [](const auto& row) { return row.param.name; });
+
+}  // namespace
+}  // namespace de::bus
