@@ -76,6 +76,12 @@ class FakeCollector {
   de::UniqueFd socket_;
 };
 
+de::bus::Admission own_uid() {
+  de::bus::Admission admission;
+  admission.uids.push_back(::getuid());
+  return admission;
+}
+
 // The agent's side, on its own thread as in the agent.
 class Receiver {
  public:
@@ -116,7 +122,7 @@ class Receiver {
   std::unique_ptr<de::mirror::Mirror> mirror_;
   std::unique_ptr<de::ingest::Intake> intake_;
   de::bus::Consumers consumers_;
-  de::bus::Registry registry_{{.uids = {::getuid()}, .token_fits = nullptr}, clock_};
+  de::bus::Registry registry_{own_uid(), clock_};
   std::shared_ptr<de::bus::CollectorSession> session_;
   std::thread thread_;
 };

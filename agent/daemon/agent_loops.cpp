@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kTick = 250ms;
+constexpr std::int64_t kRulesIntervalNs = 740'000'000;  // A stat per file; a rule is to be in force within a second.
 constexpr std::int64_t kFirstScanNs = 60'000'000'000;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
@@ -104,13 +105,17 @@ void Agent::advance() {
 
 link::Task<> Agent::housekeeping() {
   std::int64_t next_retention_ns = 0;
+  std::int64_t next_rules_ns = 0;
   while (!stopping_) {
     for (const std::string& id : registry_->find_silent())
       log::error("bus", "collector is silent", {log::field("collector", id)});
     tick_supervisors();
     advance();
-    auto reloaded = co_await reload_rules();
-    if (!reloaded) log::error("rules", "reload failed", {log::field("reason", reloaded.error().message())});
+    if (clock_.steady_ns() >= next_rules_ns) {
+      next_rules_ns = clock_.steady_ns() + kRulesIntervalNs;
+      auto reloaded = co_await reload_rules();
+      if (!reloaded) log::error("rules", "reload failed", {log::field("reason", reloaded.error().message())});
+    }
     auto reported = co_await report_troubles();
     if (!reported) log::error("alert", "not stored", {log::field("reason", reported.error().message())});
     if (clock_.steady_ns() >= next_retention_ns) {

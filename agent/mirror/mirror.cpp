@@ -1,17 +1,15 @@
 #include "mirror/mirror.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "daemoneye/base/byte_order.h"
 #include "daemoneye/schema/process_columns.h"
 #include "mirror/database.h"
-#include "mirror/keyed_hash.h"
+#include "mirror/fingerprint.h"
 #include "mirror/snapshot_schema.h"
 
 namespace de::mirror {
@@ -32,28 +30,10 @@ constexpr std::size_t kScarceTextCap = 256;
 constexpr std::int64_t kFreePagesToVacuum = 256;
 
 struct Entry {
-  std::uint64_t static_hash = 0;
-  std::uint64_t metric_hash = 0;
+  Fingerprint print;
   std::uint64_t seen_in = 0;  // The number of the scan that reported it last.
   std::size_t text_bytes = 0;
 };
-
-void append_cell(std::string& to, const Cell& cell) {
-  to += static_cast<char>(cell.index());
-  if (const auto* integer = std::get_if<std::int64_t>(&cell)) {
-    append_le(to, static_cast<std::uint64_t>(*integer));
-  } else if (const auto* real = std::get_if<double>(&cell)) {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, real, sizeof bits);
-    append_le(to, bits);
-  } else if (const auto* view = std::get_if<std::string_view>(&cell)) {
-    append_le(to, static_cast<std::uint64_t>(view->size()));
-    to += *view;
-  } else if (const auto* text = std::get_if<std::string>(&cell)) {
-    append_le(to, static_cast<std::uint64_t>(text->size()));
-    to += *text;
-  }
-}
 
 std::size_t stored_text(const Cell& cell, std::size_t cap) {
   std::size_t bytes = 0;
@@ -77,15 +57,15 @@ class Mirror::Impl {
   std::unordered_map<std::int64_t, Entry> entries;
 
  private:
-  Result<> write_row(std::int64_t pid, std::size_t cap);
-  Result<> write_metrics(std::int64_t pid);
+  Result<> write_row(const pb::ProcessRecord& record, std::size_t& text_bytes);
+  Result<> write_metrics(const pb::ProcessRecord& record);
   Result<> remove_gone();
   void remember(std::int64_t pid, const Entry* before);
   std::size_t text_cap() const;
 
   Db db_;
   Stmt insert_, update_, delete_;
-  const HashKey key_ = random_hash_key();
+  Fingerprinter fingerprint_{random_hash_key()};
   bool open_scan_ = false;
   std::uint64_t scan_number_ = 0;
   std::uint64_t scan_id_ = 0;
@@ -95,8 +75,6 @@ class Mirror::Impl {
   std::size_t text_bytes_before_ = 0;
   // What to put back when the scan is abandoned; nothing means that the pid was not there.
   std::vector<std::pair<std::int64_t, std::optional<Entry>>> undo_;
-  std::vector<Cell> cells_;  // Of the record in hand; reused.
-  std::string static_bytes_, metric_bytes_;
 };
 
 Result<> Mirror::Impl::open() {
@@ -142,28 +120,18 @@ void Mirror::Impl::remember(std::int64_t pid, const Entry* before) {
 Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record) {
   if (!open_scan_) return fail(Errc::Conflict, "add to scan: none is open");
   const std::int64_t pid = record.pid();
-  cells_.clear();
-  static_bytes_.clear();
-  metric_bytes_.clear();
-  std::size_t text_bytes = 0;
-  const std::size_t cap = text_cap();
-  for (const auto& column : schema::process_columns()) {
-    const Cell& cell = cells_.emplace_back(column.read(record));
-    append_cell(column.change == Change::Static ? static_bytes_ : metric_bytes_, cell);
-    text_bytes += stored_text(cell, cap);
-  }
-  const Entry now{keyed_hash(key_, static_bytes_), keyed_hash(key_, metric_bytes_), scan_number_, text_bytes};
-
+  Entry now{fingerprint_(record), scan_number_, 0};
   const auto found = entries.find(pid);
   const Entry* before = found == entries.end() ? nullptr : &found->second;
+  if (before != nullptr) now.text_bytes = before->text_bytes;  // A row that is not rewritten keeps its text.
   Result<> written;
   if (before != nullptr && before->seen_in == scan_number_) ++counts_.duplicates;
-  if (before == nullptr || before->static_hash != now.static_hash) {
+  if (before == nullptr || before->print.fixed != now.print.fixed) {
     ++(before == nullptr ? counts_.inserted : counts_.replaced);
-    written = write_row(pid, cap);
-  } else if (before->metric_hash != now.metric_hash) {
+    written = write_row(record, now.text_bytes);
+  } else if (before->print.moving != now.print.moving) {
     ++counts_.metrics;
-    written = write_metrics(pid);
+    written = write_metrics(record);
   } else {
     ++counts_.unchanged;
   }
@@ -172,33 +140,42 @@ Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record) {
     return written;
   }
   remember(pid, before);
-  // An unchanged row keeps the text it was stored with.
-  const bool rewritten = before == nullptr || before->static_hash != now.static_hash;
-  Entry next = now;
-  if (!rewritten) next.text_bytes = before->text_bytes;
-  text_bytes_ += next.text_bytes;
+  text_bytes_ += now.text_bytes;
   text_bytes_ -= before == nullptr ? 0 : before->text_bytes;
-  entries[pid] = next;
+  if (before != nullptr)
+    found->second = now;
+  else
+    entries.emplace(pid, now);
   return {};
 }
 
-Result<> Mirror::Impl::write_row(std::int64_t pid, std::size_t cap) {
+Result<> Mirror::Impl::write_row(const pb::ProcessRecord& record, std::size_t& text_bytes) {
+  const std::size_t cap = text_cap();
+  // Texts are bound, not copied: they live until the row is written.
+  std::vector<Cell> cells;
+  cells.reserve(schema::process_columns().size());
+  text_bytes = 0;
   int index = 0;
-  for (const Cell& cell : cells_)
+  for (const auto& column : schema::process_columns()) {
+    const Cell& cell = cells.emplace_back(column.read(record));
+    text_bytes += stored_text(cell, cap);
     if (bind_cell(insert_.get(), ++index, cell, cap) != SQLITE_OK) return fail(sqlite_error(db_.get(), "bind"));
-  return run_once(db_.get(), insert_.get(), "write process " + std::to_string(pid));
+  }
+  return run_once(db_.get(), insert_.get(), "write process " + std::to_string(record.pid()));
 }
 
-Result<> Mirror::Impl::write_metrics(std::int64_t pid) {
+Result<> Mirror::Impl::write_metrics(const pb::ProcessRecord& record) {
+  std::vector<Cell> cells;
+  cells.reserve(schema::process_columns().size());
   int index = 0;
-  const auto columns = schema::process_columns();
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i].change != Change::Metric) continue;
-    if (bind_cell(update_.get(), ++index, cells_[i], kTightTextCap) != SQLITE_OK)
+  for (const auto& column : schema::process_columns()) {
+    if (column.change != Change::Metric) continue;
+    const Cell& cell = cells.emplace_back(column.read(record));
+    if (bind_cell(update_.get(), ++index, cell, kTightTextCap) != SQLITE_OK)
       return fail(sqlite_error(db_.get(), "bind"));
   }
-  sqlite3_bind_int64(update_.get(), ++index, pid);
-  return run_once(db_.get(), update_.get(), "write metrics of process " + std::to_string(pid));
+  sqlite3_bind_int64(update_.get(), ++index, record.pid());
+  return run_once(db_.get(), update_.get(), "write metrics of process " + std::to_string(record.pid()));
 }
 
 Result<> Mirror::Impl::remove_gone() {

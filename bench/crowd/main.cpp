@@ -13,8 +13,9 @@
 
 namespace {
 
-constexpr std::array<const char*, 12> kNames = {"nginx", "postgres", "bash", "sshd",    "python3", "java",
-                                                "node",  "systemd",  "cron", "dockerd", "redis",   "worker"};
+// Not the names of system daemons: rules would find impostors.
+constexpr std::array<const char*, 12> kNames = {"mailer", "indexer", "proxy",  "queue",  "ticker", "render",
+                                                "sync",   "search",  "report", "import", "cache",  "worker"};
 
 // Never returns.
 void become_sleeper(int number, pid_t parent) {

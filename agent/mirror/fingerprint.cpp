@@ -1,0 +1,88 @@
+#include "mirror/fingerprint.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace de::mirror {
+namespace {
+
+using P = pb::ProcessRecord;
+
+constexpr std::size_t kKeepBuffer = 64UL << 10;
+
+enum class Kind : std::uint8_t { Fixed, Moving, ScanTime };
+
+Kind kind_of(std::uint64_t field) {
+  switch (field) {
+    case P::kCpuUsageFieldNumber:
+    case P::kMemoryUsageFieldNumber:
+    case P::kStateFieldNumber:
+    case P::kThreadsFieldNumber:
+    case P::kNiceFieldNumber:
+    case P::kCpuUserMsFieldNumber:
+    case P::kCpuSystemMsFieldNumber:
+    case P::kVirtualMemoryFieldNumber:
+    case P::kIoReadBytesFieldNumber:
+    case P::kIoWriteBytesFieldNumber:
+    case P::kFdCountFieldNumber:
+      return Kind::Moving;
+    case P::kCollectionTimeMsFieldNumber:  // The column is the scan's time, the same for all rows.
+      return Kind::ScanTime;
+    default:
+      return Kind::Fixed;
+  }
+}
+
+std::uint64_t take_varint(const char*& at, const char* end) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; at != end && shift < 64; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*at++);
+    value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
+    if (byte < 0x80) break;
+  }
+  return value;
+}
+
+// Moves past the field whose tag was just read. What is walked was serialised by us.
+void skip_value(std::uint64_t wire_type, const char*& at, const char* end) {
+  std::uint64_t size = 0;
+  if (wire_type == 0) {
+    (void)take_varint(at, end);
+  } else {
+    size = wire_type == 1 ? 8 : wire_type == 2 ? take_varint(at, end) : 4;
+  }
+  at += std::min(size, static_cast<std::uint64_t>(end - at));
+}
+
+}  // namespace
+
+// Serialised once, then parted along the fields: what is fixed is pushed together in place.
+Fingerprint Fingerprinter::operator()(const pb::ProcessRecord& record) {
+  if (record_.capacity() > kKeepBuffer) std::string().swap(record_);  // One giant does not stay in memory.
+  record_.resize(record.ByteSizeLong());
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(record_.data()));
+  moving_.clear();
+  char* fixed_end = record_.data();
+  const char* run = record_.data();  // Start of the fixed fields that are not pushed together yet.
+  const char* const end = record_.data() + record_.size();
+  const auto close_run = [&](const char* upto) {
+    std::memmove(fixed_end, run, static_cast<std::size_t>(upto - run));
+    fixed_end += upto - run;
+  };
+  for (const char* at = record_.data(); at != end;) {
+    const char* const field = at;
+    const std::uint64_t tag = take_varint(at, end);
+    skip_value(tag & 7U, at, end);
+    const Kind kind = kind_of(tag >> 3);
+    if (kind == Kind::Fixed) continue;
+    close_run(field);
+    run = at;
+    if (kind == Kind::Moving) moving_.append(field, at);
+  }
+  close_run(end);
+  const std::string_view fixed(record_.data(), static_cast<std::size_t>(fixed_end - record_.data()));
+  return {keyed_hash(key_, fixed), keyed_hash(key_, moving_)};
+}
+
+}  // namespace de::mirror

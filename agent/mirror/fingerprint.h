@@ -1,0 +1,30 @@
+// Two hashes of a process record that tell whether its row in the mirror is still right: one of what stays, one of what
+// moves with every scan. Most records of a scan are as they were, so this is most of what a scan costs.
+//
+// Thread: one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "daemoneye/process.pb.h"
+#include "mirror/keyed_hash.h"
+
+namespace de::mirror {
+
+struct Fingerprint {
+  std::uint64_t fixed = 0;   // Of the fields behind the columns of Change::Static, and of fields nobody knows.
+  std::uint64_t moving = 0;  // Of those behind Change::Metric.
+};
+
+class Fingerprinter {
+ public:
+  explicit Fingerprinter(HashKey key) : key_(key) {}
+  Fingerprint operator()(const pb::ProcessRecord& record);
+
+ private:
+  const HashKey key_;
+  std::string record_, moving_;  // Reused.
+};
+
+}  // namespace de::mirror
