@@ -31,8 +31,9 @@ bool admit(std::size_t more) {
     charge->over_memory = true;
     return false;
   }
-  // Preparing a statement runs no progress handler; its allocations are the only place to stop it.
-  if (++charge->calls % kCallsPerClockLook == 0 && charge->is_late()) return false;
+  // Preparing a statement runs no progress handler; its allocations are the only place to stop it. Once late, all are
+  // refused: json_valid() takes a refused one for bad JSON and goes on.
+  if (charge->over_time || (++charge->calls % kCallsPerClockLook == 0 && charge->is_late())) return false;
   charge->used_bytes += more;
   return true;
 }

@@ -41,6 +41,16 @@ std::string exploding_ctes() {
   return sql + " SELECT x FROM a29";
 }
 
+// Hundreds of milliseconds of work within one row.
+std::string many_json_checks() {
+  std::string checks = "0";
+  for (int i = 0; i < 240; ++i) checks += "+json_valid(s||x)";
+  return "WITH RECURSIVE d(n,s) AS (SELECT 1,'1,1,1,1,1,1,1' UNION ALL SELECT n+1,s||','||s FROM d WHERE n<17), "
+         "b(s) AS (SELECT '['||max(s)||']' FROM d), "
+         "c(x,y) AS (SELECT 1,0 UNION ALL SELECT x+1," +
+         checks + " FROM c,b) SELECT count(*) FROM c";
+}
+
 TEST(SessionTime, BombsEndWithinTwiceTheBudget) {
   const std::vector<std::pair<const char*, std::string>> bombs = {
       {"endless recursion", kCounter + "SELECT count(*) FROM c"},
@@ -61,6 +71,7 @@ TEST(SessionTime, BombsEndWithinTwiceTheBudget) {
                                                    long_text(",,,,,,,,") + "||n, '(.*y)|,', 5000) IS NULL"},
       {"trim", kCounter + "SELECT count(trim(" + long_text("abcdefgh") + "||(n&0), 'hgfedcba0')) FROM c"},
       {"instr", kCounter + "SELECT count(instr(" + long_text("aaaaaaaa") + "||n, " + "'aaaaaaaaaaaaaaaab')) FROM c"},
+      {"JSON, which takes refused memory for bad JSON", many_json_checks()},
       {"doubling while preparing", exploding_ctes()},
   };
   const auto session = few_session();
