@@ -55,6 +55,12 @@ void HealthBook::record(const Rule& rule, const Result<Matches>& result) {
   health.matches += result->rows.size();
   health.last_us = result->elapsed_us;
   health.worst_us = std::max(health.worst_us, result->elapsed_us);
+  if (result->truncated) {
+    health.healthy = false;
+    health.reason =
+        "matched more than one run may: only the first " + std::to_string(result->rows.size()) + " matches were taken";
+    return;
+  }
   if (result->elapsed_us <= kSlowUs) {
     entry.slow_in_a_row = 0;
     health.healthy = true;

@@ -64,8 +64,8 @@ struct RuleHealth {
   std::uint64_t worst_us = 0;
 };
 
-// A rule is unhealthy after kFailuresToUnhealthy failed, or kSlowToUnhealthy slow runs in a row, and healthy again
-// after one good run. It is still run: unhealthy is a report, not a verdict.
+// A rule is unhealthy after kFailuresToUnhealthy failed, kSlowToUnhealthy slow, or one capped run in a row, and healthy
+// again after one good run. It is still run: unhealthy is a report, not a verdict.
 class HealthBook {
  public:
   static constexpr std::uint64_t kSlowUs = 100'000;  // The promise is 100 ms a rule.

@@ -1,5 +1,9 @@
 #include "ingest/detector.h"
 
+#include <algorithm>
+
+#include "daemoneye/log/log.h"
+
 namespace de::ingest {
 namespace {
 
@@ -23,6 +27,17 @@ RuleChanges compare(const detect::RuleSet& before, const detect::RuleSet& now) {
   return changes;
 }
 
+// Those that were not there before.
+void log_errors(const std::vector<detect::FileError>& before, const std::vector<detect::FileError>& now) {
+  for (const detect::FileError& error : now) {
+    const auto is_same = [&](const detect::FileError& known) { return known.message == error.message; };
+    if (std::ranges::any_of(before, is_same)) continue;
+    log::warn(
+        "rules", "rule file refused",
+        {log::field("reason", error.message), log::field("older_rules_kept", error.last_good_kept ? "yes" : "no")});
+  }
+}
+
 }  // namespace
 
 Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
@@ -37,6 +52,7 @@ Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const 
   DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock));
   DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
   std::unique_ptr<Detector> detector(new Detector(std::move(options), clock, std::move(book), std::move(session)));
+  log_errors({}, detector->book_->snapshot()->errors);
   detector->publish_report();
   return detector;
 }
@@ -46,6 +62,7 @@ Result<std::optional<RuleChanges>> Detector::reload() {
   DE_TRY(changed, book_->reload());
   if (!changed) return std::optional<RuleChanges>();
   const auto now = book_->snapshot();
+  log_errors(before->errors, now->errors);
   health_.keep_only(now->rules);
   publish_report();
   return std::optional<RuleChanges>(compare(*before, *now));

@@ -108,6 +108,19 @@ Matches took(std::uint64_t us) {
   return matches;
 }
 
+TEST(HealthBook, ACappedRunIsMarkedUntilAWholeOne) {
+  HealthBook book;
+  const Rule rule = make_rule("SELECT pid FROM processes");
+  Matches capped = took(5);
+  capped.truncated = true;
+  capped.rows.resize(3);
+  book.record(rule, capped);
+  EXPECT_FALSE(book.find("a")->healthy);
+  EXPECT_THAT(book.find("a")->reason, HasSubstr("only the first 3"));
+  book.record(rule, took(5));
+  EXPECT_TRUE(book.find("a")->healthy);
+}
+
 TEST(HealthBook, FailureIsUnhealthyUntilAGoodRun) {
   HealthBook book;
   const Rule rule = make_rule("SELECT 1");
