@@ -19,7 +19,9 @@
 namespace de::bus {
 
 constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collector; to the collector.
-constexpr std::uint32_t kCredits = 64;                        // Published messages in flight; more are a violation.
+// Published messages in flight; more are a violation. Enough for two full commits of events; a snapshot of 10,000
+// processes does not fit, so that the agent never holds one whole as messages.
+constexpr std::uint32_t kCredits = 16;
 constexpr int kMaxEventsPerCommit = 2'000;
 
 // What the session hands on. Each is called on the io thread.

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "daemon/agent.h"
+#include "daemoneye/base/heap.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
@@ -196,6 +197,8 @@ link::Task<> Agent::detect_loop() {
     detect_reasons_ = std::move(round->reasons);
     auto stored = co_await store_alerts(std::move(round->alerts));
     if (!stored) log::error("alert", "alerts could not be stored", {log::field("reason", stored.error().message())});
+    image.reset();
+    give_back_free_memory();
   }
   co_return Result<>{};
 }

@@ -1,6 +1,5 @@
 #include "daemon/program.h"
 
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "daemon/agent.h"
 #include "daemon/command_line.h"
 #include "daemon/run_as.h"
+#include "daemoneye/base/heap.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -22,9 +22,7 @@ int report(const Error& error, int code) {
 
 // Few arenas and an early trim: the messages of one scan must not stay as memory until the next.
 void tune_memory() {
-  ::mallopt(M_ARENA_MAX, 2);
-  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-  ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+  keep_heap_small();
 }
 
 Result<AgentIdentity> settle(const config::AgentConfig& config) {

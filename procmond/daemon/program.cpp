@@ -1,6 +1,5 @@
 #include "daemon/program.h"
 
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
 #include "daemoneye/base/account.h"
+#include "daemoneye/base/heap.h"
 #include "daemoneye/log/log.h"
 #include "guard/guard.h"
 
@@ -124,9 +124,7 @@ int run_procmond(int argc, char** argv, const char* const* environment) {
     return 0;
   }
   if (flags.check_config) return 0;
-  ::mallopt(M_ARENA_MAX, 2);
-  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-  ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+  keep_heap_small();
   ::umask(027);
   log::Options log_options;
   log_options.level = static_cast<log::Level>(loaded->value.log.level);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
+#include "daemoneye/base/heap.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/link/protocol.h"
 #include "daemoneye/log/log.h"
@@ -149,6 +150,7 @@ link::Task<> Session::write_loop() {
     }
     if (!*due) {
       if (closing_) break;
+      if (std::exchange(snapshot_left_, false)) give_back_free_memory();
       const std::int64_t wait_ns = std::max<std::int64_t>(next_heartbeat_ns_ - uplink_.clock_.steady_ns(), 1'000'000);
       wake_.expires_after(std::chrono::nanoseconds(wait_ns));
       boost::system::error_code ec;
@@ -185,6 +187,7 @@ Result<bool> Session::queue_due() {
     out_.push_back(std::move(snapshot_.front()));
     snapshot_.pop_front();
     snapshot_started_ = !snapshot_.empty();
+    snapshot_left_ = snapshot_.empty();
     --credits_;
     ++uplink_.counts_.chunks_sent;
   }

@@ -64,6 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<std::string> snapshot_;  // The one being sent.
   std::deque<std::string> next_snapshot_;
   bool snapshot_started_ = false;
+  bool snapshot_left_ = false;  // Sent to its end just now.
   std::uint64_t sent_sequence_ = 0;
   std::uint64_t credits_ = 0;
   std::int64_t heartbeat_interval_ns_ = 0;
