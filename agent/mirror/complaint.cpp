@@ -73,7 +73,7 @@ std::string advice(std::string_view message) {
   if (const std::string_view table = after("no such table: "); !table.empty()) {
     for (const schema::TableInfo& info : schema::tables()) names.push_back(info.name);
     names.insert(names.end(), {"processes.snapshots", "snapshots"});
-    const std::string near = suggestion(table, names);
+    std::string near = suggestion(table, names);
     if (!near.empty()) return near;
     std::string known = "; known: ";
     for (const schema::TableInfo& info : schema::tables()) known += std::string(info.name) + ", ";
@@ -96,7 +96,7 @@ std::string removed_function(std::string_view message) {
 
 std::string plain(sqlite3* db) {
   const std::string message = escape_controls(sqlite3_errmsg(db));
-  if (const std::string removed = removed_function(message); !removed.empty()) return removed;
+  if (std::string removed = removed_function(message); !removed.empty()) return removed;
   return message + advice(message);
 }
 

@@ -32,7 +32,7 @@ void add_collectors(std::vector<Line>& lines, const Context& context) {
       lines.push_back({"collector." + id + "." + name, 0, std::to_string(value)});
   }
   if (context.registry.refused() > 0)
-    lines.push_back({"collectors.refused", 1, std::to_string(context.registry.refused()) + " connections refused"});
+    lines.push_back({"collectors.refused", 0, std::to_string(context.registry.refused()) + " connections refused"});
 }
 
 void add_ingest(std::vector<Line>& lines, const Context& context) {
@@ -43,7 +43,7 @@ void add_ingest(std::vector<Line>& lines, const Context& context) {
   lines.push_back({"ingest.records", c.records_rejected > 0 ? 1 : 0,
                    "received " + number(c.records_received) + " = stored " + number(c.records_stored) + " + rejected " +
                        number(c.records_rejected) + " + in flight or abandoned " + number(open)});
-  lines.push_back({"ingest.events", events_balance && c.events_lost == 0 ? 0 : 1,
+  lines.push_back({"ingest.events", events_balance ? 0 : 1,
                    "received " + number(c.events_received) + " = stored " + number(c.events_stored) + " + duplicate " +
                        number(c.events_duplicate) + "; lost in gaps " + number(c.events_lost)});
   lines.push_back({"ingest.scans", 0, number(c.scans) + " committed, " + number(c.scans_abandoned) + " abandoned"});
@@ -106,13 +106,20 @@ void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
        std::to_string(backlog.waiting) + " entries wait for procmond, " + std::to_string(backlog.lost) + " lost"});
 }
 
+void add_control(std::vector<Line>& lines, const ControlCounts& counts) {
+  lines.push_back({"control", counts.violations + counts.turned_away > 0 ? 1 : 0,
+                   std::to_string(counts.requests) + " requests, " + std::to_string(counts.denied) + " denied, " +
+                       std::to_string(counts.violations) + " malformed, " + std::to_string(counts.turned_away) +
+                       " turned away"});
+}
+
 bool is_wanted(const std::string& component, const std::string& wanted) {
   return wanted.empty() || component == wanted || component.starts_with(wanted + ".");
 }
 
 }  // namespace
 
-link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
+link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::HealthRequest request) {
   auto stats_job = [&context] { return context.store.stats(); };
   auto stats = co_await link::run_on(context.readers, std::move(stats_job));
 
@@ -126,6 +133,7 @@ link::Task<Answer> answer_health(Context& context, pb::HealthRequest request) {
   add_supervisors(lines, context);
   add_ledger(lines, context.ledger());
   add_sinks(lines, context);
+  add_control(lines, control);
 
   Answer answer(context.completeness());
   answer.columns = {"component", "status", "detail"};

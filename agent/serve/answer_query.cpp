@@ -56,7 +56,8 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
     return true;
   };
   DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));
-  if (outcome.truncated && request.limit_rows() == 0)
+  // Cut where the asker wanted it cut is complete; cut before, by a limit of ours, is not.
+  if (outcome.truncated && (request.limit_rows() == 0 || outcome.rows < request.limit_rows()))
     degrade(*answer.trailer.mutable_completeness(), "ResultCapped",
             "the answer was cut after " + std::to_string(outcome.rows) + " rows; narrow it or add LIMIT");
   answer.trailer.set_elapsed_us(outcome.elapsed_us);

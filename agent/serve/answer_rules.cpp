@@ -8,6 +8,8 @@ namespace {
 
 using detect::Rule;
 
+constexpr std::size_t kMaxMessageBytes = 16'384;
+
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
@@ -85,7 +87,7 @@ link::Task<Answer> answer_rules_list(Context& context) {
     std::string message;
     for (const detect::FileError& error : report->rules->errors)
       message += (message.empty() ? "" : "\n") + error.message + (error.last_good_kept ? " (older rules kept)" : "");
-    answer.trailer.set_message(message.substr(0, 16 * 1024));
+    answer.trailer.set_message(message.substr(0, kMaxMessageBytes));
   }
   co_return answer;
 }

@@ -4,6 +4,7 @@
 // Thread: io.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,14 @@
 #include "serve/context.h"
 
 namespace de::serve {
+
+// What happened on the control socket so far; `health` shows it.
+struct ControlCounts {
+  std::uint64_t requests = 0;
+  std::uint64_t denied = 0;
+  std::uint64_t violations = 0;   // Not a request: damaged, too large, does not parse.
+  std::uint64_t turned_away = 0;  // Too many at once.
+};
 
 // SQL sessions that are not in use. At most as many as there are reader threads are kept.
 class SessionShelf {
@@ -35,6 +44,6 @@ link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest requ
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request);
 link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
 link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);
-link::Task<Answer> answer_health(Context& context, pb::HealthRequest request);
+link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::HealthRequest request);
 
 }  // namespace de::serve

@@ -15,6 +15,16 @@ namespace {
 constexpr auto kReadLimit = 5s;
 constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's pager may pause.
 constexpr std::size_t kPageBytes = 256UL << 10;
+constexpr std::size_t kRowBytes = kControlLimits.write_bytes - 1024;  // What does not fit into a page of its own.
+
+// A row that no frame can carry is said in the trailer, not shown as a broken connection.
+Result<> check_rows(const Answer& answer) {
+  for (std::size_t i = 0; i < answer.rows.size(); ++i)
+    if (const std::size_t bytes = answer.rows[i].ByteSizeLong(); bytes > kRowBytes)
+      return fail(Errc::TooLarge, "row " + std::to_string(i + 1) + " has " + std::to_string(bytes) +
+                                      " bytes, more than an answer can carry; select fewer columns or use substr()");
+  return {};
+}
 }  // namespace
 
 Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
@@ -42,7 +52,8 @@ link::Task<> Control::run(link::Listener& listener) {
     auto work = serve(std::move(connection));
     boost::asio::co_spawn(executor_, std::move(work), [this](std::exception_ptr, Result<> ended) {
       --open_;
-      if (!ended && ended.error().code() == Errc::Corrupt) ++counts_.violations;
+      if (!ended && (ended.error().code() == Errc::Corrupt || ended.error().code() == Errc::TooLarge))
+        ++counts_.violations;
     });
   }
 }
@@ -60,6 +71,7 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   const std::int64_t begin_ns = context_.clock.steady_ns();
   auto answered = co_await dispatch(connection->peer(), std::move(request));
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
+  if (const auto fits = check_rows(answer); !fits) answer = failure(fits.error());
   if (answer.trailer.elapsed_us() == 0)
     answer.trailer.set_elapsed_us(static_cast<std::uint64_t>((context_.clock.steady_ns() - begin_ns) / 1000));
   co_return co_await send(*connection, std::move(answer));
@@ -88,7 +100,7 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
     case pb::ControlRequest::kAlertShow:
       co_return co_await answer_alert_show(context_, request.alert_show());
     case pb::ControlRequest::kHealth:
-      co_return co_await answer_health(context_, request.health());
+      co_return co_await answer_health(context_, counts_, request.health());
     case pb::ControlRequest::REQUEST_NOT_SET:
       break;
   }

@@ -22,13 +22,6 @@ struct ControlOptions {
   std::string readers_name;      // For the refusal.
 };
 
-struct ControlCounts {
-  std::uint64_t requests = 0;
-  std::uint64_t denied = 0;
-  std::uint64_t violations = 0;
-  std::uint64_t turned_away = 0;  // Too many at once.
-};
-
 class Control {
  public:
   static constexpr std::size_t kMaxConnections = 32;
