@@ -24,16 +24,20 @@ void mirror_delta(benchmark::State& state) {
   if (!mirror || !scan(**mirror, host, 1, now_ms)) return state.SkipWithError("the first scan failed");
   std::uint64_t scan_id = 1;
   std::vector<double> times_ms;
+  std::vector<double> cpu_times_ms;
   for (auto _ : state) {
     state.PauseTiming();
     now_ms += 30'000;
     if (state.range(1) != 0) host.tick(now_ms, static_cast<unsigned>(state.range(1)));
     state.ResumeTiming();
     const double begin = de::bench::wall_ms();
+    const double cpu_begin = de::bench::thread_cpu_ms();
     if (!scan(**mirror, host, ++scan_id, now_ms)) return state.SkipWithError("a scan failed");
     times_ms.push_back(de::bench::wall_ms() - begin);
+    cpu_times_ms.push_back(de::bench::thread_cpu_ms() - cpu_begin);
   }
   state.counters["median_ms"] = de::bench::median(times_ms);
+  state.counters["cpu_ms"] = de::bench::median(cpu_times_ms);
   const auto& image = (*mirror)->image();
   state.counters["image_bytes_per_process"] =
       static_cast<double>(image->size_bytes) / static_cast<double>(state.range(0));
