@@ -1,0 +1,300 @@
+// What each kind of request is answered with, right and wrong ones.
+#include "control_fixture.h"
+
+namespace de::serve {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr char kRule[] = R"(id: demo
+name: Demo
+description: Finds proc1.
+severity: high
+category: test
+sql: SELECT pid, name FROM processes WHERE name = 'proc1'
+tests:
+  match:
+    - rows: [{pid: 1, name: proc1}]
+  no_match:
+    - rows: [{pid: 2, name: proc2}]
+)";
+
+pb::ControlRequest rule_show(const std::string& id) {
+  pb::ControlRequest request;
+  request.mutable_rule_show()->set_rule_id(id);
+  return request;
+}
+pb::ControlRequest alert_show(const std::string& id) {
+  pb::ControlRequest request;
+  request.mutable_alert_show()->set_alert_id(id);
+  return request;
+}
+
+using QueryTest = ControlTest;
+
+TEST_F(QueryTest, SeesTheLatestSnapshotAndSaysHowCompleteItIs) {
+  EXPECT_EQ(query("SELECT count(*) FROM processes").at("0", 0), "0");
+  snapshot(3);
+  known_.set_complete(false);
+  known_.add_reasons()->set_reason("EventsShed");
+  const Reply reply = query("SELECT pid, name FROM processes ORDER BY pid DESC");
+  EXPECT_THAT(reply.columns, ElementsAre("pid", "name"));
+  ASSERT_EQ(reply.rows.size(), 3u);
+  EXPECT_THAT(reply.rows[0], ElementsAre("3", "proc3"));
+  EXPECT_EQ(reply.status(), pb::STATUS_OK);
+  EXPECT_FALSE(reply.trailer->completeness().complete());
+  EXPECT_EQ(reply.trailer->completeness().reasons(0).reason(), "EventsShed");
+}
+
+TEST_F(QueryTest, ParametersAreValuesNotText) {
+  snapshot(3);
+  pb::ControlRequest request = query_request("SELECT pid FROM processes WHERE name = ? OR pid = ?");
+  request.mutable_query()->add_params()->set_text("proc1' OR '1'='1");
+  request.mutable_query()->add_params()->set_integer(2);
+  const Reply reply = ask(request);
+  ASSERT_EQ(reply.rows.size(), 1u);
+  EXPECT_EQ(reply.rows[0][0], "2");
+  for (int i = 0; i < 40; ++i) request.mutable_query()->add_params()->set_integer(i);
+  EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
+}
+
+TEST_F(QueryTest, AnswerThatWasCutByTheAgentIsDegradedOneCutByTheAskerIsNot) {
+  snapshot(10);
+  context_->query_budget.rows = 4;
+  const Reply capped = query("SELECT pid FROM processes");
+  EXPECT_EQ(capped.rows.size(), 4u);
+  EXPECT_FALSE(capped.trailer->completeness().complete());
+  EXPECT_EQ(capped.trailer->completeness().reasons(0).reason(), "ResultCapped");
+  pb::ControlRequest request = query_request("SELECT pid FROM processes");
+  request.mutable_query()->set_limit_rows(2);
+  const Reply limited = ask(request);
+  EXPECT_EQ(limited.rows.size(), 2u);
+  EXPECT_TRUE(limited.trailer->completeness().complete());
+  request.mutable_query()->set_limit_rows(100);
+  EXPECT_EQ(ask(request).rows.size(), 4u);
+}
+
+TEST_F(QueryTest, AskingForMoreThanTheAgentGivesIsDegradedToo) {
+  snapshot(10);
+  context_->query_budget.rows = 4;
+  pb::ControlRequest request = query_request("SELECT pid FROM processes");
+  request.mutable_query()->set_limit_rows(9);
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.rows.size(), 4u);
+  EXPECT_FALSE(reply.trailer->completeness().complete());
+}
+
+TEST_F(QueryTest, RefusedSqlSaysWhyAndIsEnteredInTheLedger) {
+  const Reply reply = query("DELETE FROM processes");
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_FALSE(reply.message().empty());
+  EXPECT_TRUE(reply.rows.empty());
+  ASSERT_EQ(audited_.size(), 1u);
+  EXPECT_THAT(audited_[0], HasSubstr("query.refused"));
+  EXPECT_THAT(audited_[0], HasSubstr("\"uid\":" + std::to_string(::geteuid())));
+  EXPECT_THAT(audited_[0], HasSubstr("DELETE FROM processes"));
+}
+
+TEST_F(QueryTest, LedgerEntryOfHostileSqlStaysSmallValidJson) {
+  EXPECT_EQ(query("SELECT \"\n\x01\" " + std::string(10'000, '"')).status(), pb::STATUS_REFUSED);
+  ASSERT_EQ(audited_.size(), 1u);
+  EXPECT_LT(audited_[0].size(), 10'000u);
+  EXPECT_EQ(audited_[0].find('\n'), std::string::npos);
+  EXPECT_EQ(audited_[0].find('\x01'), std::string::npos);
+}
+
+TEST_F(QueryTest, UnknownColumnsAndTablesAreSuggested) {
+  EXPECT_THAT(query("SELECT pdi FROM processes").message(), HasSubstr("pid"));
+  EXPECT_THAT(query("SELECT pid FROM proceses").message(), HasSubstr("did you mean \"processes\""));
+}
+
+TEST_F(QueryTest, AQueryThatTakesTooLongIsStopped) {
+  pb::ControlRequest request = query_request(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<1000000000) SELECT count(*) FROM n");
+  request.mutable_query()->set_timeout_ms(50);
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_FAILED);
+  EXPECT_TRUE(audited_.empty());
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
+TEST_F(QueryTest, ExplainAndValidateDoNotRunIt) {
+  pb::ControlRequest request = query_request("SELECT p.pid FROM processes p WHERE p.name = ?");
+  request.mutable_query()->set_mode(pb::QUERY_EXPLAIN);
+  const Reply explained = ask(request);
+  EXPECT_EQ(explained.at("table"), "processes");
+  EXPECT_THAT(explained.rows, Contains(ElementsAre("column", "processes.name")));
+  request.mutable_query()->set_mode(pb::QUERY_VALIDATE);
+  const Reply valid = ask(request);
+  ASSERT_EQ(valid.rows.size(), 1u);
+  EXPECT_THAT(valid.rows[0], ElementsAre("yes", "1", "1"));
+  request.mutable_query()->set_sql("SELECT nothing");
+  EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
+}
+
+using SchemaTest = ControlTest;
+
+TEST_F(SchemaTest, ListsColumnsOfOneTableOrAll) {
+  pb::ControlRequest request;
+  request.mutable_schema()->set_table("processes");
+  const Reply one = ask(request);
+  EXPECT_THAT(one.rows, Contains(Contains("executable_path")));
+  for (const auto& row : one.rows) EXPECT_EQ(row[0], "processes");
+  request.mutable_schema()->set_table("");
+  EXPECT_GE(ask(request).rows.size(), one.rows.size());
+}
+
+TEST_F(SchemaTest, UnknownTableIsRefusedWithASuggestion) {
+  pb::ControlRequest request;
+  request.mutable_schema()->set_table("procceses");
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(reply.message(), HasSubstr("did you mean \"processes\""));
+  request.mutable_schema()->set_table("\x1b[2J");
+  EXPECT_EQ(ask(request).message().find('\x1b'), std::string::npos);
+}
+
+using RulesTest = ControlTest;
+
+TEST_F(RulesTest, ListShowsRulesAndWhatIsWrongWithTheFiles) {
+  rule_file("demo.yaml", kRule);
+  pb::ControlRequest request;
+  request.mutable_rules_list();
+  Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_OK);
+  ASSERT_EQ(reply.rows.size(), 1u);
+  EXPECT_EQ(reply.rows[0][0], "demo");
+  EXPECT_EQ(reply.at("demo"), "high");
+  EXPECT_EQ(reply.at("demo", 3), "not run yet");
+  rule_file("broken.yaml", "id: [");
+  reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_UNHEALTHY);
+  EXPECT_THAT(reply.message(), HasSubstr("broken.yaml"));
+  EXPECT_EQ(reply.rows.size(), 1u);
+}
+
+TEST_F(RulesTest, ShowHasEveryFieldAndUnknownOnesAreSuggested) {
+  rule_file("demo.yaml", kRule);
+  const Reply reply = ask(rule_show("demo"));
+  EXPECT_EQ(reply.at("severity"), "high");
+  EXPECT_EQ(reply.at("sql"), "SELECT pid, name FROM processes WHERE name = 'proc1'");
+  EXPECT_THAT(reply.at("file"), HasSubstr("demo.yaml:1"));
+  EXPECT_EQ(reply.at("tests"), "2");
+  const Reply wrong = ask(rule_show("dmeo"));
+  EXPECT_EQ(wrong.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(wrong.message(), HasSubstr("did you mean \"demo\""));
+}
+
+TEST_F(RulesTest, CheckFindsMistakesInATextThatIsNotLoaded) {
+  pb::ControlRequest request;
+  request.mutable_rule_check()->set_file_name("new.yaml");
+  request.mutable_rule_check()->set_text(kRule);
+  EXPECT_THAT(ask(request).rows, ElementsAre(ElementsAre("demo", "valid", "", "processes")));
+  request.mutable_rule_check()->set_run_tests(true);
+  EXPECT_EQ(ask(request).at("demo"), "passed");
+  std::string wrong = kRule;
+  wrong.replace(wrong.find("name = 'proc1'"), 14, "nmae = 'proc1'");
+  request.mutable_rule_check()->set_text(wrong);
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(reply.message(), HasSubstr("new.yaml:"));
+  EXPECT_THAT(reply.message(), HasSubstr("nmae"));
+}
+
+TEST_F(RulesTest, TestRunsTheTestsOfOneRuleOrAll) {
+  rule_file("demo.yaml", kRule);
+  std::string wrong = kRule;
+  wrong.replace(wrong.find("demo"), 4, "fail");
+  wrong.replace(wrong.find("name = 'proc1'"), 14, "name = 'proc2'");
+  rule_file("fail.yaml", wrong);
+  pb::ControlRequest request;
+  request.mutable_rule_test()->set_rule_id("demo");
+  Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_OK);
+  EXPECT_EQ(reply.at("demo"), "passed");
+  request.mutable_rule_test()->set_rule_id("");
+  reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_UNHEALTHY);
+  EXPECT_EQ(reply.at("demo"), "passed");
+  EXPECT_EQ(reply.at("fail"), "failed");
+  request.mutable_rule_test()->set_rule_id("nothing-like-it");
+  EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
+}
+
+using AlertsTest = ControlTest;
+
+TEST_F(AlertsTest, ListIsNewestFirstAndFiltered) {
+  put_alert("aaaaaaaa-1", pb::SEVERITY_LOW);
+  put_alert("bbbbbbbb-2", pb::SEVERITY_CRITICAL, "other");
+  pb::ControlRequest request;
+  request.mutable_alerts_list();
+  const Reply all = ask(request);
+  ASSERT_EQ(all.rows.size(), 2u);
+  EXPECT_EQ(all.rows[0][0], "bbbbbbbb-2");
+  EXPECT_EQ(all.at("bbbbbbbb-2", 2), "critical");
+  EXPECT_EQ(all.at("bbbbbbbb-2", 3), "open");
+  request.mutable_alerts_list()->set_limit(1);
+  EXPECT_EQ(ask(request).rows.size(), 1u);
+  request.mutable_alerts_list()->set_limit(0);
+  request.mutable_alerts_list()->set_severity("low");
+  EXPECT_EQ(ask(request).rows.at(0)[0], "aaaaaaaa-1");
+  request.mutable_alerts_list()->clear_severity();
+  request.mutable_alerts_list()->set_rule_id("other");
+  EXPECT_EQ(ask(request).rows.at(0)[0], "bbbbbbbb-2");
+}
+
+TEST_F(AlertsTest, UnknownSeverityIsRefusedWithASuggestion) {
+  pb::ControlRequest request;
+  request.mutable_alerts_list()->set_severity("hihg");
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(reply.message(), HasSubstr("did you mean \"high\""));
+}
+
+TEST_F(AlertsTest, ShowFindsByPrefixAndShowsDeliveries) {
+  put_alert("aaaaaaaa-1", pb::SEVERITY_LOW);
+  put_alert("aaaaaabb-2", pb::SEVERITY_LOW);
+  const Reply reply = ask(alert_show("aaaaaaaa"));
+  EXPECT_EQ(reply.at("id"), "aaaaaaaa-1");
+  EXPECT_EQ(reply.at("title"), "title of aaaaaaaa-1");
+  EXPECT_EQ(reply.at("delivery.file"), "pending");
+  EXPECT_EQ(reply.at("completeness"), "complete");
+  for (const char* id : {"aaaaaa", "aaa", "cccccccc", ""}) {
+    const Reply refused = ask(alert_show(id));
+    EXPECT_EQ(refused.status(), pb::STATUS_REFUSED) << id;
+    EXPECT_FALSE(refused.message().empty());
+  }
+}
+
+using HealthTest = ControlTest;
+
+TEST_F(HealthTest, NamesEveryPartAndAnExpectedCollectorThatIsMissing) {
+  pb::ControlRequest request;
+  request.mutable_health();
+  EXPECT_EQ(ask(request).status(), pb::STATUS_OK);
+  registry_.expect("procmond", "process", 1000, 1000);
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_UNHEALTHY);
+  EXPECT_EQ(reply.at("agent", 2), "SteadyState");
+  EXPECT_EQ(reply.at("collector.procmond"), "failed");
+  EXPECT_THAT(reply.at("ledger", 2), HasSubstr("3 entries wait"));
+  for (const char* part : {"ingest.records", "ingest.events", "store", "alerts", "rules", "control"})
+    EXPECT_THAT(reply.rows, Contains(Contains(part)));
+}
+
+TEST_F(HealthTest, OneComponentAlone) {
+  registry_.expect("procmond", "process", 1000, 1000);
+  pb::ControlRequest request;
+  request.mutable_health()->set_component("store");
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_OK);
+  ASSERT_EQ(reply.rows.size(), 1u);
+  EXPECT_EQ(reply.rows[0][0], "store");
+  request.mutable_health()->set_component("stor");
+  EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
+}
+
+}  // namespace
+}  // namespace de::serve

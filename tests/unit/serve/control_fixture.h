@@ -1,0 +1,214 @@
+// The control server with everything behind it real: store, mirror, rules, registry. Clients are played on its socket.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemoneye/link/dial.h"
+#include "serve/control.h"
+
+namespace de::serve {
+
+using namespace std::chrono_literals;
+
+// A date that stands still; time limits are real.
+class FixedDate final : public Clock {
+ public:
+  std::int64_t unix_ms() const override { return now_ms; }
+  std::int64_t steady_ns() const override { return system_clock().steady_ns(); }
+  std::int64_t now_ms = 1'767'355'200'000;  // 2026-01-02T12:00:00Z
+};
+
+// A whole answer, values as text.
+struct Reply {
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+  std::size_t pages = 0;
+  std::optional<pb::Trailer> trailer;
+  Errc end = Errc::Io;  // Why reading stopped after the trailer, or without one.
+
+  pb::Status status() const { return trailer ? trailer->status() : pb::STATUS_FAILED; }
+  std::string message() const { return trailer ? trailer->message() : "no trailer"; }
+  // The second column of the row whose first one is `name`; of the third with `column` 2.
+  std::string at(const std::string& name, std::size_t column = 1) const {
+    for (const auto& row : rows)
+      if (row[0] == name) return row.at(column);
+    return "no row " + name;
+  }
+};
+
+inline std::string text_of(const pb::Value& value) {
+  if (value.has_integer()) return std::to_string(value.integer());
+  if (value.has_real()) return std::to_string(value.real());
+  if (value.has_blob()) return "blob:" + value.blob();
+  return value.has_text() ? value.text() : "NULL";
+}
+
+class ControlTest : public testing::Test {
+ protected:
+  ControlTest() {
+    char name[] = "/tmp/de-serve-XXXXXX";
+    dir_ = ::mkdtemp(name);
+    std::filesystem::create_directory(dir_ + "/rules");
+    store::StoreOptions options;
+    options.dir = dir_ + "/store";
+    store_ = std::move(*store::Store::open(options, clock_));
+    mirror_ = std::move(*mirror::Mirror::create());
+    ingest::DetectorOptions detector;
+    detector.rules_dirs = {dir_ + "/rules"};
+    detector.budget = mirror::kRuleBudget;
+    detector.host = "host-1";
+    detector_ = std::move(*ingest::Detector::open(detector, clock_));
+    intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, [](auto) {});
+    known_.set_complete(true);
+    start(std::nullopt);
+  }
+  ~ControlTest() override {
+    listener_->close();
+    drive([this] { return ended_; });
+    control_.reset();
+    writer_.join();
+    readers_.join();
+    detect_.join();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void start(std::optional<gid_t> readers) {
+    context_.reset(new Context{
+        clock_, *store_, registry_, *intake_, *detector_, readers_, detect_, sinks_, supervisors_, mirror::kAdHocBudget,
+        [this] { return image_; }, [this] { return known_; }, [] { return "SteadyState"; },
+        [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
+        [] {
+          return LedgerBacklog{3, 0};
+        }});
+    control_ = std::make_unique<Control>(io_.get_executor(), ControlOptions{readers, "daemoneye"}, *context_);
+    link::ListenOptions listen{dir_ + "/control.sock", 0600, std::nullopt, kControlLimits};
+    listener_.emplace(std::move(*link::Listener::open(io_.get_executor(), std::move(listen))));
+    boost::asio::co_spawn(io_, control_->run(*listener_),
+                          [this](const std::exception_ptr&, const Result<>&) { ended_ = true; });
+  }
+
+  template <class Done>
+  void drive(Done done) {
+    io_.restart();
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (!done() && std::chrono::steady_clock::now() < until) io_.run_one_for(100ms);
+  }
+  template <class T>
+  T run(boost::asio::awaitable<T> task) {
+    std::optional<T> outcome;
+    boost::asio::co_spawn(io_, std::move(task), [&outcome](const std::exception_ptr& thrown, T value) {
+      if (thrown) std::rethrow_exception(thrown);
+      outcome.emplace(std::move(value));
+    });
+    drive([&] { return outcome.has_value(); });
+    if (!outcome) throw std::runtime_error("the task did not end");
+    return std::move(*outcome);
+  }
+
+  link::Connection connect() {
+    auto dialled = run(link::dial(dir_ + "/control.sock", {4u << 20, 4u << 20}, 5s));
+    if (!dialled) throw std::runtime_error(dialled.error().message());
+    return std::move(*dialled);
+  }
+  static boost::asio::awaitable<Reply> read_reply(link::Connection& connection) {
+    Reply reply;
+    for (;;) {
+      auto message = co_await link::read_message<pb::ControlReply>(connection, 10s);
+      if (!message) {
+        reply.end = message.error().code();
+        co_return reply;
+      }
+      if (message->has_trailer()) reply.trailer = message->trailer();
+      for (const std::string& column : message->header().columns()) reply.columns.push_back(column);
+      if (message->has_page()) ++reply.pages;
+      for (const pb::Row& row : message->page().rows()) {
+        auto& values = reply.rows.emplace_back();
+        for (const pb::Value& value : row.values()) values.push_back(text_of(value));
+      }
+    }
+  }
+  static boost::asio::awaitable<Reply> exchange(link::Connection& connection, std::string payload) {
+    auto sent = co_await connection.write(std::move(payload), 5s);
+    (void)sent;  // A server that hung up early may still have answered.
+    co_return co_await read_reply(connection);
+  }
+  Reply ask_bytes(std::string payload) {
+    link::Connection connection = connect();
+    return run(exchange(connection, std::move(payload)));
+  }
+  Reply ask(pb::ControlRequest request) {
+    if (request.protocol_major() == 0) request.set_protocol_major(1);
+    return ask_bytes(request.SerializeAsString());
+  }
+  Reply query(const std::string& sql) { return ask(query_request(sql)); }
+  static pb::ControlRequest query_request(const std::string& sql) {
+    pb::ControlRequest request;
+    request.set_protocol_major(1);
+    request.mutable_query()->set_sql(sql);
+    return request;
+  }
+
+  // A snapshot of processes with pids 1..count.
+  void snapshot(std::uint32_t count, const std::string& name = "proc") {
+    ASSERT_TRUE(mirror_->begin_scan(1, clock_.now_ms));
+    for (std::uint32_t pid = 1; pid <= count; ++pid) {
+      pb::ProcessRecord record;
+      record.set_pid(pid);
+      record.set_name(name + std::to_string(pid));
+      record.set_process_uid(std::string(16, static_cast<char>(pid)));
+      ASSERT_TRUE(mirror_->upsert(record));
+    }
+    auto image = mirror_->finish_scan();
+    ASSERT_TRUE(image);
+    image_ = *image;
+  }
+  void rule_file(const std::string& name, const std::string& text) {
+    std::ofstream(dir_ + "/rules/" + name) << text;
+    ASSERT_TRUE(detector_->reload());
+  }
+  std::string put_alert(const std::string& id, pb::Severity severity, const std::string& rule = "demo") {
+    pb::Alert alert;
+    alert.set_id(id);
+    alert.set_rule_id(rule);
+    alert.set_title("title of " + id);
+    alert.set_severity(severity);
+    alert.set_alert_time_ms(clock_.now_ms);
+    alert.mutable_completeness()->set_complete(true);
+    const std::vector<std::string> sinks = {"file"};
+    EXPECT_TRUE(store_->put_alert(alert, sinks, 0));
+    return id;
+  }
+
+  std::string dir_;
+  FixedDate clock_;
+  boost::asio::io_context io_;
+  boost::asio::thread_pool writer_{1};
+  boost::asio::thread_pool readers_{2};
+  boost::asio::thread_pool detect_{1};
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<mirror::Mirror> mirror_;
+  std::unique_ptr<ingest::Detector> detector_;
+  std::unique_ptr<ingest::Intake> intake_;
+  bus::Registry registry_{bus::Admission{}, clock_};
+  std::vector<std::unique_ptr<sink::Delivery>> sinks_;
+  supervise::Supervisors supervisors_;
+  std::shared_ptr<const mirror::Image> image_;
+  pb::Completeness known_;
+  std::vector<std::string> audited_;
+  std::unique_ptr<Context> context_;
+  std::unique_ptr<Control> control_;
+  std::optional<link::Listener> listener_;
+  bool ended_ = false;
+};
+
+}  // namespace de::serve

@@ -1,0 +1,156 @@
+// The socket itself: who may ask, what is no request, and clients that leave, crowd or do not read.
+#include "control_fixture.h"
+
+namespace de::serve {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(ControlTest, OneAnswerPerConnectionEndedByATrailer) {
+  link::Connection connection = connect();
+  const Reply reply = run(exchange(connection, query_request("SELECT 1 AS one").SerializeAsString()));
+  EXPECT_EQ(reply.columns, std::vector<std::string>{"one"});
+  EXPECT_EQ(reply.at("1", 0), "1");
+  ASSERT_TRUE(reply.trailer);
+  EXPECT_EQ(reply.trailer->rows(), 1u);
+  EXPECT_EQ(reply.end, Errc::Closed);
+}
+
+TEST_F(ControlTest, AnotherMajorVersionIsRefusedAndNamesBoth) {
+  pb::ControlRequest request = query_request("SELECT 1");
+  request.set_protocol_major(9);
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(reply.message(), HasSubstr("9"));
+  EXPECT_THAT(reply.message(), HasSubstr("1"));
+  EXPECT_TRUE(reply.columns.empty());
+}
+
+TEST_F(ControlTest, ARequestFromTheFutureIsRefused) {
+  pb::ControlRequest request;
+  request.set_protocol_major(1);
+  EXPECT_EQ(ask_bytes(request.SerializeAsString() + "\xfa\x07\x01x").status(), pb::STATUS_REFUSED);
+}
+
+TEST_F(ControlTest, GarbageAndOversizedRequestsAreHungUpOnAndCounted) {
+  EXPECT_FALSE(ask_bytes("\xff\xff\xff").trailer);
+  EXPECT_FALSE(ask_bytes(std::string((64u << 10) + 1, '\n')).trailer);
+  drive([this] { return control_->counts().violations == 2; });
+  EXPECT_EQ(control_->counts().violations, 2u);
+  pb::ControlRequest health;
+  health.mutable_health()->set_component("control");
+  EXPECT_THAT(ask(health).at("control", 2), HasSubstr("2 malformed"));
+}
+
+TEST_F(ControlTest, LargestRequestIsAnswered) {
+  pb::ControlRequest request = query_request("SELECT 1");
+  request.mutable_query()->set_sql("SELECT 1 --" + std::string((64u << 10) - request.ByteSizeLong() - 8, 'x'));
+  ASSERT_LE(request.ByteSizeLong(), 64u << 10);
+  EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);  // By the length of a statement, not of a message.
+}
+
+TEST_F(ControlTest, AClientThatLeavesEarlyHarmsNobody) {
+  { link::Connection silent = connect(); }
+  {
+    link::Connection asked = connect();
+    ASSERT_TRUE(run(asked.write(query_request("SELECT 1").SerializeAsString(), 5s)));
+  }
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+  EXPECT_EQ(control_->counts().violations, 0u);
+}
+
+TEST_F(ControlTest, AClientThatLeavesInTheMiddleOfItsAnswerHarmsNobody) {
+  snapshot(1000, std::string(4000, 'n'));
+  {
+    link::Connection connection = connect();
+    ASSERT_TRUE(run(connection.write(query_request("SELECT name FROM processes").SerializeAsString(), 5s)));
+    EXPECT_TRUE(run(link::read_message<pb::ControlReply>(connection, 5s)));
+  }
+  EXPECT_EQ(query("SELECT count(*) FROM processes").at("1000", 0), "1000");
+  EXPECT_EQ(control_->counts().violations, 0u);
+}
+
+TEST_F(ControlTest, LongAnswersComeInPages) {
+  snapshot(1000, std::string(4000, 'n'));
+  const Reply reply = query("SELECT pid, name FROM processes ORDER BY pid");
+  ASSERT_EQ(reply.rows.size(), 1000u);
+  for (std::size_t i = 0; i < reply.rows.size(); ++i) EXPECT_EQ(reply.rows[i][0], std::to_string(i + 1));
+  EXPECT_EQ(reply.trailer->rows(), 1000u);
+  EXPECT_GE(reply.pages, 4'000'000u / (512u << 10));
+  EXPECT_LE(reply.pages, 20u);
+}
+
+TEST_F(ControlTest, ARowThatFitsNoFrameIsAnErrorWithATrailer) {
+  snapshot(200, std::string(4000, 'n'));
+  const Reply fits = query("SELECT group_concat(name) FROM processes");
+  EXPECT_EQ(fits.status(), pb::STATUS_OK) << fits.message();
+  ASSERT_EQ(fits.rows.size(), 1u);
+  EXPECT_GT(fits.rows[0][0].size(), 800'000u);
+  const Reply too_large = query("SELECT group_concat(name), group_concat(name) FROM processes");
+  EXPECT_EQ(too_large.status(), pb::STATUS_REFUSED);
+  EXPECT_THAT(too_large.message(), HasSubstr("row 1"));
+  EXPECT_TRUE(too_large.rows.empty());
+  EXPECT_EQ(control_->counts().violations, 0u);
+}
+
+TEST_F(ControlTest, ManyClientsAtOnceAreAllAnswered) {
+  snapshot(50);
+  std::vector<link::Connection> clients;
+  for (std::size_t i = 0; i < Control::kMaxConnections; ++i) clients.push_back(connect());
+  std::size_t answered = 0;
+  for (link::Connection& client : clients)
+    boost::asio::co_spawn(io_, exchange(client, query_request("SELECT count(*) FROM processes").SerializeAsString()),
+                          [&answered](const std::exception_ptr&, const Reply& reply) {
+                            if (reply.status() == pb::STATUS_OK && reply.at("50", 0) == "50") ++answered;
+                          });
+  drive([&] { return answered == clients.size(); });
+  EXPECT_EQ(answered, clients.size());
+}
+
+TEST_F(ControlTest, TheThirtyThirdConnectionIsTurnedAwayUntilOneLeaves) {
+  std::vector<link::Connection> clients;
+  for (std::size_t i = 0; i < Control::kMaxConnections; ++i) clients.push_back(connect());
+  EXPECT_FALSE(query("SELECT 1").trailer);
+  EXPECT_EQ(control_->counts().turned_away, 1u);
+  clients.pop_back();
+  drive([this] { return query("SELECT 1").status() == pb::STATUS_OK; });
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
+TEST_F(ControlTest, AClientThatNeverAsksIsCutOff) {
+  link::Connection silent = connect();
+  const auto begin = std::chrono::steady_clock::now();
+  const Reply reply = run(read_reply(silent));
+  EXPECT_FALSE(reply.trailer);
+  EXPECT_EQ(reply.end, Errc::Closed);
+  const auto waited = std::chrono::steady_clock::now() - begin;
+  EXPECT_GT(waited, 4s);
+  EXPECT_LT(waited, 9s);
+}
+
+TEST_F(ControlTest, AnotherUserIsDeniedUnlessInTheReadersGroup) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  ASSERT_EQ(::chmod(dir_.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod((dir_ + "/control.sock").c_str(), 0666), 0);
+  const auto connect_as_other = [this] {
+    // The server decides by what it is itself, so only the moment of connecting belongs to the other user.
+    std::optional<Result<link::Connection>> dialled;
+    EXPECT_EQ(::seteuid(65'534), 0);
+    boost::asio::co_spawn(io_, link::dial(dir_ + "/control.sock", {4u << 20, 4u << 20}, 5s),
+                          [&](const std::exception_ptr&, Result<link::Connection> made) { dialled = std::move(made); });
+    io_.restart();
+    while (!dialled && io_.poll_one() != 0) {
+    }
+    EXPECT_EQ(::seteuid(0), 0);
+    return std::move(**dialled);
+  };
+  link::Connection denied = connect_as_other();
+  const Reply reply = run(exchange(denied, query_request("SELECT 1").SerializeAsString()));
+  EXPECT_EQ(reply.status(), pb::STATUS_DENIED);
+  EXPECT_THAT(reply.message(), HasSubstr("group daemoneye"));
+  EXPECT_EQ(control_->counts().denied, 1u);
+  EXPECT_EQ(control_->counts().requests, 0u);
+}
+
+}  // namespace
+}  // namespace de::serve
