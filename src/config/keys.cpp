@@ -27,7 +27,7 @@ constexpr Key kKeys[] = {
     {{"control_socket",         0,    0,         Form::Socket,    kAC,
       "Socket the agent listens on for daemoneye-cli"},
      [](E& e) -> Slot { return &e.paths.control_socket; }},
-    {{"scan_interval_ms",       100,  3600000,   Form::Any,       kPA,
+    {{"scan_interval_ms",       1000, 3600000,   Form::Any,       kPA,
       "Time between two full snapshots of all processes"},
      [](E& e) -> Slot { return &e.scan_interval_ms; }},
     {{"log.level",              0,    0,         Form::Any,       kPA,  "Least important messages that are logged"},
