@@ -49,6 +49,11 @@ ExitCode exit_code_of(const Error& error) {
   return error.code() == Errc::Denied ? ExitCode::NotPermitted : ExitCode::Failed;
 }
 
+void say_unreadable(const Error& error, const Streams& streams) {
+  const bool denied = error.code() == Errc::Denied;
+  say(streams, error.message() + (denied ? ": only root and the group of the ledger's directory may read it" : ""));
+}
+
 // Says what the verdict means beyond its row; the exit code is the verdict.
 ExitCode judge(const ledger::Report& report, const Streams& streams) {
   if (report.torn_tail_bytes > 0)
@@ -71,7 +76,7 @@ ExitCode verify_ledger(const AuditVerifyCommand& command, const config::Paths& p
   const std::string& path = command.path.empty() ? paths.ledger_dir : command.path;
   const auto report = ledger::verify_path(path, {});
   if (!report) {
-    say(streams, report.error().message());
+    say_unreadable(report.error(), streams);
     return exit_code_of(report.error());
   }
   constexpr std::string_view kNames[] = {
@@ -104,7 +109,7 @@ ExitCode tail_ledger(const AuditTailCommand& command, const config::Paths& paths
     if (newest.size() > command.entries) newest.pop_front();
   });
   if (!report) {
-    say(streams, report.error().message());
+    say_unreadable(report.error(), streams);
     return exit_code_of(report.error());
   }
   constexpr std::string_view kNames[] = {"sequence", "time", "actor", "action", "payload", "entry_hash"};

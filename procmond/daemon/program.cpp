@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 
 #include "daemon/command_line.h"
@@ -67,7 +68,10 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   if (config.agent_uid) agent.uid = *config.agent_uid;
   out.agent_uids.push_back(agent.uid);
   const std::string& state = config.paths.state_dir;
-  if (::mkdir(state.c_str(), 0711) != 0 && errno != EEXIST) return fail(Errc::Io, "create " + state, last_os_error());
+  // Whoever owns it could exchange our directories behind us.
+  DE_CHECK(make_directory(state, 0711));
+  const std::array<uid_t, 3> owners = {agent.uid, self.uid, is_root ? 0 : self.uid};
+  DE_CHECK(check_directory(state, owners));
   DE_CHECK(own_directory(state + "/collect", self, 0700));
   DE_CHECK(own_directory(config.paths.spool_dir, self, 0700));
   DE_CHECK(own_directory(config.paths.ledger_dir, self, 0750));
@@ -87,12 +91,12 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   for (const std::string& note : opened->held.notes)
     log::warn("guard", "weaker than asked", {log::field("note", note)});
   auto ledger = audit::LedgerFile::open(config.paths.ledger_dir, system_clock());
-  if (!ledger) return report(std::move(ledger).error().during("open ledger"), 1);
+  if (!ledger) return report(std::move(ledger).error().during("open ledger " + config.paths.ledger_dir), 1);
   spool::SpoolOptions spool_options;
   spool_options.dir = config.paths.spool_dir;
   spool_options.max_bytes = static_cast<std::uint64_t>(config.spool_max_mb) << 20;
   auto spool = spool::Spool::open(spool_options, system_clock());
-  if (!spool) return report(std::move(spool).error().during("open spool"), 1);
+  if (!spool) return report(std::move(spool).error().during("open spool " + config.paths.spool_dir), 1);
 
   auto entered = (*ledger)->append(
       "procmond", "procmond.start",

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -15,6 +16,14 @@ namespace de {
 namespace {
 
 constexpr std::size_t kEntryBytes = 64UL * 1024;  // A group with thousands of members still fits.
+
+Result<> check_access(const std::string& dir, const struct stat& status, std::span<const uid_t> owners) {
+  if (std::ranges::find(owners, status.st_uid) == owners.end())
+    return fail(Errc::Denied, dir + " belongs to uid " + std::to_string(status.st_uid) + ", not to uid " +
+                                  std::to_string(owners.front()) + ": choose another directory or fix its owner");
+  if ((status.st_mode & 022) != 0) return fail(Errc::Denied, dir + " can be written by others: chmod go-w " + dir);
+  return {};
+}
 
 }  // namespace
 
@@ -50,19 +59,36 @@ std::optional<gid_t> find_group(const std::string& group) {
   return found->gr_gid;
 }
 
-Result<> own_directory(const std::string& dir, const Account& account, mode_t mode) {
-  if (::mkdir(dir.c_str(), mode) != 0 && errno != EEXIST) return fail(Errc::Io, "create " + dir, last_os_error());
-  // Opened first and judged afterwards, so that nobody can exchange it in between.
-  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+Result<> make_directory(const std::string& dir, mode_t mode) {
+  if (::mkdir(dir.c_str(), mode) == 0 || errno == EEXIST) return {};
+  const std::error_code os = last_os_error();
+  if (os == std::errc::no_such_file_or_directory)
+    return fail(Errc::NotFound, "create " + dir + ": the directory it belongs in does not exist; create that first");
+  return fail(Errc::Io, "create " + dir, os);
+}
+
+Result<> check_directory(const std::string& dir, std::span<const uid_t> owners) {
+  const UniqueFd fd(::open(dir.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return fail(Errc::Denied, "open directory " + dir, last_os_error());
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail(Errc::Io, "stat " + dir, last_os_error());
+  return check_access(dir, status, owners);
+}
+
+Result<> own_directory(const std::string& dir, const Account& account, mode_t mode) {
+  DE_CHECK(make_directory(dir, mode));
   const bool is_root = ::geteuid() == 0;
-  if (status.st_uid != account.uid && !(is_root && status.st_uid == 0))
-    return fail(Errc::Denied, dir + " belongs to uid " + std::to_string(status.st_uid) + ", not to uid " +
-                                  std::to_string(account.uid) + ": choose another directory or fix its owner");
-  if ((status.st_mode & 022) != 0)
-    return fail(Errc::Denied, dir + " can be written by others: chmod go-w " + dir);
+  const std::array<uid_t, 2> owners = {account.uid, is_root ? 0 : account.uid};
+  // Opened first and judged afterwards, so that nobody can exchange it in between.
+  const UniqueFd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) {
+    const std::error_code os = last_os_error();
+    DE_CHECK(check_directory(dir, owners));  // Says whose it is, which explains more than a refusal.
+    return fail(Errc::Denied, "open directory " + dir, os);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return fail(Errc::Io, "stat " + dir, last_os_error());
+  DE_CHECK(check_access(dir, status, owners));
   if (is_root && ::fchown(fd.get(), account.uid, account.gid) != 0)
     return fail(Errc::Io, "chown " + dir, last_os_error());
   if (::fchmod(fd.get(), mode) != 0) return fail(Errc::Io, "chmod " + dir, last_os_error());

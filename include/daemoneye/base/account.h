@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "daemoneye/base/result.h"
@@ -27,6 +28,12 @@ Result<Account> find_account(const std::string& user);
 // The same; `fixed` when there is no such account and the state directory is private.
 Result<Account> find_account_or(const std::string& user, bool is_private, uid_t fixed);
 std::optional<gid_t> find_group(const std::string& group);
+
+// Creates `dir`, or leaves what is there. Errors: NotFound (its parent is missing), Io.
+Result<> make_directory(const std::string& dir, mode_t mode);
+
+// Whether nobody but `owners` (at least one) can change what is in `dir`. Errors: Denied with what to do, Io.
+Result<> check_directory(const std::string& dir, std::span<const uid_t> owners);
 
 // Creates `dir` for `account` (its parent must exist), or accepts one that is there, is the account's or root's, and
 // cannot be written by others. Root hands it over; anybody else must own it already.

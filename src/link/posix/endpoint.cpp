@@ -58,8 +58,9 @@ Result<UniqueFd> open_directory(const std::string& directory) {
   }
   struct stat status {};
   if (::fstat(opened.get(), &status) != 0) return fail(Errc::Io, "stat " + directory, last_os_error());
-  if ((status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0)
-    return fail(Errc::Denied, "directory " + directory + " is writable by everybody, who could replace the socket");
+  if ((status.st_mode & (S_IWOTH | S_IWGRP)) != 0 && (status.st_mode & S_ISVTX) == 0)
+    return fail(Errc::Denied, "directory " + directory +
+                                  " is writable by others, who could replace the socket: chmod go-w " + directory);
   return opened;
 }
 
@@ -193,9 +194,11 @@ Result<> SocketFile::clear_stale(const std::string& path) const {
     if (os == std::errc::no_such_file_or_directory) return {};
     return fail(code_of(os), "stat " + path, os);
   }
-  if (!S_ISSOCK(found.st_mode)) return fail(Errc::Conflict, path + " exists and is not a socket");
+  if (!S_ISSOCK(found.st_mode))
+    return fail(Errc::Conflict, path + " exists and is not a socket: remove it or choose another path");
   if (found.st_uid != ::geteuid())
-    return fail(Errc::Denied, path + " is a socket of uid " + std::to_string(found.st_uid) + ", not ours to replace");
+    return fail(Errc::Denied, path + " is a socket of uid " + std::to_string(found.st_uid) +
+                                  ", not ours to replace: remove it or choose another path");
 
   DE_TRY(probe, make_socket());
   const Result<bool> answered = try_connect(probe.get(), path);
