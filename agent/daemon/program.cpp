@@ -21,9 +21,7 @@ int report(const Error& error, int code) {
 }
 
 // Few arenas and an early trim: the messages of one scan must not stay as memory until the next.
-void tune_memory() {
-  keep_heap_small();
-}
+void tune_memory() { keep_heap_small(); }
 
 Result<AgentIdentity> settle(const config::AgentConfig& config) {
   const bool is_root = ::geteuid() == 0;
@@ -62,7 +60,11 @@ int run_agent(int argc, char** argv, const char* const* environment) {
     std::fputs(config::print_config(loaded->settings, true).c_str(), stdout);
     return 0;
   }
-  if (flags.check_config) return 0;
+  if (flags.check_config) {
+    for (const std::string& warning : loaded->warnings)
+      std::fprintf(stderr, "daemoneye-agent: warning: %s\n", warning.c_str());
+    return 0;
+  }
 
   tune_memory();
   ::umask(027);

@@ -127,7 +127,11 @@ int run_procmond(int argc, char** argv, const char* const* environment) {
     std::fputs(config::print_config(loaded->settings, true).c_str(), stdout);
     return 0;
   }
-  if (flags.check_config) return 0;
+  if (flags.check_config) {
+    for (const std::string& warning : loaded->warnings)
+      std::fprintf(stderr, "procmond: warning: %s\n", warning.c_str());
+    return 0;
+  }
   keep_heap_small();
   ::umask(027);
   log::Options log_options;
