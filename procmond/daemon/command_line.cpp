@@ -12,13 +12,17 @@ std::optional<int> parse_flags(int argc, char** argv, Flags& flags) {
   std::string broker;
   std::string user;
   std::vector<std::string> sets;
+  // `--state-dir "$UNSET"` would otherwise mean the installed instance.
+  const CLI::Validator given(
+      [](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); }, "");
   app.add_flag("--once", flags.once, "Print one snapshot and exit; needs no agent and writes nothing else");
   app.add_option("--output", flags.output, "Of --once: jsonl (one process a line) or json (one array)")
       ->check(CLI::IsMember({"json", "jsonl"}));
-  app.add_option("--state-dir", state_dir, "Private directory for spool and ledger; created when missing");
-  app.add_option("--broker", broker, "The agent's broker socket");
-  app.add_option("--user", user, "Account to run as after start, name or number");
-  app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's");
+  app.add_option("--state-dir", state_dir, "Private directory for spool and ledger; created when missing")
+      ->check(given);
+  app.add_option("--broker", broker, "The agent's broker socket")->check(given);
+  app.add_option("--user", user, "Account to run as after start, name or number")->check(given);
+  app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's")->check(given);
   app.add_option("--set", sets, "KEY=VALUE, as in the configuration file; may be repeated")->allow_extra_args(false);
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.add_flag("--print-config", flags.print_config, "Print the configuration with the origin of each value and exit");
