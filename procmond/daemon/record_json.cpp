@@ -24,8 +24,8 @@ std::string to_json(const pb::ProcessRecord& record) {
     if (out.size() > 1) out += ',';
     append_json_string(out, column.name);
     out += ':';
-    // These two are JSON already.
-    const bool raw = column.name == "argv" || column.name == "namespaces";
+    // These are JSON already.
+    const bool raw = column.name == "argv" || column.name == "environment" || column.name == "namespaces";
     if (const auto* text = std::get_if<std::string>(&cell); raw && text != nullptr) {
       out += *text;
     } else {
