@@ -188,6 +188,7 @@ Result<bool> Session::queue_due() {
     snapshot_.pop_front();
     snapshot_started_ = !snapshot_.empty();
     snapshot_left_ = snapshot_.empty();
+    if (snapshot_left_) next_heartbeat_ns_ = 0;  // The counters that belong to it, right behind it.
     --credits_;
     ++uplink_.counts_.chunks_sent;
   }

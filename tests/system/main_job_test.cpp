@@ -59,6 +59,9 @@ TEST_F(MainJob, AProcessIsSeenStoredMatchedAlertedAndFound) {
   const Ran health = host.cli({"health"});
   EXPECT_EQ(health.exit_code, 0) << health.out << health.err;
   EXPECT_TRUE(contains(health.out, "SteadyState"));
+  // The collector's own numbers come with every scan, not half a minute later.
+  const Ran seen = host.cli({"--output", "csv", "health", "collector.procmond.processes_seen"});
+  EXPECT_FALSE(contains(seen.out, ",ok,0\n")) << seen.out;
   EXPECT_TRUE(eventually([&] { return std::filesystem::file_size(host.dir() + "/alerts.jsonl") > 0; }));
 }
 
