@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemoneye/base/fault.h"
 #include "daemoneye/log/log.h"
 
 namespace de::ingest {
@@ -66,8 +67,9 @@ link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::Snapshot
     scan_open_ = true;
   }
   scan_.next_chunk = chunk.chunk() + 1;
-  scan_.received += static_cast<std::uint64_t>(chunk.processes_size());
-  if (scan_.received > kMaxScanRecords) co_return fail(Errc::Invalid, "snapshot has more than a million processes");
+  scan_.books.received += static_cast<std::uint64_t>(chunk.processes_size());
+  if (scan_.books.received > kMaxScanRecords)
+    co_return fail(Errc::Invalid, "snapshot has more than a million processes");
 
   auto job = [this, &collector, &chunk, first] { return write_chunk(collector, chunk, first); };
   auto done = co_await link::run_on(writer_, std::move(job));
@@ -80,11 +82,14 @@ link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::Snapshot
   }
   counts_.records_stored += done->stored;
   counts_.records_rejected += done->rejected;
-  scan_.rejected += done->rejected;
+  scan_.books.stored += done->stored;
+  scan_.books.rejected += done->rejected;
   if (done->image) {
     scan_open_ = false;
     failure_.clear();
     ++counts_.scans;
+    scan_.books.in_store = done->in_store.value_or(scan_.books.stored);
+    scan_.books.in_mirror = done->in_mirror;
     note_summary(collector, chunk.summary(), scan_);
     on_image_(done->image);
   }
@@ -103,6 +108,7 @@ Result<Intake::ChunkDone> Intake::write_chunk(const std::string& collector, cons
     DE_CHECK(mirror_.begin_scan(chunk.scan_id(), chunk.scan_time_ms()));
   }
   for (const pb::ProcessRecord& record : chunk.processes()) {
+    if (fault::drops("ingest")) continue;
     if (const auto added = store_.add(record); !added) {
       ++done.rejected;
       continue;
@@ -114,6 +120,12 @@ Result<Intake::ChunkDone> Intake::write_chunk(const std::string& collector, cons
   // Committed first: nothing is alerted on that was not stored.
   DE_CHECK(store_.finish_scan(chunk.summary()));
   DE_TRY(image, mirror_.finish_scan());
+  const auto read_rows = [&done](const store::ScanMeta&, std::uint64_t rows) {
+    done.in_store = rows;
+    return true;
+  };
+  DE_CHECK(store_.list_scans(chunk.scan_time_ms(), chunk.scan_time_ms() + 1, read_rows));
+  done.in_mirror = image->rows + mirror_.counts().duplicates;
   done.image = std::move(image);
   return done;
 }
@@ -136,14 +148,8 @@ link::Task<> Intake::abandon(std::string collector) {
 }
 
 void Intake::note_summary(const std::string& collector, const pb::ScanSummary& summary, const OpenScan& scan) {
-  scan_reasons_.clear();
-  if (summary.reported() != scan.received)
-    scan_reasons_.push_back(make_reason("SequenceGap", collector,
-                                        "the collector reported " + std::to_string(summary.reported()) +
-                                            " processes, " + std::to_string(scan.received) + " arrived"));
-  if (scan.rejected > 0)
-    scan_reasons_.push_back(
-        make_reason("IngestFailed", collector, std::to_string(scan.rejected) + " records could not be stored"));
+  scan_reasons_ = reasons_of(collector, summary, scan.books);
+  counts_.records_lost += losses_of(summary, scan.books);
 }
 
 link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "daemoneye/broker.pb.h"
 #include "daemoneye/control.pb.h"
 #include "daemoneye/link/task.h"
+#include "ingest/scan_books.h"
 #include "mirror/mirror.h"
 #include "store/store.h"
 
@@ -30,6 +32,7 @@ struct Counts {
   std::uint64_t events_stored = 0;
   std::uint64_t events_duplicate = 0;
   std::uint64_t events_lost = 0;  // In gaps.
+  ScanLosses records_lost;        // Between the stages, over all scans.
   std::uint64_t scans = 0;
   std::uint64_t scans_abandoned = 0;
   std::uint64_t commit_failures = 0;
@@ -63,12 +66,15 @@ class Intake {
     std::string collector;
     std::uint64_t scan_id = 0;
     std::uint32_t next_chunk = 0;
-    std::uint64_t received = 0;
-    std::uint64_t rejected = 0;
+    ScanBooks books;
   };
   struct ChunkDone {
     std::uint64_t stored = 0;
     std::uint64_t rejected = 0;
+    // With the last chunk, of the whole scan. Nothing: it is filed under another time than the impossible one it
+    // claims.
+    std::optional<std::uint64_t> in_store;
+    std::uint64_t in_mirror = 0;
     std::shared_ptr<const mirror::Image> image;
   };
 

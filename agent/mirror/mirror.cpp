@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemoneye/base/fault.h"
 #include "daemoneye/schema/process_columns.h"
 #include "mirror/database.h"
 #include "mirror/fingerprint.h"
@@ -119,6 +120,7 @@ void Mirror::Impl::remember(std::int64_t pid, const Entry* before) {
 
 Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record) {
   if (!open_scan_) return fail(Errc::Conflict, "add to scan: none is open");
+  if (fault::drops("mirror")) return {};
   const std::int64_t pid = record.pid();
   Entry now{fingerprint_(record), scan_number_, 0};
   const auto found = entries.find(pid);
@@ -214,7 +216,8 @@ Result<std::shared_ptr<const Image>> Mirror::Impl::finish_scan() {
   Image description;
   description.scan_id = scan_id_;
   description.scan_time_ms = scan_time_ms_;
-  description.rows = entries.size();
+  DE_TRY(rows, read_integer(db_.get(), "SELECT count(*) FROM " + std::string(kRowsTable)));
+  description.rows = static_cast<std::uint64_t>(rows);
   description.generation = image->generation + 1;
   DE_TRY(made, publish(db_.get(), std::move(description)));
   image = made;

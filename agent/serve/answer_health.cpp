@@ -46,6 +46,7 @@ void add_ingest(std::vector<Line>& lines, const Context& context) {
   lines.push_back({"ingest.events", events_balance ? 0 : 1,
                    "received " + number(c.events_received) + " = stored " + number(c.events_stored) + " + duplicate " +
                        number(c.events_duplicate) + "; lost in gaps " + number(c.events_lost)});
+  lines.push_back({"ingest.lost", c.records_lost.total() > 0 ? 1 : 0, c.records_lost.to_text()});
   lines.push_back({"ingest.scans", 0, number(c.scans) + " committed, " + number(c.scans_abandoned) + " abandoned"});
   for (const pb::Reason& reason : context.intake.reasons())
     lines.push_back({"ingest", 1, reason.reason() + ": " + reason.detail()});

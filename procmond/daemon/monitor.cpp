@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
@@ -107,7 +108,7 @@ Result<Monitor::ScanDone> Monitor::scan(std::uint64_t scan_id, bool with_snapsho
     bytes = 0;
   };
   const auto on_record = [&](pb::ProcessRecord& record) {
-    if (!with_snapshot) return;
+    if (!with_snapshot || fault::drops("uplink")) return;
     const std::size_t size = record.ByteSizeLong();
     if (chunk->processes_size() >= static_cast<int>(uplink::kRecordsPerChunk) || bytes + size > kChunkBytes) {
       done.chunks.push_back(envelope.SerializeAsString());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemoneye/base/fault.h"
 #include "spool/disk.h"
 
 namespace de::spool {
@@ -42,6 +43,7 @@ Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
     const std::int64_t time_ms = event.event_time_ms();
     event.set_sequence(sequence);
     ++counts_.appended;
+    if (fault::drops("spool")) continue;
     if (!result) {
       // The disk is full or broken: trying every further event would only take time.
       ++counts_.refused;

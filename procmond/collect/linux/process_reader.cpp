@@ -13,6 +13,7 @@
 #include "collect/identity.h"
 #include "collect/linux/proc_status.h"
 #include "daemoneye/base/byte_order.h"
+#include "daemoneye/base/fault.h"
 #include "daemoneye/crypto/digest.h"
 
 namespace de::collect {
@@ -241,6 +242,7 @@ Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mod
   record_.set_collection_time_ms(clock_.unix_ms());
   std::optional<FileKey> image;
   if (known.signs.image) image = known.signs.image->key;
+  if (fault::drops("collect")) return Outcome::Read;
   const bool accessible = record_.accessible();  // The record may be gone after the call.
   fn(record_, image);
   return accessible ? Outcome::Read : Outcome::Unreadable;
