@@ -1,6 +1,7 @@
 #include "ingest/intake.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "daemoneye/base/fault.h"
@@ -124,7 +125,8 @@ Result<Intake::ChunkDone> Intake::write_chunk(const std::string& collector, cons
     done.in_store = rows;
     return true;
   };
-  DE_CHECK(store_.list_scans(chunk.scan_time_ms(), chunk.scan_time_ms() + 1, read_rows));
+  if (const std::int64_t time_ms = chunk.scan_time_ms(); time_ms < std::numeric_limits<std::int64_t>::max())
+    DE_CHECK(store_.list_scans(time_ms, time_ms + 1, read_rows));
   done.in_mirror = image->rows + mirror_.counts().duplicates;
   done.image = std::move(image);
   return done;
