@@ -150,7 +150,7 @@ TEST_F(SnapshotTest, HostileRecordsAreKeptAndQueryable) {
 }
 
 TEST_F(SnapshotTest, AbsurdScanTimesEndNothingButThemselves) {
-  for (const std::int64_t time_ms : {kFirstMs, kLastMs - 1, std::int64_t{-1}, std::int64_t{0}}) {
+  for (const std::int64_t time_ms : {kFirstMs, kLastMs, std::int64_t{-1}, std::int64_t{0}}) {
     pb::Publish message = chunk(1, 0, true, {process(1)}, 1);
     message.mutable_snapshot()->set_scan_time_ms(time_ms);
     (void)publish(message);  // Whether it is taken or refused, the next one is taken.
