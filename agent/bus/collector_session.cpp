@@ -13,6 +13,10 @@ namespace {
 constexpr auto kHandshakeLimit = 5s;
 constexpr auto kWriteLimit = 10s;
 constexpr std::size_t kMaxOut = 4'096;
+// Before a collector may bring again what could not be committed: it reconnects at once, and a disk stays full longer.
+constexpr auto kPauseWithoutRoom = 5s;
+
+bool is_ours(const Error& error) { return error.code() == Errc::Exhausted || error.code() == Errc::Io; }
 }  // namespace
 
 CollectorSession::CollectorSession(boost::asio::any_io_executor executor, link::Connection connection,
@@ -168,6 +172,14 @@ link::Task<> CollectorSession::commit_loop() {
     auto acked = co_await consumers_.publish(id_, spool_id_, take_group(messages));
     if (!acked) {
       end = fail(std::move(acked).error());
+      if (is_ours(end.error())) {
+        const auto until = std::chrono::steady_clock::now() + kPauseWithoutRoom;
+        while (!closing_ && std::chrono::steady_clock::now() < until) {
+          commit_wake_.expires_at(until);
+          boost::system::error_code ec;
+          co_await commit_wake_.async_wait(link::into(ec));
+        }
+      }
       break;
     }
     if (*acked > 0) {
