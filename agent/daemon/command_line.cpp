@@ -11,9 +11,13 @@ std::optional<int> parse_flags(int argc, char** argv, Flags& flags) {
   bool foreground = false;
   std::string state_dir;
   std::vector<std::string> sets;
+  // `--state-dir "$UNSET"` would otherwise mean the installed instance.
+  const CLI::Validator given(
+      [](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); }, "");
   app.add_flag("--foreground", foreground, "Stay in the foreground (it always does; accepted for service files)");
-  app.add_option("--state-dir", state_dir, "Private directory for store, sockets and alerts; created when missing");
-  app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's");
+  app.add_option("--state-dir", state_dir, "Private directory for store, sockets and alerts; created when missing")
+      ->check(given);
+  app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's")->check(given);
   app.add_option("--set", sets, "KEY=VALUE, as in the configuration file; may be repeated")->allow_extra_args(false);
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.add_flag("--print-config", flags.print_config, "Print the configuration with the origin of each value and exit");

@@ -53,6 +53,12 @@ Result<> Intake::check_order(const std::string& collector, const pb::SnapshotChu
 }
 
 link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::SnapshotChunk chunk) {
+  // The rest of a snapshot that we could not take was under way already: not the collector's fault.
+  if (chunk.chunk() == 0) {
+    failed_scan_.reset();
+  } else if (failed_scan_ == FailedScan{collector, chunk.scan_id()}) {
+    co_return std::uint64_t{0};
+  }
   counts_.records_received += static_cast<std::uint64_t>(chunk.processes_size());
   auto order = check_order(collector, chunk);
   if (!order) co_return fail(std::move(order).error());
@@ -78,6 +84,7 @@ link::Task<std::uint64_t> Intake::take_chunk(std::string collector, pb::Snapshot
     auto dropped = co_await drop_scan();
     if (!dropped) co_return fail(std::move(dropped).error());
     note_failure(collector, done.error());
+    failed_scan_ = FailedScan{collector, chunk.scan_id()};
     // A snapshot is repeated anyway: the session goes on, the next one may find room.
     co_return std::uint64_t{0};
   }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemoneye/base/clock.h"
@@ -96,6 +97,8 @@ class Intake {
   Counts counts_;
   bool scan_open_ = false;
   OpenScan scan_;
+  using FailedScan = std::pair<std::string, std::uint64_t>;  // Collector and scan id.
+  std::optional<FailedScan> failed_scan_;                    // Its further chunks are let pass unread.
   struct NotedGap {
     std::int64_t until_ms = 0;  // Wall clock.
     pb::Reason reason;

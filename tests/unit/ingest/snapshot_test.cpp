@@ -104,6 +104,18 @@ TEST_F(SnapshotTest, ASummaryThatDoesNotAddUpDegradesAnswers) {
   EXPECT_EQ(image_rows(), 1);
 }
 
+TEST_F(SnapshotTest, AFailureOfOursInTheMiddleIsNotTheCollectorsFault) {
+  ASSERT_TRUE(mirror_->begin_scan(99, kNoon));  // Stands in for memory or disk that is missing at the first chunk.
+  acked(chunk(1, 0, false, {process(1)}));
+  ASSERT_EQ(reason_names().size(), 1u);
+  acked(chunk(1, 1, false, {process(2)}));  // Was under way already.
+  acked(chunk(1, 2, true, {process(3)}, 3));
+  EXPECT_EQ(image_rows(), -1);
+  acked(chunk(2, 0, true, {process(1)}, 1));
+  EXPECT_EQ(image_rows(), 1);
+  EXPECT_THAT(reason_names(), IsEmpty());
+}
+
 TEST_F(SnapshotTest, AnEmptySnapshotIsOne) {
   acked(chunk(1, 0, true, {process(1)}, 1));
   clock_.now_ms += 1;
