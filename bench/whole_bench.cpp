@@ -70,11 +70,11 @@ struct MemorySamples {
 // Memory is sampled all the time over several scans: its median is what the daemons hold, the most what a snapshot on
 // its way adds to that. CPU is per scan.
 void whole_crowded_host(benchmark::State& state) {
-  constexpr auto kInterval = 3s;
-  constexpr int kScans = 10;
+  constexpr auto kInterval = 8s;
+  constexpr int kScans = 5;
   const auto processes = static_cast<std::uint32_t>(state.range(0));
   const Crowd crowd(processes - de::bench::live_processes());
-  Product product(3'000);
+  Product product(8'000);
   if (!crowd.started() || !product.start()) return state.SkipWithError("the host does not start");
   std::this_thread::sleep_for(2 * kInterval);  // The first scan, and hashing.
   MemorySamples agent;

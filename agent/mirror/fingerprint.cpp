@@ -64,21 +64,26 @@ Fingerprint Fingerprinter::operator()(const pb::ProcessRecord& record) {
   record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(record_.data()));
   moving_.clear();
   char* fixed_end = record_.data();
-  const char* run = record_.data();  // Start of the fixed fields that are not pushed together yet.
+  const char* run = record_.data();  // Start of the fields of one kind that are not taken yet.
+  Kind kind = Kind::Fixed;           // Of the run.
   const char* const end = record_.data() + record_.size();
   const auto close_run = [&](const char* upto) {
-    std::memmove(fixed_end, run, static_cast<std::size_t>(upto - run));
-    fixed_end += upto - run;
+    if (kind == Kind::Fixed) {
+      std::memmove(fixed_end, run, static_cast<std::size_t>(upto - run));
+      fixed_end += upto - run;
+    } else if (kind == Kind::Moving) {
+      moving_.append(run, upto);
+    }
+    run = upto;
   };
   for (const char* at = record_.data(); at != end;) {
     const char* const field = at;
     const std::uint64_t tag = take_varint(at, end);
     skip_value(tag & 7U, at, end);
-    const Kind kind = kind_of(tag >> 3);
-    if (kind == Kind::Fixed) continue;
+    const Kind next = kind_of(tag >> 3);
+    if (next == kind) continue;
     close_run(field);
-    run = at;
-    if (kind == Kind::Moving) moving_.append(field, at);
+    kind = next;
   }
   close_run(end);
   const std::string_view fixed(record_.data(), static_cast<std::size_t>(fixed_end - record_.data()));

@@ -15,6 +15,8 @@ namespace de::mirror {
 struct Fingerprint {
   std::uint64_t fixed = 0;   // Of the fields behind the columns of Change::Static, and of fields nobody knows.
   std::uint64_t moving = 0;  // Of those behind Change::Metric.
+
+  friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
 };
 
 class Fingerprinter {

@@ -141,7 +141,8 @@ Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record) {
     abandon_scan();
     return written;
   }
-  remember(pid, before);
+  // Nothing to put back where only `seen_in` moves: the number of an abandoned scan is never used again.
+  if (before == nullptr || before->print != now.print) remember(pid, before);
   text_bytes_ += now.text_bytes;
   text_bytes_ -= before == nullptr ? 0 : before->text_bytes;
   if (before != nullptr)

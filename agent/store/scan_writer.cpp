@@ -71,8 +71,10 @@ Result<> ScanWriter::add(const pb::ProcessRecord& record) {
   OpenScan& scan = *open_;
   if (record.process_uid().size() != kUidBytes) return fail(Errc::Invalid, "add record: process_uid is not 16 bytes");
   if (scan.rows >= kMaxScanRecords) return fail(Errc::Exhausted, "scan: over 100000 processes");
-  if (record.ByteSizeLong() > kMaxRecordBytes) return fail(Errc::TooLarge, "add record: over 4 MiB");
-  if (!record.SerializeToString(&serialized_)) return fail(Errc::Invalid, "add record: does not serialize");
+  const std::size_t bytes = record.ByteSizeLong();
+  if (bytes > kMaxRecordBytes) return fail(Errc::TooLarge, "add record: over 4 MiB");
+  serialized_.resize(bytes);
+  record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(serialized_.data()));
   DE_CHECK(split_record(serialized_, parts_));
 
   Change change;
