@@ -179,6 +179,7 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
   };
   auto outcome = co_await link::run_on(writer_, std::move(job));
   if (!outcome) {
+    counts_.events_received -= static_cast<std::uint64_t>(batch.events_size());  // They come again.
     note_failure(collector, outcome.error());
     co_return fail(std::move(outcome).error());
   }
