@@ -12,7 +12,9 @@ using namespace std::chrono_literals;
 
 namespace {
 constexpr auto kDialLimit = 5s;
-}
+// A dial that nobody answers costs a system call; the agent is expected to be back in service within 10 s of its start.
+constexpr std::chrono::milliseconds kMaxDialPause = 2s;
+}  // namespace
 
 Uplink::Uplink(boost::asio::any_io_executor executor, Options options, Hooks hooks, spool::Spool& spool,
                audit::LedgerFile& ledger, const Clock& clock)
@@ -53,7 +55,8 @@ link::Task<> Uplink::run() {
     const std::string failure = ended ? "closed" : ended.error().message();
     if (failure != last_failure) log::warn("uplink", "no agent", {log::field("reason", failure)});
     last_failure = failure;
-    pause_.expires_after(backoff.next());
+    const auto pause = backoff.next();
+    pause_.expires_after(dialled ? pause : std::min(pause, kMaxDialPause));
     boost::system::error_code ec;
     co_await pause_.async_wait(link::into(ec));
   }
