@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -95,6 +96,8 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   spool::SpoolOptions spool_options;
   spool_options.dir = config.paths.spool_dir;
   spool_options.max_bytes = static_cast<std::uint64_t>(config.spool_max_mb) << 20;
+  // What is shed is whole segments: of a small spool not half at once.
+  spool_options.segment_bytes = std::min(spool_options.segment_bytes, spool_options.max_bytes / 8);
   auto spool = spool::Spool::open(spool_options, system_clock());
   if (!spool) return report(std::move(spool).error().during("open spool " + config.paths.spool_dir), 1);
 
