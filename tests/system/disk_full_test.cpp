@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <set>
 
 #include "health_report.h"
@@ -48,15 +47,7 @@ class DiskFull : public testing::Test {
   std::uint64_t number(const std::string& component, const std::string& word) {
     return read_health(host).number(component, word).value_or(0);
   }
-  std::uint64_t counter(const std::string& name) {
-    return std::strtoull(read_health(host).detail("collector.procmond." + name).c_str(), nullptr, 10);
-  }
-  static std::optional<std::uint64_t> lost_in_gaps(const HealthReport& health) {
-    const std::string words = "lost in gaps ", detail = health.detail("ingest.events");
-    const std::size_t at = detail.find(words);
-    if (at == detail.npos) return std::nullopt;
-    return std::strtoull(detail.c_str() + at + words.size(), nullptr, 10);
-  }
+  std::uint64_t counter(const std::string& name) { return read_health(host).counter(name); }
   // Short processes, as quickly as a shell can start them.
   Background forks() { return Background({"/bin/sh", "-c", "while :; do /bin/sleep 0.1; done"}, "/dev/null"); }
 
@@ -185,7 +176,7 @@ TEST_F(DiskFull, OfTheSpool) {
   EXPECT_TRUE(eventually([&] {
     const auto spool = read_spool_state(host.dir());
     const HealthReport health = read_health(host);
-    const auto events = health.number("store", "events"), lost = lost_in_gaps(health);
+    const auto events = health.number("store", "events"), lost = health.lost_events();
     if (!spool || !events || !lost) return false;
     books = std::to_string(spool->last_sequence) + " = " + std::to_string(*events) + " stored + " +
             std::to_string(*lost) + " lost";

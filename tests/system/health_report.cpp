@@ -1,5 +1,6 @@
 #include "health_report.h"
 
+#include <cstdlib>
 #include <sstream>
 
 namespace de::system_test {
@@ -58,6 +59,17 @@ std::optional<std::uint64_t> HealthReport::number(const std::string& component, 
     before = here;
   }
   return std::nullopt;
+}
+
+std::optional<std::uint64_t> HealthReport::lost_events() const {
+  const std::string words = "lost in gaps ", text_of_line = detail("ingest.events");
+  const std::size_t at = text_of_line.find(words);
+  if (at == text_of_line.npos) return std::nullopt;
+  return std::strtoull(text_of_line.c_str() + at + words.size(), nullptr, 10);
+}
+
+std::uint64_t HealthReport::counter(const std::string& name) const {
+  return std::strtoull(detail("collector.procmond." + name).c_str(), nullptr, 10);
 }
 
 HealthReport read_health(Host& host) {

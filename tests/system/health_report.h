@@ -26,6 +26,10 @@ struct HealthReport {
   std::string status(const std::string& component) const;
   // The number in front of `word` in the detail: number("store", "events") of "7 scans, 12 events" is 12.
   std::optional<std::uint64_t> number(const std::string& component, const std::string& word) const;
+  // Events in gaps that arrived since the agent started.
+  std::optional<std::uint64_t> lost_events() const;
+  // What procmond's last heartbeat said; 0 when there was none.
+  std::uint64_t counter(const std::string& name) const;
 };
 
 HealthReport read_health(Host& host);
