@@ -105,7 +105,13 @@ Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
 }
 
 void SessionShelf::put_back(std::unique_ptr<mirror::Session> session) {
-  if (idle_.size() < kKept) idle_.push_back(std::move(session));
+  if (idle_.size() >= kKept) return;
+  if (!nothing_) {
+    auto empty = mirror::empty_image();
+    if (!empty) return;  // No memory: the next query makes a new session.
+    nothing_ = std::move(*empty);
+  }
+  if (session->load(nothing_)) idle_.push_back(std::move(session));
 }
 
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request) {

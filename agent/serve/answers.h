@@ -23,7 +23,8 @@ struct ControlCounts {
   std::uint64_t turned_away = 0;  // Too many at once.
 };
 
-// SQL sessions that are not in use. At most as many as there are reader threads are kept.
+// SQL sessions that are not in use. At most as many as there are reader threads are kept, and none of them holds on to
+// a snapshot: it would be one that nobody else has any more.
 class SessionShelf {
  public:
   explicit SessionShelf(const Clock& clock) : clock_(clock) {}
@@ -34,6 +35,7 @@ class SessionShelf {
   static constexpr std::size_t kKept = 2;
   const Clock& clock_;
   std::vector<std::unique_ptr<mirror::Session>> idle_;
+  std::shared_ptr<const mirror::Image> nothing_;
 };
 
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request);
