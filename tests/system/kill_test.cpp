@@ -195,6 +195,7 @@ class Kill : public testing::Test {
       const std::size_t at = line.find("\"id\":\"");
       ASSERT_NE(at, line.npos) << "a torn line: " << line;
       EXPECT_EQ(line.back(), '}') << "a torn line: " << line;
+      if (contains(line, "daemoneye.collector-unavailable")) continue;  // That procmond was killed; not of our rule.
       delivered += ids.insert(line.substr(at, 44)).second ? 1 : 0;
     }
     EXPECT_EQ(delivered, alerted_names(host).size());
