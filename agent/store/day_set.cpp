@@ -9,6 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "daemoneye/log/log.h"
+#include "store/scrub.h"
+
 namespace de::store {
 namespace {
 
@@ -51,7 +54,12 @@ Result<> DaySet::load_one(const std::string& name) {
     return {};
   }
   if (!rest.empty()) return {};
-  auto opened = Day::open(directory_.below(name), name, map_bytes_);
+  Result<std::shared_ptr<Day>> opened;
+  auto sound = scrub(directory_.below(name));
+  if (sound)
+    opened = Day::open(directory_.below(name), name, map_bytes_);
+  else
+    opened = fail(std::move(sound).error());
   if (opened) {
     days_.emplace(name, std::move(*opened));
     return {};
@@ -63,6 +71,7 @@ Result<> DaySet::load_one(const std::string& name) {
 
 // Renames a day out of the way and returns its new name.
 std::string DaySet::set_aside(const std::string& name, const std::string& reason) const {
+  log::error("store", "day quarantined", {log::field("day", name), log::field("reason", reason)});
   std::string target;
   for (int n = 0; n < kMaxQuarantinedPerDay; ++n) {
     target = name + std::string(kQuarantinedSuffix) + (n == 0 ? "" : "-" + std::to_string(n));
