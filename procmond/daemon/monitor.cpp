@@ -153,8 +153,13 @@ void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
   Result<> spooled = spool_->append(events);
   if (spooled) spooled = spool_->sync();
   if (!spooled) {
-    trouble_ = spooled.error().message();
-    log::error("spool", "events could not be spooled", {log::field("reason", trouble_)});
+    // One line for a trouble that lasts; the heartbeat repeats it and the spool counts.
+    if (spool_trouble_.empty())
+      log::error("spool", "events could not be spooled", {log::field("reason", spooled.error().message())});
+    spool_trouble_ = spooled.error().message();
+  } else if (!spool_trouble_.empty()) {
+    spool_trouble_.clear();
+    log::info("spool", "events are spooled again");
   }
   uplink_->wake();
 }
@@ -188,7 +193,8 @@ link::Task<> Monitor::scan_loop() {
 }
 
 void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
-  beat.set_status(trouble_.empty() ? "ok" : trouble_);
+  const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
+  beat.set_status(trouble.empty() ? "ok" : trouble);
   auto& counters = *beat.mutable_counters();
   const spool::SpoolCounts spooled = spool_->counts();
   counters["scans"] = collect_counts_.scans;

@@ -63,7 +63,8 @@ class Monitor {
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.
   std::uint64_t scan_id_ = 0;
-  std::string trouble_;  // Of the latest scan; empty: none.
+  std::string trouble_;        // Of the latest scan; empty: none.
+  std::string spool_trouble_;  // Since events could not be spooled, until they can.
   collect::Counts collect_counts_;
   bool scan_requested_ = false;
   bool stopping_ = false;
