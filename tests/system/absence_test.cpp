@@ -121,7 +121,10 @@ TEST_F(Absence, WhatTheSpoolHadToShedIsKnownExactly) {
       return asked.exit_code == 3 && contains(asked.err, "EventsShed");
     })) << asked.exit_code
         << asked.err;
-    EXPECT_TRUE(contains(host.cli({"alerts", "list"}).out, "Events were lost"));
+    EXPECT_TRUE(eventually([&] {
+      return contains(host.cli({"alerts", "list"}).out, "Events were lost");
+    })) << host.cli({"alerts", "list"}).out
+        << logs_of(host);
     ASSERT_NO_FATAL_FAILURE(kill_agent());
     start_agent();
     ASSERT_TRUE(eventually([&] { return is_running_steadily(host); }, 60s)) << logs_of(host);
