@@ -23,6 +23,8 @@ pb::Alert make_own(const pb::Reason& reason, const std::string& host, const Cloc
 class OwnTroubles {
  public:
   std::vector<pb::Reason> find_new(const pb::Completeness& now);
+  // The alerts could not be stored: tell them again.
+  void forget() { known_.clear(); }
 
  private:
   std::set<std::pair<std::string, std::string>> known_;

@@ -51,7 +51,7 @@ Result<> Agent::open() {
   store_options.retention_days = config_.retention_days;
   store_options.max_bytes = static_cast<std::uint64_t>(config_.max_size_mb) * kMegabyte;
   auto store = store::Store::open(store_options, clock_);
-  if (!store) return fail(std::move(store).error().during("open store"));
+  if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);

@@ -109,6 +109,7 @@ class Agent {
   std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
   std::vector<pb::Reason> detect_reasons_;
   alert::OwnTroubles troubles_;
+  bool trouble_untold_ = false;  // The last alert about ourselves could not be stored.
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
   bool stopping_ = false;

@@ -155,7 +155,13 @@ link::Task<> Agent::report_troubles() {
   std::vector<ingest::RaisedAlert> alerts;
   for (const pb::Reason& reason : troubles_.find_new(completeness()))
     alerts.push_back({alert::make_own(reason, identity_.host, clock_), alert::kOwnDedupeWindowMs});
-  co_return co_await store_alerts(std::move(alerts));
+  if (alerts.empty()) co_return Result<>{};
+  auto stored = co_await store_alerts(std::move(alerts));
+  if (!stored) troubles_.forget();
+  // One log line until it works again.
+  const bool is_told = std::exchange(trouble_untold_, !stored);
+  if (!stored && !is_told) co_return fail(std::move(stored).error());
+  co_return Result<>{};
 }
 
 link::Task<> Agent::reload_rules() {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -39,12 +40,18 @@ Result<> DaySet::load() {
   for (std::filesystem::directory_iterator it(directory_.path(), ec), end; !ec && it != end; it.increment(ec))
     names.push_back(it->path().filename().string());
   if (ec) return fail(Errc::Io, directory_.path() + ": list", ec);
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) DE_CHECK(load_one(name));
+  // Newest first: today is written to, and the time for looking through them is limited.
+  std::sort(names.rbegin(), names.rend());
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string& name : names) {
+    const auto spent = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+    const auto left = static_cast<std::int64_t>(kScrubSeconds) - spent.count();
+    DE_CHECK(load_one(name, left > 0 ? static_cast<unsigned>(left) : 0));
+  }
   return {};
 }
 
-Result<> DaySet::load_one(const std::string& name) {
+Result<> DaySet::load_one(const std::string& name, unsigned scrub_s) {
   const std::string day = name.substr(0, 10);
   if (!parse_day_name(day)) return {};
   const std::string_view rest = std::string_view(name).substr(10);
@@ -55,7 +62,7 @@ Result<> DaySet::load_one(const std::string& name) {
   }
   if (!rest.empty()) return {};
   Result<std::shared_ptr<Day>> opened;
-  auto sound = scrub(directory_.below(name));
+  auto sound = scrub_s == 0 ? Result<>() : scrub(directory_.below(name), scrub_s);
   if (sound)
     opened = Day::open(directory_.below(name), name, map_bytes_);
   else

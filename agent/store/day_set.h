@@ -55,7 +55,7 @@ class DaySet {
     std::string reason;
   };
 
-  Result<> load_one(const std::string& name);
+  Result<> load_one(const std::string& name, unsigned scrub_s);
   std::string set_aside(const std::string& name, const std::string& reason) const;
 
   const Directory& directory_;

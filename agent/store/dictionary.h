@@ -15,7 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "store/siphash.h"
+#include "daemoneye/crypto/siphash.h"
+
 
 namespace de::store {
 
@@ -33,7 +34,7 @@ class Dictionary {
   std::uint64_t next_id() const { return next_id_; }
 
  private:
-  SipHash hash_;
+  crypto::SipHash hash_;
   std::uint64_t next_id_;
   std::unordered_map<std::uint64_t, std::uint64_t> ids_;  // Hash of the bytes to id; at most kMaxIds.
   std::unordered_set<std::uint64_t> seen_once_;           // At most kMaxIds, then it starts over.

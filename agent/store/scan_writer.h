@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "daemoneye/base/result.h"
+#include "daemoneye/crypto/siphash.h"
 #include "store/day_writer.h"
-#include "store/siphash.h"
 
 namespace de::store {
 
@@ -37,7 +37,7 @@ class ScanWriter {
  private:
   using Uid = std::array<char, kUidBytes>;
   struct UidHash {
-    SipHash hash;
+    crypto::SipHash hash;
     std::size_t operator()(const Uid& uid) const { return hash(std::string_view(uid.data(), uid.size())); }
   };
   template <class Value>
@@ -95,7 +95,7 @@ class ScanWriter {
   ChangeSet compare(std::vector<Slot>& next, const std::vector<std::uint32_t>& gone);
   Result<> pack(const ChangeSet& changes, const std::vector<Slot>& next);
 
-  SipHash hash_;
+  crypto::SipHash hash_;
   std::map<std::string, std::unique_ptr<Chain>> chains_;  // At most kMaxCollectors.
   std::optional<OpenScan> open_;
   std::vector<Slot> next_slots_;  // Kept between scans for its memory.

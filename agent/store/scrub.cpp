@@ -18,7 +18,6 @@
 namespace de::store {
 namespace {
 
-constexpr unsigned kLimitSeconds = 3;  // A day has some 30 MB; the agent is to be in service within 10 s.
 constexpr MDB_dbi kFreeList = 0;
 constexpr unsigned kMaxTables = 32;
 constexpr std::size_t kMaxReasonBytes = 256;  // A pipe takes them without a reader.
@@ -86,11 +85,11 @@ std::string walk_all(const std::string& dir) {
   return problem.empty() ? lmdb_text(rc) : problem;
 }
 
-[[noreturn]] void be_the_child(const std::string& dir, int out) {
+[[noreturn]] void be_the_child(const std::string& dir, unsigned limit_s, int out) {
   for (const int number : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM}) ::signal(number, SIG_DFL);
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
-  ::alarm(kLimitSeconds);
+  ::alarm(limit_s);
   const std::string problem = walk_all(dir);
   if (problem.empty()) ::_exit(0);
   (void)!::write(out, problem.data(), std::min(problem.size(), kMaxReasonBytes));  // Without it, damage has no name.
@@ -99,14 +98,14 @@ std::string walk_all(const std::string& dir) {
 
 }  // namespace
 
-Result<> scrub(const std::string& dir) {
+Result<> scrub(const std::string& dir, unsigned limit_s) {
   int ends[2] = {};
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Errc::Io, dir + ": make a pipe", last_os_error());
   const UniqueFd in(ends[0]);
   UniqueFd out(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return fail(Errc::Io, dir + ": start a process that looks through it", last_os_error());
-  if (child == 0) be_the_child(dir, out.get());
+  if (child == 0) be_the_child(dir, limit_s, out.get());
   out.reset();
   int status = 0;
   while (::waitpid(child, &status, 0) < 0)

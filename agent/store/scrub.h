@@ -10,8 +10,12 @@
 
 namespace de::store {
 
-// Reads every page and checks every sealed value of the environment in `dir`. Errors: Corrupt; Io (no child process).
-// What takes longer than three seconds counts as good: a slow disk is no damage, and the start must not wait for it.
-Result<> scrub(const std::string& dir);
+// The agent is to be in service soon: what has not been looked through by then counts as good. A slow disk is no
+// damage, and every value is checked again when it is read.
+constexpr unsigned kScrubSeconds = 3;
+
+// Reads every page and checks every sealed value of the environment in `dir`, for at most `limit_s` (not 0).
+// Errors: Corrupt; Io (no child process).
+Result<> scrub(const std::string& dir, unsigned limit_s);
 
 }  // namespace de::store

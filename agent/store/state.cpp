@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "store/scrub.h"
 #include "store/value.h"
 
 namespace de::store {
@@ -37,6 +38,8 @@ Result<StateCounts> decode_state_counts(std::string_view payload) {
 }
 
 Result<std::unique_ptr<State>> State::open(const std::string& path, std::uint64_t map_bytes) {
+  if (auto sound = scrub(path, kScrubSeconds); !sound)
+    return fail(Errc::Corrupt, sound.error().message() + "; move " + path + " away to start without its alerts");
   DE_TRY(env, Env::open({path, map_bytes, kTables}));
   std::unique_ptr<State> state(new State(std::move(env)));
   const MDB_dbi info = state->table(StateTable::Info);

@@ -65,6 +65,9 @@ TEST(OwnTroubles, TellsEachOnceUntilItHasGone) {
   EXPECT_EQ(troubles.find_new(make_completeness({gone, shed})).size(), 1U);
   EXPECT_TRUE(troubles.find_new(make_completeness({})).empty());
   EXPECT_EQ(troubles.find_new(make_completeness({gone})).size(), 1U);
+  EXPECT_TRUE(troubles.find_new(make_completeness({gone})).empty());
+  troubles.forget();
+  EXPECT_EQ(troubles.find_new(make_completeness({gone})).size(), 1U);
 }
 
 }  // namespace
