@@ -11,21 +11,24 @@ constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as 
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& options, const Clock& clock) {
-  Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock);
+  auto texts = std::make_unique<TextPool>();
+  Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock, *texts);
   if (!source) return fail(std::move(source).error().during("process source"));
-  return create_over(std::move(*source), options, clock);
+  return std::unique_ptr<Collector>(new Collector(std::move(texts), std::move(*source), options, clock));
 }
 
 std::unique_ptr<Collector> Collector::create_over(std::unique_ptr<ProcessSource> source,
                                                   const CollectorOptions& options, const Clock& clock) {
-  return std::unique_ptr<Collector>(new Collector(std::move(source), options, clock));
+  return std::unique_ptr<Collector>(new Collector(std::make_unique<TextPool>(), std::move(source), options, clock));
 }
 
-Collector::Collector(std::unique_ptr<ProcessSource> source, const CollectorOptions& options, const Clock& clock)
+Collector::Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSource> source,
+                     const CollectorOptions& options, const Clock& clock)
     : clock_(clock),
+      texts_(std::move(texts)),
       source_(std::move(source)),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),
-      diff_(options.diff) {}
+      diff_(options.diff, *texts_) {}
 
 // Adds the hash when it is known, else asks for it once per scan and executable.
 void Collector::add_hash(pb::ProcessRecord& record, const FileKey& image) {

@@ -15,6 +15,7 @@
 #include "collect/exe_hash.h"
 #include "collect/process_diff.h"
 #include "collect/process_source.h"
+#include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/broker.pb.h"
@@ -68,12 +69,14 @@ class Collector {
   Result<> save_hashes() { return hasher_ ? hasher_->save() : Result<>(); }
 
  private:
-  Collector(std::unique_ptr<ProcessSource> source, const CollectorOptions& options, const Clock& clock);
+  Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSource> source, const CollectorOptions& options,
+            const Clock& clock);
 
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
   void count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first);
 
   const Clock& clock_;
+  const std::unique_ptr<TextPool> texts_;  // Before its users.
   const std::unique_ptr<ProcessSource> source_;
   const std::unique_ptr<ExeHasher> hasher_;  // Null when hashing is off.
   ProcessDiff diff_;

@@ -18,28 +18,17 @@ bool copy_uid(const std::string& from, std::array<char, 16>& to) {
   return true;
 }
 
-// What belongs to one process only. The rest (image, owner, place) is shared with others like it.
-void take_own(pb::ProcessRecord& record, pb::ProcessRecord& own) {
-  own.Clear();
-  own.set_pid(record.pid());
-  own.set_name(record.name());
-  own.mutable_command_line()->Swap(record.mutable_command_line());
-  if (record.has_command_line_length()) own.set_command_line_length(record.command_line_length());
-  if (record.has_ppid()) own.set_ppid(record.ppid());
-  if (record.has_session_id()) own.set_session_id(record.session_id());
-  if (record.has_pgid()) own.set_pgid(record.pgid());
-  if (record.exec_seq() != 0) own.set_exec_seq(record.exec_seq());
+// Leaves what many processes have in common: image, owner, place. What is one process's own is kept beside it. Metrics
+// say nothing about a process that has ended, and the environment is too large to keep.
+void drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_pid();
-  record.clear_name();
-  record.clear_command_line_length();
   record.clear_ppid();
+  record.clear_name();
+  record.clear_command_line();
+  record.clear_command_line_length();
   record.clear_session_id();
   record.clear_pgid();
   record.clear_exec_seq();
-}
-
-// Metrics say nothing about a process that has ended, and the environment is too large to keep.
-void drop_passing(pb::ProcessRecord& record) {
   record.clear_process_uid();
   record.clear_parent_uid();
   record.clear_start_time_ms();
@@ -88,20 +77,33 @@ void ProcessDiff::remember(const pb::ProcessRecord& record, Known& known) {
   copy_uid(record.process_uid(), known.uid);
   if (!copy_uid(record.parent_uid(), known.parent_uid)) known.parent_uid.fill(0);
   known.start_ms = record.start_time_ms();
+  known.exec_seq = record.exec_seq();
+  known.ppid = record.has_ppid() ? record.ppid() : kUntold;
+  known.session_id = record.has_session_id() ? record.session_id() : kUntold;
+  known.pgid = record.has_pgid() ? record.pgid() : kUntold;
+  texts_.set(known.name, record.name());
+  arguments_.Clear();
+  *arguments_.mutable_command_line() = record.command_line();
+  if (record.has_command_line_length()) arguments_.set_command_line_length(record.command_line_length());
+  arguments_.SerializeToString(&text_);
+  texts_.set(known.arguments, text_);
   rest_ = record;
-  drop_passing(rest_);
-  take_own(rest_, own_);
-  own_.SerializeToString(&text_);
-  if (known.own != text_) known.own.assign(text_.data(), text_.size());
+  drop_own_and_passing(rest_);
   rest_.SerializeToString(&text_);
-  if (known.shared.get() != text_) known.shared = pool_.intern(text_);
+  texts_.set(known.rest, text_);
 }
 
-void ProcessDiff::recall(const Known& known, pb::ProcessRecord& record) {
+void ProcessDiff::recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record) {
   record.Clear();
   // Both texts were made by remember(); they parse.
-  (void)record.MergeFromString(std::string(known.shared.get()));
-  (void)record.MergeFromString(known.own);
+  (void)record.MergeFromString(std::string(known.rest.get()));
+  (void)record.MergeFromString(std::string(known.arguments.get()));
+  record.set_pid(pid);
+  record.set_name(std::string(known.name.get()));
+  if (known.ppid != kUntold) record.set_ppid(known.ppid);
+  if (known.session_id != kUntold) record.set_session_id(known.session_id);
+  if (known.pgid != kUntold) record.set_pgid(known.pgid);
+  record.set_exec_seq(known.exec_seq);
   record.set_process_uid(known.uid.data(), known.uid.size());
   static constexpr std::array<char, 16> kNone{};
   if (known.parent_uid != kNone) record.set_parent_uid(known.parent_uid.data(), known.parent_uid.size());
@@ -138,8 +140,8 @@ void ProcessDiff::add_start(const pb::ProcessRecord& record, std::vector<pb::Pro
     add_suspicion(record, "start in the future", pb::SEVERITY_HIGH, events);
 }
 
-void ProcessDiff::add_exit(const Known& known, std::vector<pb::ProcessEvent>& events) {
-  recall(known, before_);
+void ProcessDiff::add_exit(std::uint32_t pid, const Known& known, std::vector<pb::ProcessEvent>& events) {
+  recall(pid, known, before_);
   before_.set_collection_time_ms(now_ms_);
   pb::ProcessEvent& event = add(pb::EVENT_TYPE_EXIT, before_, events);
   // Polling sees an end late: the duration is at most one scan interval too long.
@@ -161,7 +163,7 @@ void ProcessDiff::note_metrics(const pb::ProcessRecord& now, Known& known, std::
 }
 
 void ProcessDiff::add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events) {
-  recall(known, before_);
+  recall(now.pid(), known, before_);
   using R = pb::ProcessRecord;
   std::vector<const char*> fields;
   const auto note = [&fields](bool is_changed, const char* field) {
@@ -217,7 +219,7 @@ void ProcessDiff::observe(const pb::ProcessRecord& record, std::vector<pb::Proce
     return;
   }
   if (found != known_.end()) {  // The pid has a new owner.
-    if (primed_) add_exit(found->second, events);
+    if (primed_) add_exit(found->first, found->second, events);
     replaced_.emplace_back(record.pid(), std::move(found->second));
     known_.erase(found);
   }
@@ -244,7 +246,7 @@ const ProcessDiff::Known* ProcessDiff::parent_of(const pb::ProcessRecord& record
 void ProcessDiff::fill_parent(pb::ProcessEvent& event) {
   const Known* parent = parent_of(event.process());
   if (parent == nullptr) return;
-  recall(*parent, parent_);
+  recall(event.process().ppid(), *parent, parent_);
   event.set_parent_name(parent_.name());
   if (parent_.has_executable_path()) event.set_parent_executable_path(parent_.executable_path());
   if (parent_.command_line_size() > 0) event.set_parent_command_line(joined_arguments(parent_));
@@ -260,7 +262,7 @@ void ProcessDiff::judge_age(const pb::ProcessRecord& record, std::vector<pb::Pro
 
 void ProcessDiff::finish(std::vector<pb::ProcessEvent>& events) {
   for (const auto& [pid, known] : known_)
-    if (known.sweep != sweep_) add_exit(known, events);
+    if (known.sweep != sweep_) add_exit(pid, known, events);
   // Only now is every parent known, wherever it stood in the list; those that ended are still remembered.
   const std::size_t last = events.size();
   for (std::size_t i = first_event_; i < last; ++i)

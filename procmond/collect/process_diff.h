@@ -26,7 +26,8 @@ struct DiffOptions {
 
 class ProcessDiff {
  public:
-  explicit ProcessDiff(DiffOptions options) : options_(options) {}
+  // `texts` outlives the diff, which keeps in it what it remembers.
+  ProcessDiff(DiffOptions options, TextPool& texts) : options_(options), texts_(texts) {}
 
   // begin, observe once per record, finish, with the same `events`, which may already hold others. A sweep that failed
   // is left without finish(): it ends no process.
@@ -38,6 +39,7 @@ class ProcessDiff {
   std::size_t tracked() const { return known_.size(); }
 
  private:
+  static constexpr std::uint32_t kUntold = UINT32_MAX;
   struct Known {
     std::array<char, 16> uid{};
     std::array<char, 16> parent_uid{};
@@ -45,13 +47,18 @@ class ProcessDiff {
     std::int64_t memory = -1;  // Bytes and percent when last reported as modified; -1 when unknown.
     float cpu = -1;
     std::uint32_t sweep = 0;  // When it was last observed.
-    TextPool::Ref shared;     // Serialised ProcessRecord: image, owner, place.
-    std::string own;          // Serialised ProcessRecord: what is only this process's.
+    std::uint32_t exec_seq = 0;
+    std::uint32_t ppid = kUntold;
+    std::uint32_t session_id = kUntold;
+    std::uint32_t pgid = kUntold;
+    TextPool::Ref name;
+    TextPool::Ref arguments;  // Serialised ProcessRecord of nothing else: the source remembers the same text.
+    TextPool::Ref rest;       // Serialised ProcessRecord: image, owner, place; the same for many processes.
   };
   void remember(const pb::ProcessRecord& record, Known& known);
-  static void recall(const Known& known, pb::ProcessRecord& record);
+  static void recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record);
   pb::ProcessEvent& add(pb::EventType type, const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
-  void add_exit(const Known& known, std::vector<pb::ProcessEvent>& events);
+  void add_exit(std::uint32_t pid, const Known& known, std::vector<pb::ProcessEvent>& events);
   void add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
                      std::vector<pb::ProcessEvent>& events);
   void add_start(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
@@ -62,11 +69,11 @@ class ProcessDiff {
   void fill_parent(pb::ProcessEvent& event);
 
   const DiffOptions options_;
-  TextPool pool_;                                   // Before known_, whose entries point into it.
+  TextPool& texts_;
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
   // Ends and replaced processes of this sweep, kept until finish() for their children's events.
   std::vector<std::pair<std::uint32_t, Known>> replaced_;
-  pb::ProcessRecord before_, parent_, rest_, own_;  // Scratch, so that a steady sweep allocates next to nothing.
+  pb::ProcessRecord before_, parent_, rest_, arguments_;  // Scratch, so that a steady sweep allocates next to nothing.
   std::string text_;
   std::int64_t now_ms_ = 0;
   std::uint32_t sweep_ = 0;

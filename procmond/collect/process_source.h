@@ -14,6 +14,7 @@
 #include <string>
 
 #include "collect/file_key.h"
+#include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/base/unique_fd.h"
@@ -62,8 +63,8 @@ class ProcessSource {
   virtual const std::string& boot_id() const = 0;
 };
 
-// `clock` outlives the source. Errors: NotFound, Denied, Io (proc_root is not a proc file system we can read),
-// Corrupt (it says what a kernel would not).
-Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock);
+// `clock` and `texts` outlive the source, which keeps in `texts` what it remembers. Errors: NotFound, Denied, Io
+// (proc_root is not a proc file system we can read), Corrupt (it says what a kernel would not).
+Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts);
 
 }  // namespace de::collect

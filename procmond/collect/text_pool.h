@@ -1,4 +1,5 @@
-// Texts that many processes share, kept once: most processes of a host run a few dozen programs in a few groups.
+// Texts that many processes share, kept once: most processes of a host run a few dozen programs in a few groups. What
+// two parts of the collector remember about one process is one text as well.
 // Bounded by its users: a text lives as long as somebody holds a Ref to it, and the pool outlives all Refs.
 //
 // Thread: collector.
@@ -19,36 +20,50 @@ class TextPool {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const;
   };
-  using Texts = std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>>;
+  struct Use {
+    TextPool* pool = nullptr;
+    std::uint32_t refs = 0;
+  };
+  using Texts = std::unordered_map<std::string, Use, Hash, std::equal_to<>>;
 
  public:
+  // One pointer: there are several per process.
   class Ref {
    public:
     Ref() = default;
-    Ref(Ref&& other) noexcept
-        : pool_(std::exchange(other.pool_, nullptr)), text_(std::exchange(other.text_, nullptr)) {}
-    Ref& operator=(Ref&& other) noexcept {
-      std::swap(pool_, other.pool_);
+    Ref(const Ref& other) : text_(other.text_) {
+      if (text_ != nullptr) ++text_->second.refs;
+    }
+    Ref(Ref&& other) noexcept : text_(std::exchange(other.text_, nullptr)) {}
+    Ref& operator=(Ref other) noexcept {
       std::swap(text_, other.text_);
       return *this;
     }
     ~Ref() {
-      if (text_ != nullptr) pool_->release(text_);
+      if (text_ != nullptr) release(*text_);
     }
+    // The text set; empty when there is none.
     std::string_view get() const { return text_ != nullptr ? std::string_view(text_->first) : std::string_view(); }
+
+    // Of one pool: equal texts are one text.
+    friend bool operator==(const Ref&, const Ref&) = default;
 
    private:
     friend class TextPool;
-    Ref(TextPool& pool, Texts::value_type& text) : pool_(&pool), text_(&text) {}
-    TextPool* pool_ = nullptr;
+    explicit Ref(Texts::value_type& text) : text_(&text) { ++text.second.refs; }
     Texts::value_type* text_ = nullptr;
   };
 
-  Ref intern(std::string_view text);
+  TextPool() = default;
+  TextPool(const TextPool&) = delete;
+  TextPool& operator=(const TextPool&) = delete;
+
+  // Makes `ref` stand for `text`; costs a comparison when it already does. An empty text is no text.
+  void set(Ref& ref, std::string_view text);
   std::size_t size() const { return texts_.size(); }
 
  private:
-  void release(Texts::value_type* text);
+  static void release(Texts::value_type& text);
   Texts texts_;
 };
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "collect/file_key.h"
 #include "daemoneye/base/result.h"
@@ -16,12 +17,14 @@ namespace de::collect {
 
 struct FileFacts {
   FileKey key;
-  std::uint32_t links = 0;
+  std::uint64_t links = 0;
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;
 
   friend bool operator==(const FileFacts&, const FileFacts&) = default;
 };
+// Kept as bytes in a TextPool: many processes run one file.
+static_assert(std::has_unique_object_representations_v<FileFacts>);
 
 // Follows links; `path` is relative to `dir_fd` unless absolute. Does not ask a network file system for news.
 // Errors: NotFound, Denied, Io.

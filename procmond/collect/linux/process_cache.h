@@ -5,8 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "collect/linux/exe_file.h"
 #include "collect/linux/proc_dir.h"
@@ -17,16 +18,28 @@ namespace de::collect {
 
 // The cheap signs that a process is no longer running what it ran: if all are the same, the slow columns are.
 struct Signs {
-  std::optional<FileFacts> image;
+  TextPool::Ref image;  // Bytes of FileFacts; none when it could not be told.
   // Of the code and stack addresses that exec chose; 0 when the kernel does not show them.
   std::uint64_t layout = 0;
   std::uint64_t arguments = 0;  // A hash of the raw argument list.
   Owner owner;
-  std::uint32_t ppid = 0, session = 0, pgid = 0;
+  std::uint32_t ppid = 0;
   std::int32_t tty_nr = 0;
 
   friend bool operator==(const Signs&, const Signs&) = default;
 };
+
+inline std::string_view as_text(const FileFacts& facts) {
+  return {reinterpret_cast<const char*>(&facts), sizeof facts};
+}
+
+// What as_text() was made from.
+inline std::optional<FileFacts> facts_of(const TextPool::Ref& text) {
+  FileFacts facts;
+  if (text.get().size() != sizeof facts) return std::nullopt;
+  std::memcpy(&facts, text.get().data(), sizeof facts);
+  return facts;
+}
 
 struct CachedProcess {
   std::uint64_t start_ticks = 0;  // With the pid: the identity.
@@ -37,8 +50,8 @@ struct CachedProcess {
   std::uint32_t exec_seq = 0;
   std::uint32_t sweep = 0;  // When it was last seen.
   Signs signs;
-  TextPool::Ref shared;  // Serialised ProcessRecord: the slow columns, the same for many processes.
-  std::string own;       // Serialised ProcessRecord: arguments and environment.
+  // Serialised ProcessRecords: the slow columns, the same for many processes, and what is more its own.
+  TextPool::Ref slow, arguments, environment;
   // For cpu_usage: CPU time at the last snapshot and when that was.
   std::uint64_t cpu_ticks = 0;
   std::int64_t cpu_at_ns = 0;

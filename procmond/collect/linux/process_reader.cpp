@@ -51,15 +51,18 @@ bool tells_fd_count(int proc_fd) {
 // Did an exec happen between the two? Addresses tell it; without them another file does.
 bool is_exec(const Signs& before, const Signs& now) {
   if (before.layout != 0 && now.layout != 0) return before.layout != now.layout;
-  return before.image && now.image &&
-         (before.image->key.inode != now.image->key.inode || before.image->key.dev != now.image->key.dev);
+  const std::optional<FileFacts> old_image = facts_of(before.image);
+  const std::optional<FileFacts> image = facts_of(now.image);
+  return old_image && image && (old_image->key.inode != image->key.inode || old_image->key.dev != image->key.dev);
 }
 
 }  // namespace
 
-ProcessReader::ProcessReader(const SourceOptions& options, const Clock& clock, int proc_fd, const std::string& boot_id)
+ProcessReader::ProcessReader(const SourceOptions& options, const Clock& clock, TextPool& texts, int proc_fd,
+                             const std::string& boot_id)
     : options_(options),
       clock_(clock),
+      texts_(texts),
       proc_fd_(proc_fd),
       boot_id_(boot_id),
       slow_(options, own_mounts(proc_fd), clock),
@@ -91,17 +94,18 @@ Result<> ProcessReader::read_stat(const ProcDir& dir, ProcStat& stat) {
   return {};
 }
 
-Signs ProcessReader::read_signs(Reading& reading) {
+Signs ProcessReader::read_signs(Reading& reading, const Signs& before) {
   Signs signs;
   signs.owner = reading.dir.owner();
   signs.ppid = reading.stat.ppid;
-  signs.session = reading.stat.session;
-  signs.pgid = reading.stat.pgid;
   signs.tty_nr = reading.stat.tty_nr;
   if (reading.stat.is_kernel_thread()) return signs;
   signs.layout = layout_of(reading.stat);
   const Result<FileFacts> image = facts_at(reading.dir.fd(), "exe");
-  if (image) signs.image = *image;
+  if (image) {
+    signs.image = before.image;
+    texts_.set(signs.image, as_text(*image));
+  }
   if (!image && image.error().code() == Errc::Denied) reading.denied = true;
   if (!image && image.error().code() == Errc::NotFound) reading.doubtful = true;
 
@@ -125,16 +129,15 @@ bool ProcessReader::is_stale(const CachedProcess& known, const Reading& reading,
 Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& known) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     part_.Clear();
-    SlowColumns::Found found = slow_.read(reading.dir, reading.stat, signs.image, part_);
+    SlowColumns::Found found = slow_.read(reading.dir, reading.stat, facts_of(signs.image), part_);
     if (found.thread) return Outcome::Vanished;
-    part_.SerializeToString(&shared_text_);
+    texts_.set(known.slow, part_.SerializeAsString());
     part_.Clear();
-    if (!reading.stat.is_kernel_thread()) {
-      slow_.set_arguments(buffer_, reading.stat, part_);
-      found.denied |= slow_.set_environment(reading.dir, part_).denied;
-    }
-    known.own = part_.SerializeAsString();
-    known.shared = pool_.intern(shared_text_);
+    if (!reading.stat.is_kernel_thread()) slow_.set_arguments(buffer_, reading.stat, part_);
+    texts_.set(known.arguments, part_.SerializeAsString());
+    part_.Clear();
+    if (!reading.stat.is_kernel_thread()) found.denied |= slow_.set_environment(reading.dir, part_).denied;
+    texts_.set(known.environment, part_.SerializeAsString());
     known.denied = found.denied;
 
     if (check_alive(reading) == Outcome::Vanished) return Outcome::Vanished;
@@ -142,9 +145,9 @@ Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& kn
     const std::uint64_t layout = layout_of(reading.stat);
     if (layout != 0 && layout == signs.layout) break;
     if (reading.stat.is_kernel_thread()) break;
-    Signs now = read_signs(reading);
+    Signs now = read_signs(reading, signs);
     const bool same = now == signs;
-    signs = now;
+    signs = std::move(now);
     if (same) break;
   }
   return Outcome::Read;
@@ -224,11 +227,13 @@ void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mod
 
 Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn) {
   record_.Clear();
-  // Both texts were made by us; they parse.
-  (void)record_.MergeFromString(std::string(known.shared.get()));
-  (void)record_.MergeFromString(known.own);
+  // The texts were made by us; they parse.
+  for (const TextPool::Ref* text : {&known.slow, &known.arguments, &known.environment})
+    (void)record_.MergeFromString(std::string(text->get()));
   record_.set_pid(reading.pid);
   record_.set_ppid(reading.stat.ppid);
+  record_.set_session_id(reading.stat.session);
+  record_.set_pgid(reading.stat.pgid);
   record_.set_name(std::string(reading.stat.comm));
   record_.set_process_uid(known.uid.data(), known.uid.size());
   if (known.has_parent) record_.set_parent_uid(known.parent_uid.data(), known.parent_uid.size());
@@ -241,7 +246,7 @@ Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mod
   add_metrics(reading, known, mode);
   record_.set_collection_time_ms(clock_.unix_ms());
   std::optional<FileKey> image;
-  if (known.signs.image) image = known.signs.image->key;
+  if (const std::optional<FileFacts> facts = facts_of(known.signs.image)) image = facts->key;
   if (fault::drops("collect")) return Outcome::Read;
   const bool accessible = record_.accessible();  // The record may be gone after the call.
   fn(record_, image);
@@ -272,12 +277,12 @@ CachedProcess ProcessReader::new_process(std::uint32_t pid, const ProcStat& stat
 Outcome ProcessReader::update(Reading& reading, CachedProcess& known, bool is_new) {
   // A zombie has lost its image and arguments; what it was is what we knew.
   if (!is_new && (reading.stat.state == 'Z' || reading.stat.state == 'X')) return Outcome::Read;
-  Signs signs = read_signs(reading);
+  Signs signs = read_signs(reading, known.signs);
   if (!is_new && !is_stale(known, reading, signs)) return reading.doubtful ? check_alive(reading) : Outcome::Read;
   if (refresh(reading, signs, known) == Outcome::Vanished) return Outcome::Vanished;
   if (!is_new && is_exec(known.signs, signs)) ++known.exec_seq;
   if (is_new || !known.has_parent || signs.ppid != known.signs.ppid) find_parent(reading, known);
-  known.signs = signs;
+  known.signs = std::move(signs);
   return Outcome::Read;
 }
 

@@ -22,8 +22,9 @@ constexpr std::size_t kMaxStatBytes = 4096;
 
 class ProcessReader {
  public:
-  // `proc_fd`, `options`, `boot_id` and `clock` outlive the reader.
-  ProcessReader(const SourceOptions& options, const Clock& clock, int proc_fd, const std::string& boot_id);
+  // All references and `proc_fd` outlive the reader.
+  ProcessReader(const SourceOptions& options, const Clock& clock, TextPool& texts, int proc_fd,
+                const std::string& boot_id);
 
   void begin_sweep();
   // Calls `fn` with one record unless the process vanished.
@@ -42,7 +43,8 @@ class ProcessReader {
   };
 
   Result<> read_stat(const ProcDir& dir, ProcStat& stat);
-  Signs read_signs(Reading& reading);
+  // `before`: what they were, for comparison.
+  Signs read_signs(Reading& reading, const Signs& before);
   bool is_stale(const CachedProcess& known, const Reading& reading, const Signs& signs) const;
   Outcome update(Reading& reading, CachedProcess& known, bool is_new);
   Outcome refresh(Reading& reading, Signs& signs, CachedProcess& known);
@@ -57,15 +59,15 @@ class ProcessReader {
 
   const SourceOptions& options_;
   const Clock& clock_;
+  TextPool& texts_;
   const int proc_fd_;
   const std::string& boot_id_;
   SlowColumns slow_;
   const std::uint64_t page_bytes_;
   const bool fd_sizes_;
-  TextPool pool_;  // Before cache_, whose entries point into it.
   std::unordered_map<std::uint32_t, CachedProcess> cache_;
   pb::ProcessRecord record_, part_;  // Scratch, so that a steady sweep allocates next to nothing.
-  std::string stat_text_, buffer_, shared_text_;
+  std::string stat_text_, buffer_;
   std::int64_t boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;
 };

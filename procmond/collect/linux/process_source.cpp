@@ -15,11 +15,11 @@ namespace {
 
 class LinuxProcessSource final : public ProcessSource {
  public:
-  LinuxProcessSource(SourceOptions options, const Clock& clock, UniqueFd proc, std::string boot_id)
+  LinuxProcessSource(SourceOptions options, const Clock& clock, TextPool& texts, UniqueFd proc, std::string boot_id)
       : options_(std::move(options)),
         proc_(std::move(proc)),
         boot_id_(std::move(boot_id)),
-        reader_(options_, clock, proc_.get(), boot_id_) {}
+        reader_(options_, clock, texts, proc_.get(), boot_id_) {}
 
   Result<Sweep> sweep(const RecordFn& fn) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
@@ -86,7 +86,7 @@ Result<Executable> LinuxProcessSource::open_executable(std::uint32_t pid, std::s
 
 }  // namespace
 
-Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock) {
+Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts) {
   UniqueFd proc(::open(options.proc_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) {
     const std::error_code os = last_os_error();
@@ -105,7 +105,7 @@ Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options
   text = text.substr(0, text.find('\n'));
   if (text.size() != 36) return fail(Errc::Corrupt, "boot_id: not a UUID");
   return std::unique_ptr<ProcessSource>(
-      new LinuxProcessSource(std::move(options), clock, std::move(proc), std::string(text)));
+      new LinuxProcessSource(std::move(options), clock, texts, std::move(proc), std::string(text)));
 }
 
 }  // namespace de::collect

@@ -46,8 +46,6 @@ void add_within(const std::vector<std::string>& texts, std::size_t room, AddFn a
 SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, const std::optional<FileFacts>& image,
                                      pb::ProcessRecord& out) {
   Found found;
-  out.set_session_id(stat.session);
-  out.set_pgid(stat.pgid);
   if (const std::string tty = tty_name(stat.tty_nr); !tty.empty()) out.set_tty(tty);
   read_owner(dir, stat, found, out);
   read_place(dir, found, out);

@@ -45,7 +45,8 @@ class Diff : public testing::Test {
     diff_.finish(events);
     return events;
   }
-  ProcessDiff diff_{DiffOptions{}};
+  TextPool texts_;
+  ProcessDiff diff_{DiffOptions{}, texts_};
 };
 
 TEST_F(Diff, TheFirstSweepIsNoNews) {
@@ -145,7 +146,8 @@ TEST_F(Diff, ModifiedNamesTheFields) {
       {"cap_effective", [](auto& r) { r.set_cap_effective(1); }},
   };
   for (const Case& c : cases) {
-    ProcessDiff diff{DiffOptions{}};
+    TextPool texts;
+    ProcessDiff diff{DiffOptions{}, texts};
     std::vector<pb::ProcessEvent> events;
     pb::ProcessRecord record = process(10, 'a');
     record.set_executable_hash("1111");
@@ -283,7 +285,8 @@ TEST_F(Diff, EventsOfOthersAreLeftAlone) {
 }
 
 TEST(DiffMetrics, OnlyWhenAskedFor) {
-  ProcessDiff diff{DiffOptions{50, 25}};
+  TextPool texts;
+  ProcessDiff diff{DiffOptions{50, 25}, texts};
   std::vector<pb::ProcessEvent> events;
   const auto sweep = [&](std::uint64_t memory, double cpu) {
     pb::ProcessRecord record = process(10, 'a');

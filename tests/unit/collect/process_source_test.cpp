@@ -21,11 +21,23 @@ using testing::ElementsAre;
 
 using Records = std::map<std::uint32_t, pb::ProcessRecord>;
 
-std::unique_ptr<ProcessSource> real_source(SourceOptions options = {}) {
-  auto source = make_process_source(std::move(options), system_clock());
-  EXPECT_TRUE(source) << source.error().message();
-  return std::move(*source);
-}
+// A source and the texts it remembers.
+class OwnSource {
+ public:
+  explicit OwnSource(SourceOptions options) : texts_(std::make_unique<TextPool>()) {
+    auto source = make_process_source(std::move(options), system_clock(), *texts_);
+    EXPECT_TRUE(source) << source.error().message();
+    source_ = std::move(*source);
+  }
+  ProcessSource& operator*() const { return *source_; }
+  ProcessSource* operator->() const { return source_.get(); }
+
+ private:
+  std::unique_ptr<TextPool> texts_;
+  std::unique_ptr<ProcessSource> source_;
+};
+
+OwnSource real_source(SourceOptions options = {}) { return OwnSource(std::move(options)); }
 
 Records sweep(ProcessSource& source, Sweep* counts = nullptr) {
   Records records;
@@ -454,7 +466,7 @@ class FixtureProc : public testing::Test {
     add(pid, "status", "Tgid:\t" + std::to_string(pid) + "\nUid:\t1\t1\t1\t1\nGid:\t1\t1\t1\t1\n");
     add(pid, "cmdline", std::string("p\0", 2));
   }
-  std::unique_ptr<ProcessSource> source() {
+  OwnSource source() {
     SourceOptions options;
     options.proc_root = dir_.path();
     return real_source(options);
@@ -524,13 +536,14 @@ TEST_F(FixtureProc, NumbersOnly) {
 
 TEST(MakeSource, RefusesWhatIsNoProc) {
   TempDir dir;
+  TextPool texts;
   SourceOptions options;
   options.proc_root = dir / "missing";
-  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::NotFound);
+  EXPECT_EQ(make_process_source(options, system_clock(), texts).error().code(), Errc::NotFound);
   options.proc_root = dir.path();
-  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::NotFound);
+  EXPECT_EQ(make_process_source(options, system_clock(), texts).error().code(), Errc::NotFound);
   dir.write("sys/kernel/random/boot_id", "short\n");
-  EXPECT_EQ(make_process_source(options, system_clock()).error().code(), Errc::Corrupt);
+  EXPECT_EQ(make_process_source(options, system_clock(), texts).error().code(), Errc::Corrupt);
 }
 
 }  // namespace
