@@ -49,7 +49,7 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   options.hash.state_dir = monitor->config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
   options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
-  DE_TRY(collector, collect::Collector::create(std::move(options), clock));
+  DE_TRY(collector, collect::Collector::create(options, clock));
   monitor->collector_ = std::move(collector);
 
   uplink::Options uplink_options;

@@ -28,7 +28,7 @@ int print_once(const config::ProcmondConfig& config, bool as_array) {
   options.source.collect_environment = config.collect_environment;
   options.source.mask_arguments = !config.unmasked_arguments;
   options.hash.enabled = false;  // A snapshot does not wait for hashes.
-  auto collector = collect::Collector::create(std::move(options), system_clock());
+  auto collector = collect::Collector::create(options, system_clock());
   if (!collector) return report(collector.error(), 1);
   std::vector<pb::ProcessEvent> events;
   std::uint64_t printed = 0;

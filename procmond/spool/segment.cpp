@@ -15,7 +15,7 @@ constexpr std::string_view kMagic("DESPOOL\x01", 8);
 // How far a sequence may jump within one segment: events shed on a full disk use up numbers.
 constexpr std::uint64_t kMaxJump = 1ULL << 32;
 // Checksummed bytes one search for the next record may cost, whatever the damage looks like.
-constexpr std::size_t kSearchBudget = 64 * 1024 * 1024;
+constexpr std::size_t kSearchBudget = 64UL << 20;
 
 struct RawHeader {
   std::size_t payload_bytes;

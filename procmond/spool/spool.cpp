@@ -10,7 +10,7 @@
 namespace de::spool {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256 * 1024;  // One write; bounds the memory of a large append.
+constexpr std::size_t kChunkBytes = 256UL << 10;  // One write; bounds the memory of a large append.
 
 LossReason reason_of(const Error& error) {
   return error.code() == Errc::Exhausted ? LossReason::DiskFull : LossReason::WriteFailed;

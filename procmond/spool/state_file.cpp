@@ -12,7 +12,7 @@
 namespace de::spool {
 namespace {
 
-constexpr std::size_t kSlotBytes = 32 * 1024;
+constexpr std::size_t kSlotBytes = 32UL << 10;
 constexpr char kName[] = "spool.state";
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kFixedBytes = 1 + 8 + kSpoolIdBytes + 8 + 8 + 2;

@@ -42,8 +42,9 @@ link::Task<> Uplink::run() {
   std::string last_failure;
   while (!stopping_) {
     auto dialled = co_await link::dial(options_.broker_socket, kLimits, kDialLimit);
+    const bool is_served = dialled.has_value();
     Result<> ended;
-    if (dialled) {
+    if (is_served) {
       const std::uint64_t before = counts_.sessions;
       ended = co_await one_session(std::move(*dialled));
       if (counts_.sessions != before) backoff.reset();
@@ -56,7 +57,7 @@ link::Task<> Uplink::run() {
     if (failure != last_failure) log::warn("uplink", "no agent", {log::field("reason", failure)});
     last_failure = failure;
     const auto pause = backoff.next();
-    pause_.expires_after(dialled ? pause : std::min(pause, kMaxDialPause));
+    pause_.expires_after(is_served ? pause : std::min(pause, kMaxDialPause));
     boost::system::error_code ec;
     co_await pause_.async_wait(link::into(ec));
   }

@@ -16,7 +16,7 @@
 namespace de::ledger {
 namespace {
 
-constexpr std::size_t kChunkBytes = 64 * 1024;
+constexpr std::size_t kChunkBytes = 64UL << 10;
 constexpr std::size_t kMaxFiles = 100'000;  // Far more than a retained ledger has; bounds a hostile directory.
 constexpr std::size_t kNameBytes = sizeof("ledger-00000001.log") - 1;
 
