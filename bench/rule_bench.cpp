@@ -39,7 +39,7 @@ class Bench {
     auto mirror = de::mirror::Mirror::create();
     if (!mirror || !(*mirror)->begin_scan(1, 1'767'225'600'000)) return false;
     for (const auto& record : host_.processes())
-      if (!(*mirror)->upsert(record)) return false;
+      if (!(*mirror)->upsert(record, record.SerializeAsString())) return false;
     auto image = (*mirror)->finish_scan();
     auto session = de::mirror::Session::create(de::mirror::Origin::Rule, de::system_clock());
     if (!image || !session || !(*session)->load(*image)) return false;

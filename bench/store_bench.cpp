@@ -17,8 +17,9 @@ double stored_bytes(const de::store::Store& store) {
 
 bool write_scan(de::store::Store& store, const MadeUpHost& host, std::uint64_t scan_id, std::int64_t now_ms) {
   if (!store.begin_scan({.scan_id = scan_id, .time_ms = now_ms, .collector = "bench", .summary = {}})) return false;
+  std::string bytes;
   for (const auto& record : host.processes())
-    if (!store.add(record)) return false;
+    if (!record.SerializeToString(&bytes) || !store.add(record, bytes)) return false;
   return store.finish_scan().has_value();
 }
 

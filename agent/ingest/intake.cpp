@@ -115,13 +115,15 @@ Result<Intake::ChunkDone> Intake::write_chunk(const std::string& collector, cons
     DE_CHECK(store_.begin_scan(meta));
     DE_CHECK(mirror_.begin_scan(chunk.scan_id(), chunk.scan_time_ms()));
   }
+  std::string bytes;  // Serialised once for both.
   for (const pb::ProcessRecord& record : chunk.processes()) {
     if (fault::drops("ingest")) continue;
-    if (const auto added = store_.add(record); !added) {
+    (void)record.SerializeToString(&bytes);  // Fails without required fields, which proto3 has not.
+    if (const auto added = store_.add(record, bytes); !added) {
       ++done.rejected;
       continue;
     }
-    DE_CHECK(mirror_.upsert(record));
+    DE_CHECK(mirror_.upsert(record, bytes));
     ++done.stored;
   }
   if (!chunk.last()) return done;

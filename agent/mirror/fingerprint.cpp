@@ -1,8 +1,9 @@
 #include "mirror/fingerprint.h"
 
 #include <algorithm>
-#include <cstring>
-#include <string_view>
+#include <cstdint>
+
+#include "daemoneye/process.pb.h"
 
 namespace de::mirror {
 namespace {
@@ -44,7 +45,7 @@ std::uint64_t take_varint(const char*& at, const char* end) {
   return value;
 }
 
-// Moves past the field whose tag was just read. What is walked was serialised by us.
+// Moves past the field whose tag was just read. What is walked was parsed before, so it is well-formed.
 void skip_value(std::uint64_t wire_type, const char*& at, const char* end) {
   std::uint64_t size = 0;
   if (wire_type == 0) {
@@ -57,26 +58,23 @@ void skip_value(std::uint64_t wire_type, const char*& at, const char* end) {
 
 }  // namespace
 
-// Serialised once, then parted along the fields: what is fixed is pushed together in place.
-Fingerprint Fingerprinter::operator()(const pb::ProcessRecord& record) {
-  if (record_.capacity() > kKeepBuffer) std::string().swap(record_);  // One giant does not stay in memory.
-  record_.resize(record.ByteSizeLong());
-  record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(record_.data()));
+// Parted along the fields: what belongs together is mostly next to each other already.
+Fingerprint Fingerprinter::operator()(std::string_view record) {
+  if (fixed_.capacity() > kKeepBuffer) std::string().swap(fixed_);  // One giant does not stay in memory.
+  fixed_.clear();
   moving_.clear();
-  char* fixed_end = record_.data();
-  const char* run = record_.data();  // Start of the fields of one kind that are not taken yet.
-  Kind kind = Kind::Fixed;           // Of the run.
-  const char* const end = record_.data() + record_.size();
+  const char* run = record.data();  // Start of the fields of one kind that are not taken yet.
+  Kind kind = Kind::Fixed;          // Of the run.
   const auto close_run = [&](const char* upto) {
     if (kind == Kind::Fixed) {
-      std::memmove(fixed_end, run, static_cast<std::size_t>(upto - run));
-      fixed_end += upto - run;
+      fixed_.append(run, upto);
     } else if (kind == Kind::Moving) {
       moving_.append(run, upto);
     }
     run = upto;
   };
-  for (const char* at = record_.data(); at != end;) {
+  const char* const end = record.data() + record.size();
+  for (const char* at = record.data(); at != end;) {
     const char* const field = at;
     const std::uint64_t tag = take_varint(at, end);
     skip_value(tag & 7U, at, end);
@@ -86,8 +84,7 @@ Fingerprint Fingerprinter::operator()(const pb::ProcessRecord& record) {
     kind = next;
   }
   close_run(end);
-  const std::string_view fixed(record_.data(), static_cast<std::size_t>(fixed_end - record_.data()));
-  return {keyed_hash(key_, fixed), keyed_hash(key_, moving_)};
+  return {hash_(fixed_), hash_(moving_)};
 }
 
 }  // namespace de::mirror

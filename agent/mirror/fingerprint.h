@@ -6,9 +6,9 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
-#include "daemoneye/process.pb.h"
-#include "mirror/keyed_hash.h"
+#include "daemoneye/crypto/siphash.h"
 
 namespace de::mirror {
 
@@ -21,12 +21,12 @@ struct Fingerprint {
 
 class Fingerprinter {
  public:
-  explicit Fingerprinter(HashKey key) : key_(key) {}
-  Fingerprint operator()(const pb::ProcessRecord& record);
+  // `record` is a serialised ProcessRecord.
+  Fingerprint operator()(std::string_view record);
 
  private:
-  const HashKey key_;
-  std::string record_, moving_;  // Reused.
+  crypto::SipHash hash_;
+  std::string fixed_, moving_;  // Reused.
 };
 
 }  // namespace de::mirror

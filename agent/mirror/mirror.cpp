@@ -49,7 +49,7 @@ class Mirror::Impl {
  public:
   Result<> open();
   Result<> begin_scan(std::uint64_t scan_id, std::int64_t scan_time_ms);
-  Result<> upsert(const pb::ProcessRecord& record);
+  Result<> upsert(const pb::ProcessRecord& record, std::string_view bytes);
   Result<std::shared_ptr<const Image>> finish_scan();
   void abandon_scan();
 
@@ -58,16 +58,20 @@ class Mirror::Impl {
   std::unordered_map<std::int64_t, Entry> entries;
 
  private:
+  Result<> attach(Db db);
+  Result<> restore();
   Result<> write_row(const pb::ProcessRecord& record, std::size_t& text_bytes);
   Result<> write_metrics(const pb::ProcessRecord& record);
   Result<> remove_gone();
+  Result<std::shared_ptr<const Image>> make_image();
   void remember(std::int64_t pid, const Entry* before);
   std::size_t text_cap() const;
 
   Db db_;
   Stmt insert_, update_, delete_;
-  Fingerprinter fingerprint_{random_hash_key()};
+  Fingerprinter fingerprint_;
   bool open_scan_ = false;
+  bool stale_ = false;  // An abandoned scan left its rows in db_.
   std::uint64_t scan_number_ = 0;
   std::uint64_t scan_id_ = 0;
   std::int64_t scan_time_ms_ = 0;
@@ -78,18 +82,35 @@ class Mirror::Impl {
   std::vector<std::pair<std::int64_t, std::optional<Entry>>> undo_;
 };
 
-Result<> Mirror::Impl::open() {
-  DE_TRY(db, open_memory_db());
-  db_ = std::move(db);
-  DE_CHECK(create_snapshot_schema(db_.get()));
-  DE_TRY(insert, prepare_own(db_.get(), insert_row_sql()));
-  DE_TRY(update, prepare_own(db_.get(), update_metrics_sql()));
-  DE_TRY(remove, prepare_own(db_.get(), "DELETE FROM " + std::string(kRowsTable) + " WHERE \"pid\"=?"));
+Result<> Mirror::Impl::attach(Db db) {
+  DE_TRY(insert, prepare_own(db.get(), insert_row_sql()));
+  DE_TRY(update, prepare_own(db.get(), update_metrics_sql()));
+  DE_TRY(remove, prepare_own(db.get(), "DELETE FROM " + std::string(kRowsTable) + " WHERE \"pid\"=?"));
   insert_ = std::move(insert);
   update_ = std::move(update);
   delete_ = std::move(remove);
+  db_ = std::move(db);
+  return {};
+}
+
+Result<> Mirror::Impl::open() {
+  DE_TRY(db, open_memory_db());
+  DE_CHECK(create_snapshot_schema(db.get()));
+  DE_CHECK(attach(std::move(db)));
   DE_TRY(empty, publish(db_.get(), {}));
   image = std::move(empty);
+  return {};
+}
+
+// The latest image is the state before the scan that was abandoned, so no scan needs a journal.
+Result<> Mirror::Impl::restore() {
+  insert_.reset();
+  update_.reset();
+  delete_.reset();
+  db_.reset();  // First: memory may be why the scan was abandoned.
+  DE_TRY(db, copy_of(*image));
+  DE_CHECK(attach(std::move(db)));
+  stale_ = false;
   return {};
 }
 
@@ -98,6 +119,7 @@ Result<> Mirror::Impl::begin_scan(std::uint64_t scan_id, std::int64_t scan_time_
     abandon_scan();
     return fail(Errc::Conflict, "begin scan: one is open already; it was abandoned");
   }
+  if (stale_) DE_CHECK(restore());
   DE_CHECK(exec(db_.get(), "BEGIN"));
   open_scan_ = true;
   ++scan_number_;
@@ -118,11 +140,11 @@ void Mirror::Impl::remember(std::int64_t pid, const Entry* before) {
   undo_.emplace_back(pid, before == nullptr ? std::nullopt : std::optional<Entry>(*before));
 }
 
-Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record) {
+Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record, std::string_view bytes) {
   if (!open_scan_) return fail(Errc::Conflict, "add to scan: none is open");
   if (fault::drops("mirror")) return {};
   const std::int64_t pid = record.pid();
-  Entry now{fingerprint_(record), scan_number_, 0};
+  Entry now{fingerprint_(bytes), scan_number_, 0};
   const auto found = entries.find(pid);
   const Entry* before = found == entries.end() ? nullptr : &found->second;
   if (before != nullptr) now.text_bytes = before->text_bytes;  // A row that is not rewritten keeps its text.
@@ -199,18 +221,23 @@ Result<> Mirror::Impl::remove_gone() {
 
 Result<std::shared_ptr<const Image>> Mirror::Impl::finish_scan() {
   if (!open_scan_) return fail(Errc::Conflict, "finish scan: none is open");
-  Result<> done = remove_gone();
-  if (done) done = set_scan(db_.get(), scan_id_, scan_time_ms_);
-  if (done) done = exec(db_.get(), "COMMIT");
-  if (!done) {
+  auto made = make_image();
+  if (!made) {
     abandon_scan();
-    return fail(std::move(done).error().during("finish scan"));
+    return fail(std::move(made).error().during("finish scan"));
   }
   open_scan_ = false;
   undo_.clear();
   undo_.shrink_to_fit();
   finished = counts_;
+  image = *made;
+  return image;
+}
 
+Result<std::shared_ptr<const Image>> Mirror::Impl::make_image() {
+  DE_CHECK(remove_gone());
+  DE_CHECK(set_scan(db_.get(), scan_id_, scan_time_ms_));
+  DE_CHECK(exec(db_.get(), "COMMIT"));
   DE_TRY(free_pages, read_integer(db_.get(), "PRAGMA freelist_count"));
   DE_TRY(pages, read_integer(db_.get(), "PRAGMA page_count"));
   if (free_pages > kFreePagesToVacuum && free_pages > pages / 2) DE_CHECK(exec(db_.get(), "VACUUM"));
@@ -220,16 +247,13 @@ Result<std::shared_ptr<const Image>> Mirror::Impl::finish_scan() {
   DE_TRY(rows, read_integer(db_.get(), "SELECT count(*) FROM " + std::string(kRowsTable)));
   description.rows = static_cast<std::uint64_t>(rows);
   description.generation = image->generation + 1;
-  DE_TRY(made, publish(db_.get(), std::move(description)));
-  image = made;
-  return made;
+  return publish(db_.get(), std::move(description));
 }
 
 void Mirror::Impl::abandon_scan() {
   if (!open_scan_) return;
   open_scan_ = false;
-  // SQLite may have rolled back by itself (out of memory); a second rollback then fails, which is right.
-  (void)exec(db_.get(), "ROLLBACK");
+  stale_ = true;
   for (auto it = undo_.rbegin(); it != undo_.rend(); ++it) {
     if (it->second)
       entries[it->first] = *it->second;
@@ -252,7 +276,9 @@ Result<std::unique_ptr<Mirror>> Mirror::create() {
 Result<> Mirror::begin_scan(std::uint64_t scan_id, std::int64_t scan_time_ms) {
   return impl_->begin_scan(scan_id, scan_time_ms);
 }
-Result<> Mirror::upsert(const pb::ProcessRecord& record) { return impl_->upsert(record); }
+Result<> Mirror::upsert(const pb::ProcessRecord& record, std::string_view bytes) {
+  return impl_->upsert(record, bytes);
+}
 Result<std::shared_ptr<const Image>> Mirror::finish_scan() { return impl_->finish_scan(); }
 void Mirror::abandon_scan() { impl_->abandon_scan(); }
 std::shared_ptr<const Image> Mirror::image() const { return impl_->image; }

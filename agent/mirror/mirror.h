@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
@@ -30,10 +31,11 @@ class Mirror {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  // Begin, one upsert per process, then finish: processes not upserted are gone. An error of any call abandons the
-  // scan by itself. Errors: Conflict (a scan is open already, or none is), Exhausted (memory), Io.
+  // Begin, one upsert per process, then finish: processes not upserted are gone. `bytes` is the record serialised, or
+  // what it was parsed from. An error of any call abandons the scan by itself. Errors: Conflict (a scan is open
+  // already, or none is), Exhausted (memory), Io.
   Result<> begin_scan(std::uint64_t scan_id, std::int64_t scan_time_ms);
-  Result<> upsert(const pb::ProcessRecord& record);
+  Result<> upsert(const pb::ProcessRecord& record, std::string_view bytes);
   Result<std::shared_ptr<const Image>> finish_scan();
   // Back to the state before begin_scan; nothing happens when no scan is open.
   void abandon_scan();

@@ -1,7 +1,6 @@
 #include "mirror/snapshot_schema.h"
 
 #include "daemoneye/schema/process_columns.h"
-#include "mirror/database.h"
 
 namespace de::mirror {
 namespace {
@@ -27,13 +26,18 @@ std::string view_sql(std::string_view view) {
   return sql;
 }
 
-}  // namespace
-
-Result<> create_snapshot_schema(sqlite3* db) {
+Result<> set_pragmas(sqlite3* db) {
   // Debian's build overwrites deleted content by default; here it would only cost time.
   DE_CHECK(exec(db, "PRAGMA secure_delete=OFF"));
   DE_CHECK(exec(db, "PRAGMA temp_store=MEMORY"));
-  DE_CHECK(exec(db, "PRAGMA cache_size=-512"));
+  DE_CHECK(exec(db, "PRAGMA journal_mode=OFF"));
+  return exec(db, "PRAGMA cache_size=-512");
+}
+
+}  // namespace
+
+Result<> create_snapshot_schema(sqlite3* db) {
+  DE_CHECK(set_pragmas(db));
   DE_CHECK(exec(db, rows_table_sql()));
   for (const auto& column : schema::process_columns()) {
     if (column.index == schema::Index::No || column.name == "pid") continue;
@@ -75,6 +79,20 @@ Result<std::shared_ptr<const Image>> publish(sqlite3* db, Image description) {
   description.bytes = std::shared_ptr<unsigned char>(raw, sqlite3_free);
   description.size_bytes = static_cast<std::size_t>(size);
   return std::make_shared<const Image>(std::move(description));
+}
+
+Result<Db> copy_of(const Image& image) {
+  DE_TRY(from, open_memory_db());
+  DE_TRY(to, open_memory_db());
+  const auto size = static_cast<sqlite3_int64>(image.size_bytes);
+  if (sqlite3_deserialize(from.get(), "main", image.bytes.get(), size, size, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+    return fail(sqlite_error(from.get(), "open the last snapshot"));
+  sqlite3_backup* backup = sqlite3_backup_init(to.get(), "main", from.get(), "main");
+  if (backup == nullptr) return fail(sqlite_error(to.get(), "copy the last snapshot"));
+  (void)sqlite3_backup_step(backup, -1);  // finish() returns its error.
+  if (sqlite3_backup_finish(backup) != SQLITE_OK) return fail(sqlite_error(to.get(), "copy the last snapshot"));
+  DE_CHECK(set_pragmas(to.get()));
+  return std::move(to);
 }
 
 }  // namespace de::mirror

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "daemoneye/base/result.h"
+#include "mirror/database.h"
 #include "mirror/image.h"
 
 namespace de::mirror {
@@ -22,7 +23,8 @@ namespace de::mirror {
 constexpr std::string_view kRowsTable = "de_rows";
 constexpr std::string_view kScanTable = "de_scan";
 
-// On an empty database. Errors: Io, Exhausted.
+// On an empty database. It keeps no journal: after an error or a rollback its content is undefined.
+// Errors: Io, Exhausted.
 Result<> create_snapshot_schema(sqlite3* db);
 
 // All columns in the order of schema::process_columns(), as `?` in the same order.
@@ -34,5 +36,7 @@ Result<> set_scan(sqlite3* db, std::uint64_t scan_id, std::int64_t collection_ti
 
 // The database as it is now. Errors: Exhausted.
 Result<std::shared_ptr<const Image>> publish(sqlite3* db, Image description);
+// A database to go on from there, as create_snapshot_schema() would have made it. Errors: Exhausted, Io.
+Result<Db> copy_of(const Image& image);
 
 }  // namespace de::mirror

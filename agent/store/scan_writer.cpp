@@ -55,10 +55,11 @@ std::uint64_t ScanWriter::hash_statics() const {
   return hash_({hashes, sizeof hashes});
 }
 
-Result<std::uint32_t> ScanWriter::stage_life(LifeKind kind, const pb::ProcessRecord& record) {
+Result<std::uint32_t> ScanWriter::stage_life(LifeKind kind, const pb::ProcessRecord& record, std::string_view bytes) {
   OpenScan& scan = *open_;
   pb::ProcessRecord back;  // A string that is not UTF-8 would be written and never be read again.
-  if (!back.ParseFromString(serialized_)) return fail(Errc::Invalid, "add record: text is not UTF-8");
+  if (!back.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return fail(Errc::Invalid, "add record: text is not UTF-8");
   DE_TRY(value, scan.writer->encoder().life(kind, parts_, scan.writer->dictionary()));
   scan.staged_bytes += value.size() + sizeof(StagedLife);
   if (scan.staged_bytes > kMaxStagedBytes) return fail(Errc::Exhausted, "scan: over 256 MiB of new processes");
@@ -66,16 +67,13 @@ Result<std::uint32_t> ScanWriter::stage_life(LifeKind kind, const pb::ProcessRec
   return static_cast<std::uint32_t>(scan.staged.lives.size() - 1);
 }
 
-Result<> ScanWriter::add(const pb::ProcessRecord& record) {
+Result<> ScanWriter::add(const pb::ProcessRecord& record, std::string_view bytes) {
   if (!open_) return fail(Errc::Invalid, "add record: no scan is open");
   OpenScan& scan = *open_;
   if (record.process_uid().size() != kUidBytes) return fail(Errc::Invalid, "add record: process_uid is not 16 bytes");
   if (scan.rows >= kMaxScanRecords) return fail(Errc::Exhausted, "scan: over 100000 processes");
-  const std::size_t bytes = record.ByteSizeLong();
-  if (bytes > kMaxRecordBytes) return fail(Errc::TooLarge, "add record: over 4 MiB");
-  serialized_.resize(bytes);
-  record.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(serialized_.data()));
-  DE_CHECK(split_record(serialized_, parts_));
+  if (bytes.size() > kMaxRecordBytes) return fail(Errc::TooLarge, "add record: over 4 MiB");
+  DE_CHECK(split_record(bytes, parts_));
 
   Change change;
   std::memcpy(change.uid.data(), record.process_uid().data(), kUidBytes);
@@ -88,7 +86,7 @@ Result<> ScanWriter::add(const pb::ProcessRecord& record) {
     if (scan.added.contains(change.uid)) return fail(Errc::Conflict, "add record: process_uid is in the scan already");
     change.is_new = true;
     const bool carried = scan.carry && (scan.before.empty() || scan.before.contains(change.uid));
-    DE_TRY(life, stage_life(carried ? LifeKind::Carried : LifeKind::Start, record));
+    DE_TRY(life, stage_life(carried ? LifeKind::Carried : LifeKind::Start, record, bytes));
     change.life = life;
     scan.added.emplace(change.uid, true);
     scan.changes.push_back(change);
@@ -97,7 +95,7 @@ Result<> ScanWriter::add(const pb::ProcessRecord& record) {
     const Slot& slot = scan.chain->slots[change.slot];
     if (scan.seen[change.slot]) return fail(Errc::Conflict, "add record: process_uid is in the scan already");
     if (slot.statics_hash != change.statics_hash) {
-      DE_TRY(life, stage_life(LifeKind::Modify, record));
+      DE_TRY(life, stage_life(LifeKind::Modify, record, bytes));
       change.life = life;
     }
     scan.seen[change.slot] = true;

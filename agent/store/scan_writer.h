@@ -25,7 +25,7 @@ class ScanWriter {
  public:
   // `key_ms` is the scan's time as the store files it, inside `day`.
   Result<> begin(const ScanMeta& meta, std::uint64_t key_ms, std::shared_ptr<Day> day);
-  Result<> add(const pb::ProcessRecord& record);
+  Result<> add(const pb::ProcessRecord& record, std::string_view bytes);
   void set_summary(const pb::ScanSummary& summary);
   Result<> finish();
   void abandon() { open_.reset(); }
@@ -89,7 +89,7 @@ class ScanWriter {
   };
 
   Result<Chain*> chain_of(const std::string& collector);
-  Result<std::uint32_t> stage_life(LifeKind kind, const pb::ProcessRecord& record);
+  Result<std::uint32_t> stage_life(LifeKind kind, const pb::ProcessRecord& record, std::string_view bytes);
   std::uint64_t hash_statics() const;
   void place_new_slots(std::vector<std::uint32_t>& free, std::size_t& slot_count);
   ChangeSet compare(std::vector<Slot>& next, const std::vector<std::uint32_t>& gone);
@@ -99,7 +99,6 @@ class ScanWriter {
   std::map<std::string, std::unique_ptr<Chain>> chains_;  // At most kMaxCollectors.
   std::optional<OpenScan> open_;
   std::vector<Slot> next_slots_;  // Kept between scans for its memory.
-  std::string serialized_;
   RecordParts parts_;
   Packer packer_;
 };

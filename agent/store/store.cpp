@@ -80,9 +80,9 @@ Result<> Store::begin_scan(const ScanMeta& meta) {
   }
 }
 
-Result<> Store::add(const pb::ProcessRecord& record) {
+Result<> Store::add(const pb::ProcessRecord& record, std::string_view bytes) {
   if (fault::drops("store")) return {};
-  return impl_->scans.add(record);
+  return impl_->scans.add(record, bytes);
 }
 
 Result<> Store::finish_scan() {

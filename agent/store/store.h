@@ -142,11 +142,12 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // One scan at a time (Conflict otherwise). add() refuses a record without a 16-byte process_uid (Invalid), a uid
-  // that the scan already has (Conflict) and a record over 4 MiB (TooLarge); the scan goes on without it. After a
-  // failed finish_scan() the scan is gone and leaves no trace.
+  // One scan at a time (Conflict otherwise). `bytes` is the record serialised, or what it was parsed from. add()
+  // refuses a record without a 16-byte process_uid (Invalid), a uid that the scan already has (Conflict) and a record
+  // over 4 MiB (TooLarge); the scan goes on without it. After a failed finish_scan() the scan is gone and leaves no
+  // trace.
   Result<> begin_scan(const ScanMeta& meta);
-  Result<> add(const pb::ProcessRecord& record);
+  Result<> add(const pb::ProcessRecord& record, std::string_view bytes);
   Result<> finish_scan();
   Result<> finish_scan(const pb::ScanSummary& summary);  // When the summary came with the last chunk.
   void abandon_scan();

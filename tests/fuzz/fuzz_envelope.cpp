@@ -50,7 +50,7 @@ void check_mirror(const pb::SnapshotChunk& chunk) {
   static const auto session = std::move(*mirror::Session::create(mirror::Origin::AdHoc, system_clock()));
   if (!mirror->begin_scan(chunk.scan_id(), chunk.scan_time_ms())) return;
   for (const pb::ProcessRecord& record : chunk.processes())
-    if (!mirror->upsert(record)) return;
+    if (!mirror->upsert(record, record.SerializeAsString())) return;
   const auto image = mirror->finish_scan();
   require(image.has_value() && session->load(*image).has_value());
   std::uint64_t rows = 0;

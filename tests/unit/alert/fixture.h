@@ -49,7 +49,7 @@ class SnapshotTest : public testing::Test {
       record.set_process_uid(process.uid);
       if (!process.parent_uid.empty()) record.set_parent_uid(process.parent_uid);
       record.set_accessible(true);
-      const auto added = (*mirror)->upsert(record);
+      const auto added = (*mirror)->upsert(record, record.SerializeAsString());
       ASSERT_TRUE(added) << added.error().message();
     }
     auto image = (*mirror)->finish_scan();

@@ -44,7 +44,7 @@ class DetectorTest : public testing::Test {
       pb::ProcessRecord record;
       record.set_pid(pid);
       record.set_name("p" + std::to_string(pid));
-      EXPECT_TRUE(mirror_->upsert(record));
+      EXPECT_TRUE(mirror_->upsert(record, record.SerializeAsString()));
     }
     return *mirror_->finish_scan();
   }

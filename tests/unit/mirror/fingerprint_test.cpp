@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "daemoneye/process.pb.h"
 #include "daemoneye/schema/process_columns.h"
 
 namespace de::mirror {
@@ -61,7 +62,9 @@ std::set<schema::Change> changed_columns(const pb::ProcessRecord& before, const 
 }
 
 TEST(Fingerprint, MovesWithEveryColumn) {
-  Fingerprinter fingerprint{random_hash_key()};
+  auto fingerprint = [print = Fingerprinter()](const pb::ProcessRecord& record) mutable {
+    return print(record.SerializeAsString());
+  };
   const pb::ProcessRecord before = sample();
   const Fingerprint was = fingerprint(before);
   const auto& descriptor = *pb::ProcessRecord::descriptor();
@@ -77,7 +80,9 @@ TEST(Fingerprint, MovesWithEveryColumn) {
 }
 
 TEST(Fingerprint, IsTheSameForTheSameRecord) {
-  Fingerprinter fingerprint{random_hash_key()};
+  auto fingerprint = [print = Fingerprinter()](const pb::ProcessRecord& record) mutable {
+    return print(record.SerializeAsString());
+  };
   pb::ProcessRecord giant = sample();
   giant.add_command_line(std::string(1 << 20, 'x'));
   const Fingerprint one = fingerprint(sample());
@@ -94,8 +99,8 @@ TEST(Fingerprint, IsTheSameForTheSameRecord) {
 }
 
 TEST(Fingerprint, AnEmptyRecordHasOne) {
-  Fingerprinter fingerprint{HashKey{1, 2}};
-  EXPECT_EQ(fingerprint({}).fixed, keyed_hash({1, 2}, ""));
+  Fingerprinter fingerprint;
+  EXPECT_EQ(fingerprint("").fixed, fingerprint("").moving);
 }
 
 }  // namespace

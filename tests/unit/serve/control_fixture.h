@@ -166,7 +166,7 @@ class ControlTest : public testing::Test {
       record.set_pid(pid);
       record.set_name(name + std::to_string(pid));
       record.set_process_uid(std::string(16, static_cast<char>(pid)));
-      ASSERT_TRUE(mirror_->upsert(record));
+      ASSERT_TRUE(mirror_->upsert(record, record.SerializeAsString()));
     }
     auto image = mirror_->finish_scan();
     ASSERT_TRUE(image);

@@ -103,7 +103,7 @@ TEST_F(Events, TheyMayArriveWhileAScanIsOpen) {
   ASSERT_TRUE(store_->begin_scan(meta_of(1, kNoon)));
   for (std::uint32_t n = 0; n < 200; ++n) {
     records.push_back(process(n, kNoon));
-    ASSERT_TRUE(store_->add(records.back()));
+    ASSERT_TRUE(add(*store_, records.back()));
     ASSERT_TRUE(store_->append_events("procmond", "s", events(n + 1, n + 1, kNoon)));
   }
   ASSERT_TRUE(store_->finish_scan());

@@ -241,7 +241,7 @@ TEST_F(Faults, AFullMapStopsALargeScanWithoutATrace) {
   store_ = std::move(*opened);
   ASSERT_TRUE(store_scan(*store_, meta_of(1, kNoon), {process(1, kNoon)}));
   ASSERT_TRUE(store_->begin_scan(meta_of(2, kNoon + 1)));
-  for (std::uint32_t n = 0; n < 9000; ++n) ASSERT_TRUE(store_->add(process(n, kNoon + 1)));
+  for (std::uint32_t n = 0; n < 9000; ++n) ASSERT_TRUE(add(*store_, process(n, kNoon + 1)));
   const auto finished = store_->finish_scan();
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code(), Errc::Exhausted);

@@ -108,12 +108,12 @@ TEST_F(Scans, FieldsFromTheFutureAreKept) {
 TEST_F(Scans, AnUnfinishedScanLeavesNoTrace) {
   ASSERT_TRUE(store_scan(*store_, meta_of(1, kNoon), {process(1, kNoon)}));
   ASSERT_TRUE(store_->begin_scan(meta_of(2, kNoon + 1)));
-  ASSERT_TRUE(store_->add(process(2, kNoon + 1)));
+  ASSERT_TRUE(add(*store_, process(2, kNoon + 1)));
   store_->abandon_scan();
   EXPECT_EQ(read_all(*store_, 0, kNoon + kHourMs).size(), 1u);
   ASSERT_TRUE(store_scan(*store_, meta_of(3, kNoon + 2), {process(1, kNoon + 2, 3)}));
   ASSERT_TRUE(store_->begin_scan(meta_of(4, kNoon + 3)));
-  ASSERT_TRUE(store_->add(process(7, kNoon + 3)));
+  ASSERT_TRUE(add(*store_, process(7, kNoon + 3)));
   open();
   const auto all = read_all(*store_, 0, kNoon + kHourMs);
   EXPECT_EQ(all.size(), 2u);
@@ -121,27 +121,27 @@ TEST_F(Scans, AnUnfinishedScanLeavesNoTrace) {
 }
 
 TEST_F(Scans, RefusesWhatItCannotKeepAndGoesOn) {
-  EXPECT_EQ(store_->add(process(1, kNoon)).error().code(), Errc::Invalid);
+  EXPECT_EQ(add(*store_, process(1, kNoon)).error().code(), Errc::Invalid);
   EXPECT_EQ(store_->finish_scan().error().code(), Errc::Invalid);
   EXPECT_EQ(store_->begin_scan(meta_of(1, kNoon, "")).error().code(), Errc::Invalid);
   ASSERT_TRUE(store_->begin_scan(meta_of(1, kNoon)));
   EXPECT_EQ(store_->begin_scan(meta_of(2, kNoon)).error().code(), Errc::Conflict);
-  ASSERT_TRUE(store_->add(process(1, kNoon)));
-  EXPECT_EQ(store_->add(process(1, kNoon)).error().code(), Errc::Conflict);
+  ASSERT_TRUE(add(*store_, process(1, kNoon)));
+  EXPECT_EQ(add(*store_, process(1, kNoon)).error().code(), Errc::Conflict);
   pb::ProcessRecord bad = process(2, kNoon);
   bad.set_process_uid("short");
-  EXPECT_EQ(store_->add(bad).error().code(), Errc::Invalid);
+  EXPECT_EQ(add(*store_, bad).error().code(), Errc::Invalid);
   bad = process(3, kNoon);
   bad.set_user_name("\xff");
-  EXPECT_EQ(store_->add(bad).error().code(), Errc::Invalid);
+  EXPECT_EQ(add(*store_, bad).error().code(), Errc::Invalid);
   bad = process(4, kNoon);
   bad.add_command_line(std::string(5 << 20, 'x'));
-  EXPECT_EQ(store_->add(bad).error().code(), Errc::TooLarge);
+  EXPECT_EQ(add(*store_, bad).error().code(), Errc::TooLarge);
   ASSERT_TRUE(store_->finish_scan());
   EXPECT_EQ(read_all(*store_, 0, kNoon + 1).begin()->second, rows_of({process(1, kNoon)}));
   ASSERT_TRUE(store_->begin_scan(meta_of(2, kNoon + 1)));
-  ASSERT_TRUE(store_->add(process(1, kNoon + 1)));
-  EXPECT_EQ(store_->add(process(1, kNoon + 1)).error().code(), Errc::Conflict);
+  ASSERT_TRUE(add(*store_, process(1, kNoon + 1)));
+  EXPECT_EQ(add(*store_, process(1, kNoon + 1)).error().code(), Errc::Conflict);
   ASSERT_TRUE(store_->finish_scan());
 }
 

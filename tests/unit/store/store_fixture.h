@@ -168,9 +168,13 @@ class Population {
   std::map<std::uint32_t, pb::ProcessRecord> records_;
 };
 
+inline Result<> add(Store& store, const pb::ProcessRecord& record) {
+  return store.add(record, record.SerializeAsString());
+}
+
 inline Result<> store_scan(Store& store, const ScanMeta& meta, const std::vector<pb::ProcessRecord>& records) {
   DE_CHECK(store.begin_scan(meta));
-  for (const pb::ProcessRecord& record : records) DE_CHECK(store.add(record));
+  for (const pb::ProcessRecord& record : records) DE_CHECK(add(store, record));
   return store.finish_scan();
 }
 
