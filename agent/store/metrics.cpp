@@ -168,7 +168,20 @@ Result<> split_record(std::string_view serialized, RecordParts& parts) {
   parts.owner.clear();
   parts.varying.clear();
   WireWalk walk(serialized);
-  for (WireField field; walk.next(field);) part_of(field, parts).append(field.whole);
+  // Neighbours mostly belong together and are taken in one piece.
+  std::string* part = nullptr;
+  std::string_view run;
+  for (WireField field; walk.next(field);) {
+    std::string& next = part_of(field, parts);
+    if (&next == part) {
+      run = {run.data(), run.size() + field.whole.size()};
+      continue;
+    }
+    if (part != nullptr) part->append(run);
+    part = &next;
+    run = field.whole;
+  }
+  if (part != nullptr) part->append(run);
   if (!walk.ok()) return fail(Errc::Corrupt, "process record: not protobuf");
   return {};
 }

@@ -58,7 +58,7 @@ std::uint8_t Reader::byte() {
   return one.empty() ? 0 : static_cast<std::uint8_t>(one[0]);
 }
 
-std::uint64_t Reader::varint() {
+std::uint64_t Reader::long_varint() {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const std::uint64_t next = byte();
@@ -69,18 +69,6 @@ std::uint64_t Reader::varint() {
   }
   ok_ = false;
   return 0;
-}
-
-std::string_view Reader::raw(std::size_t count) { return raw_of(count); }
-
-std::string_view Reader::raw_of(std::uint64_t count) {
-  if (!ok_ || count > rest_.size()) {
-    ok_ = false;
-    return {};
-  }
-  const std::string_view out = rest_.substr(0, static_cast<std::size_t>(count));
-  rest_.remove_prefix(out.size());
-  return out;
 }
 
 std::size_t Reader::count(std::size_t each) {

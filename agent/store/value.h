@@ -46,9 +46,15 @@ class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
   std::uint8_t byte();
-  std::uint64_t varint();
+  std::uint64_t varint() {
+    // Most numbers are small; there are half a million tags and lengths in a scan.
+    if (!ok_ || rest_.empty() || static_cast<std::uint8_t>(rest_[0]) >= 0x80) return long_varint();
+    const auto value = static_cast<std::uint8_t>(rest_[0]);
+    rest_.remove_prefix(1);
+    return value;
+  }
   std::int64_t signed_varint() { return unzigzag(varint()); }
-  std::string_view raw(std::size_t count);
+  std::string_view raw(std::size_t count) { return raw_of(count); }
   std::string_view bytes() { return raw_of(varint()); }
   // A count of things that take at least `each` bytes here: refuses more than can follow, before any allocation.
   std::size_t count(std::size_t each);
@@ -59,7 +65,16 @@ class Reader {
   void refuse() { ok_ = false; }
 
  private:
-  std::string_view raw_of(std::uint64_t count);
+  std::uint64_t long_varint();
+  std::string_view raw_of(std::uint64_t count) {
+    if (!ok_ || count > rest_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const std::string_view out = rest_.substr(0, static_cast<std::size_t>(count));
+    rest_.remove_prefix(out.size());
+    return out;
+  }
   std::string_view rest_;
   bool ok_ = true;
 };
