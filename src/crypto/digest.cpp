@@ -1,40 +1,32 @@
 #include "daemoneye/crypto/digest.h"
 
+// The algorithms themselves, not EVP: its providers and tables cost 2.3 MB and most of the time of a short hash.
+#define OPENSSL_API_COMPAT 10100
+
 #include <blake3.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <sodium.h>
 
 #include <cstdlib>
 
 namespace de::crypto {
-namespace {
 
-// Fetched once: a fetch walks the provider tables, and there is one hash per executable.
-const EVP_MD* sha256_algorithm() {
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return algorithm;
-}
+struct Sha256::State {
+  SHA256_CTX context;
+};
 
-void start_sha256(EVP_MD_CTX* context) {
-  if (context == nullptr || sha256_algorithm() == nullptr ||
-      EVP_DigestInit_ex2(context, sha256_algorithm(), nullptr) != 1)
-    std::abort();
-}
+Sha256::Sha256() : state_(std::make_unique<State>()) { SHA256_Init(&state_->context); }
 
-}  // namespace
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+Sha256::~Sha256() = default;
 
-void Sha256::FreeContext::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
-
-Sha256::Sha256() : context_(EVP_MD_CTX_new()) { start_sha256(context_.get()); }
-
-void Sha256::update(std::string_view bytes) {
-  if (EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1) std::abort();
-}
+void Sha256::update(std::string_view bytes) { SHA256_Update(&state_->context, bytes.data(), bytes.size()); }
 
 Digest Sha256::finish() {
   Digest digest;
-  if (EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) std::abort();
-  start_sha256(context_.get());
+  SHA256_Final(digest.data(), &state_->context);
+  SHA256_Init(&state_->context);
   return digest;
 }
 
@@ -65,9 +57,12 @@ Digest Blake3::finish() {
 }
 
 Digest sha256(std::string_view bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.finish();
+  SHA256_CTX context;
+  Digest digest;
+  SHA256_Init(&context);
+  SHA256_Update(&context, bytes.data(), bytes.size());
+  SHA256_Final(digest.data(), &context);
+  return digest;
 }
 
 Digest blake3(std::string_view bytes) {

@@ -1,34 +1,17 @@
 #include "daemoneye/crypto/uuid.h"
 
-#include <openssl/evp.h>
+#define OPENSSL_API_COMPAT 10100  // As in digest.cpp.
+
+#include <openssl/sha.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 
 #include "daemoneye/crypto/digest.h"
 
 namespace de::crypto {
 namespace {
 
-constexpr std::size_t kSha1Bytes = 20;
 constexpr char kHex[] = "0123456789abcdef";
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
-// Fetched once: a fetch walks the provider tables, and process identities are computed by the thousand.
-const EVP_MD* sha1_algorithm() {
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  return algorithm;
-}
-
-// Thread-local: allocating a context costs more than hashing a short name with it.
-EVP_MD_CTX* sha1_context() {
-  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
-  return context.get();
-}
 
 void mark(Uuid& uuid, unsigned version) {
   uuid[6] = static_cast<std::uint8_t>((uuid[6] & 0x0F) | (version << 4));
@@ -38,15 +21,14 @@ void mark(Uuid& uuid, unsigned version) {
 }  // namespace
 
 Uuid uuid_v5(const Uuid& ns, std::string_view name) {
-  EVP_MD_CTX* const context = sha1_context();
-  unsigned char full[kSha1Bytes];
-  if (sha1_algorithm() == nullptr || context == nullptr ||
-      EVP_DigestInit_ex2(context, sha1_algorithm(), nullptr) != 1 ||
-      EVP_DigestUpdate(context, ns.data(), ns.size()) != 1 ||
-      EVP_DigestUpdate(context, name.data(), name.size()) != 1 || EVP_DigestFinal_ex(context, full, nullptr) != 1)
-    std::abort();
+  SHA_CTX context;
+  std::array<std::uint8_t, SHA_DIGEST_LENGTH> full;
+  SHA1_Init(&context);
+  SHA1_Update(&context, ns.data(), ns.size());
+  SHA1_Update(&context, name.data(), name.size());
+  SHA1_Final(full.data(), &context);
   Uuid uuid;
-  std::copy_n(full, uuid.size(), uuid.begin());
+  std::copy_n(full.begin(), uuid.size(), uuid.begin());
   mark(uuid, 5);
   return uuid;
 }

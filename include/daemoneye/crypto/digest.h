@@ -12,29 +12,24 @@
 #include <string>
 #include <string_view>
 
-struct evp_md_ctx_st;
-
 namespace de::crypto {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-// The algorithms can only fail when the crypto library is broken or out of memory; both abort (style rule 25).
 class Sha256 {
  public:
   Sha256();
-  Sha256(Sha256&&) noexcept = default;
-  Sha256& operator=(Sha256&&) noexcept = default;
-  ~Sha256() = default;
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  ~Sha256();
 
   void update(std::string_view bytes);
   // The hash of everything since construction or the last finish(); the object starts over.
   Digest finish();
 
  private:
-  struct FreeContext {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, FreeContext> context_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 class Blake3 {
