@@ -33,7 +33,7 @@ std::size_t count_lines(const std::string& text, const std::string& part) {
   std::istringstream in(text);
   std::string line;
   std::size_t found = 0;
-  while (std::getline(in, line)) found += contains(line, part) ? 1 : 0;
+  while (std::getline(in, line)) found += contains(line, part) ? 1U : 0U;
   return found;
 }
 

@@ -147,8 +147,12 @@ std::size_t compare_once(const std::string& dir) {
     if (row["executable_path"].starts_with(dir)) ++compared;
     EXPECT_TRUE(is_same_start(std::atoll(row["start_time_ms"].c_str()), was.start_ms)) << row["start_time_ms"];
     // A process may exec, be adopted or change its name at any time: only what both runs of ps agree on is certain.
-    if (was.ppid == is.ppid) EXPECT_EQ(row["ppid"], was.ppid);
-    if (was.uid == is.uid) EXPECT_EQ(row["euid"], was.uid);  // "uid" of ps is the effective one.
+    if (was.ppid == is.ppid) {
+      EXPECT_EQ(row["ppid"], was.ppid);
+    }
+    if (was.uid == is.uid) {
+      EXPECT_EQ(row["euid"], was.uid);  // "uid" of ps is the effective one.
+    }
     if (was.name == is.name) compare_name(was, row);
     if (was.args == is.args && was.name == is.name) compare_arguments(was, row);
   }
@@ -160,7 +164,9 @@ TEST(Identity, TheSnapshotAgreesWithPs) {
   const OddProcesses load(host.demo_dir());
   std::size_t odd = 0;
   for (int i = 0; i < kRepetitions && !HasFailure(); ++i) odd += compare_once(host.demo_dir());
-  if (!HasFailure()) EXPECT_GT(odd, 200U) << "the odd ones have hardly been there";
+  if (!HasFailure()) {
+    EXPECT_GT(odd, 200U) << "the odd ones have hardly been there";
+  }
 }
 
 }  // namespace

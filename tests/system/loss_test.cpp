@@ -70,7 +70,7 @@ TEST_P(LossOfARecord, IsMissedByTheNextStage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stages, LossOfARecord, testing::Values("collect", "uplink", "ingest", "store", "mirror"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& stage) { return std::string(stage.param); });
 
 TEST_F(Loss, OfAnEventInTheSpoolIsOneLostEvent) {
   const Fault fault("spool", 3);

@@ -62,7 +62,9 @@ Ack check(const Store& store, const Ack& acked) {
   found.events = store.acked_sequence("c", "s");
   const auto stored = stored_events(store);
   EXPECT_EQ(stored.size(), found.events);
-  if (!stored.empty()) EXPECT_EQ(stored.rbegin()->first, found.events);
+  if (!stored.empty()) {
+    EXPECT_EQ(stored.rbegin()->first, found.events);
+  }
   EXPECT_GE(found.events, acked.events);
   for (const auto& [key, rows] : read_all(store, 0, INT64_MAX)) {
     const std::uint64_t id = std::get<2>(key);
@@ -92,7 +94,7 @@ TEST(Crash, KillingTheWriterLosesNothingAcknowledged) {
     ASSERT_GE(child, 0);
     if (child == 0) write_until_killed(options, state, report[1]);
     ::close(report[1]);
-    ::usleep(20'000 + random() % 500'000);
+    ::usleep(static_cast<useconds_t>(20'000 + random() % 500'000));
     ::kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

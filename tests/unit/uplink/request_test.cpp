@@ -149,7 +149,7 @@ TEST_P(Violates, SessionEndsIsCountedAndTheNextOneWorks) {
   EXPECT_LE(tasks, 100u);
   EXPECT_TRUE(intervals.empty());
   std::size_t entered = 0;
-  for (const LedgerLine& line : ledger_lines()) entered += line.action == "agent.violation" ? 1 : 0;
+  for (const LedgerLine& line : ledger_lines()) entered += line.action == "agent.violation" ? 1U : 0U;
   EXPECT_EQ(entered, 1u);
 }
 
