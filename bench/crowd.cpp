@@ -37,12 +37,6 @@ Crowd::Crowd(std::uint32_t processes) {
 Crowd::~Crowd() {
   if (stdin_ >= 0) ::close(stdin_);
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
-  // The sleepers get their signals at once but need some time to be gone; nobody should measure that.
-  const std::uint32_t left = live_processes();
-  for (int i = 0; i < 100 && started_; ++i) {
-    ::usleep(50'000);
-    if (live_processes() >= left && i > 3) break;
-  }
 }
 
 std::uint32_t live_processes() {
