@@ -15,7 +15,7 @@ using config::Node;
 constexpr std::size_t kMaxIdBytes = 128;
 constexpr std::size_t kMaxLineBytes = 256;  // Names, categories, authors.
 constexpr std::size_t kMaxDescriptionBytes = 16UL << 10;
-constexpr std::size_t kMaxListItems = 128;             // Tags, keys, required columns.
+constexpr std::size_t kMaxListItems = 128;               // Tags, keys, required columns.
 constexpr std::int64_t kMaxDedupSeconds = 7LL * 86'400;  // Beyond a week it hides more than it folds.
 
 Result<std::int64_t> read_number(std::string_view file, const Node& node, std::string_view key, std::int64_t least,

@@ -17,7 +17,6 @@
 
 #include "daemoneye/crypto/siphash.h"
 
-
 namespace de::store {
 
 class Dictionary {

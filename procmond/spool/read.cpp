@@ -12,7 +12,7 @@ namespace {
 constexpr char kTopic[] = "events.process.batch";
 constexpr std::size_t kMaxBatchBytes = kMaxEventBytes;
 constexpr std::size_t kMaxReadBytes = 8UL << 20;  // Of one read_after: what the caller has to hold.
-constexpr std::size_t kMaxPublishes = 1024;             // A spool of gaps only must not grow the answer without end.
+constexpr std::size_t kMaxPublishes = 1024;       // A spool of gaps only must not grow the answer without end.
 
 bool parse_event(std::string_view bytes, std::uint32_t seed, const RecordRef& ref, pb::ProcessEvent& event) {
   const auto record = read_record(bytes, seed);
