@@ -152,7 +152,9 @@ std::string lower(std::string_view text) {
 }
 
 bool is_snapshot_view(std::string_view name) { return name == "processes" || name == "snapshots"; }
-bool is_backing_table(std::string_view name) { return name == kRowsTable || name == kScanTable; }
+bool is_backing_table(std::string_view name) {
+  return name == kRowsTable || name == kMetricsTable || name == kScanTable;
+}
 
 }  // namespace
 

@@ -68,7 +68,7 @@ class Mirror::Impl {
   std::size_t text_cap() const;
 
   Db db_;
-  Stmt insert_, update_, delete_;
+  Stmt insert_, metrics_, delete_, delete_metrics_;
   Fingerprinter fingerprint_;
   bool open_scan_ = false;
   bool stale_ = false;  // An abandoned scan left its rows in db_.
@@ -84,11 +84,13 @@ class Mirror::Impl {
 
 Result<> Mirror::Impl::attach(Db db) {
   DE_TRY(insert, prepare_own(db.get(), insert_row_sql()));
-  DE_TRY(update, prepare_own(db.get(), update_metrics_sql()));
+  DE_TRY(metrics, prepare_own(db.get(), insert_metrics_sql()));
   DE_TRY(remove, prepare_own(db.get(), "DELETE FROM " + std::string(kRowsTable) + " WHERE \"pid\"=?"));
+  DE_TRY(remove_metrics, prepare_own(db.get(), "DELETE FROM " + std::string(kMetricsTable) + " WHERE \"pid\"=?"));
   insert_ = std::move(insert);
-  update_ = std::move(update);
+  metrics_ = std::move(metrics);
   delete_ = std::move(remove);
+  delete_metrics_ = std::move(remove_metrics);
   db_ = std::move(db);
   return {};
 }
@@ -105,8 +107,9 @@ Result<> Mirror::Impl::open() {
 // The latest image is the state before the scan that was abandoned, so no scan needs a journal.
 Result<> Mirror::Impl::restore() {
   insert_.reset();
-  update_.reset();
+  metrics_.reset();
   delete_.reset();
+  delete_metrics_.reset();
   db_.reset();  // First: memory may be why the scan was abandoned.
   DE_TRY(db, copy_of(*image));
   DE_CHECK(attach(std::move(db)));
@@ -176,17 +179,20 @@ Result<> Mirror::Impl::upsert(const pb::ProcessRecord& record, std::string_view 
 
 Result<> Mirror::Impl::write_row(const pb::ProcessRecord& record, std::size_t& text_bytes) {
   const std::size_t cap = text_cap();
+  text_bytes = 0;
   // Texts are bound, not copied: they live until the row is written.
   std::vector<Cell> cells;
   cells.reserve(schema::process_columns().size());
-  text_bytes = 0;
   int index = 0;
   for (const auto& column : schema::process_columns()) {
+    ++index;
+    if (column.change == Change::Metric) continue;
     const Cell& cell = cells.emplace_back(column.read(record));
     text_bytes += stored_text(cell, cap);
-    if (bind_cell(insert_.get(), ++index, cell, cap) != SQLITE_OK) return fail(sqlite_error(db_.get(), "bind"));
+    if (bind_cell(insert_.get(), index, cell, cap) != SQLITE_OK) return fail(sqlite_error(db_.get(), "bind"));
   }
-  return run_once(db_.get(), insert_.get(), "write process " + std::to_string(record.pid()));
+  DE_CHECK(run_once(db_.get(), insert_.get(), "write process " + std::to_string(record.pid())));
+  return write_metrics(record);
 }
 
 Result<> Mirror::Impl::write_metrics(const pb::ProcessRecord& record) {
@@ -194,13 +200,13 @@ Result<> Mirror::Impl::write_metrics(const pb::ProcessRecord& record) {
   cells.reserve(schema::process_columns().size());
   int index = 0;
   for (const auto& column : schema::process_columns()) {
-    if (column.change != Change::Metric) continue;
+    ++index;
+    if (column.change != Change::Metric && column.name != "pid") continue;
     const Cell& cell = cells.emplace_back(column.read(record));
-    if (bind_cell(update_.get(), ++index, cell, kTightTextCap) != SQLITE_OK)
+    if (bind_cell(metrics_.get(), index, cell, kTightTextCap) != SQLITE_OK)
       return fail(sqlite_error(db_.get(), "bind"));
   }
-  sqlite3_bind_int64(update_.get(), ++index, record.pid());
-  return run_once(db_.get(), update_.get(), "write metrics of process " + std::to_string(record.pid()));
+  return run_once(db_.get(), metrics_.get(), "write metrics of process " + std::to_string(record.pid()));
 }
 
 Result<> Mirror::Impl::remove_gone() {
@@ -209,8 +215,10 @@ Result<> Mirror::Impl::remove_gone() {
       ++it;
       continue;
     }
-    sqlite3_bind_int64(delete_.get(), 1, it->first);
-    DE_CHECK(run_once(db_.get(), delete_.get(), "remove process " + std::to_string(it->first)));
+    for (const Stmt* remove : {&delete_, &delete_metrics_}) {
+      sqlite3_bind_int64(remove->get(), 1, it->first);
+      DE_CHECK(run_once(db_.get(), remove->get(), "remove process " + std::to_string(it->first)));
+    }
     remember(it->first, &it->second);
     text_bytes_ -= it->second.text_bytes;
     ++counts_.removed;

@@ -56,8 +56,9 @@ struct Copy {
 // The number of "{a,b}" in the plan text made readable: our table is called processes outside.
 std::string public_names(std::string_view detail) {
   std::string out(detail);
-  for (std::size_t at = out.find(kRowsTable); at != std::string::npos; at = out.find(kRowsTable, at))
-    out.replace(at, kRowsTable.size(), "processes");
+  for (const std::string_view table : {kRowsTable, kMetricsTable})
+    for (std::size_t at = out.find(table); at != std::string::npos; at = out.find(table, at))
+      out.replace(at, table.size(), "processes");
   for (std::size_t at = out.find("de_by_"); at != std::string::npos; at = out.find("de_by_", at))
     out.replace(at, 6, "by_");
   return out;

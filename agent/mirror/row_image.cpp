@@ -58,9 +58,10 @@ Result<bool> take_scan_value(const std::string& name, const Value& value, ScanVa
   return true;
 }
 
-Result<> bind_row(sqlite3_stmt* insert, const NamedRow& row, std::set<std::int64_t>& pids, std::int64_t& next_free,
-                  ScanValues& scan) {
+Result<> bind_row(sqlite3_stmt* insert, sqlite3_stmt* metrics, const NamedRow& row, std::set<std::int64_t>& pids,
+                  std::int64_t& next_free, ScanValues& scan) {
   sqlite3_clear_bindings(insert);
+  sqlite3_clear_bindings(metrics);
   std::optional<std::int64_t> pid;
   for (const auto& [name, value] : row) {
     DE_TRY(taken, take_scan_value(name, value, scan));
@@ -71,13 +72,12 @@ Result<> bind_row(sqlite3_stmt* insert, const NamedRow& row, std::set<std::int64
     if (!fits(column.type, value))
       return fail(Errc::Invalid, name + " must be of type " + std::string(schema::to_text(column.type)));
     if (name == "pid" && std::holds_alternative<std::int64_t>(value)) pid = std::get<std::int64_t>(value);
-    if (bind_value(insert, static_cast<int>(*at) + 1, value) != SQLITE_OK)
+    sqlite3_stmt* const into = column.change == schema::Change::Metric ? metrics : insert;
+    if (bind_value(into, static_cast<int>(*at) + 1, value) != SQLITE_OK)
       return fail(Errc::Exhausted, name + ": value too large");
   }
-  if (!pid) {
-    pid = next_free++;
-    sqlite3_bind_int64(insert, static_cast<int>(*position("pid")) + 1, *pid);
-  }
+  if (!pid) pid = next_free++;
+  for (sqlite3_stmt* into : {insert, metrics}) sqlite3_bind_int64(into, static_cast<int>(*position("pid")) + 1, *pid);
   if (!pids.insert(*pid).second) return fail(Errc::Invalid, "pid " + std::to_string(*pid) + " appears twice");
   return {};
 }
@@ -90,12 +90,14 @@ Result<std::shared_ptr<const Image>> image_from_rows(std::span<const NamedRow> r
   ScanValues scan;
   {
     DE_TRY(insert, prepare_own(db.get(), insert_row_sql()));
+    DE_TRY(metrics, prepare_own(db.get(), insert_metrics_sql()));
     std::set<std::int64_t> pids;
     std::int64_t next_free = kFirstFreePid;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (auto bound = bind_row(insert.get(), rows[i], pids, next_free, scan); !bound)
+      if (auto bound = bind_row(insert.get(), metrics.get(), rows[i], pids, next_free, scan); !bound)
         return fail(std::move(bound).error().during("row " + std::to_string(i + 1)));
       DE_CHECK(run_once(db.get(), insert.get(), "write row"));
+      DE_CHECK(run_once(db.get(), metrics.get(), "write metrics"));
     }
   }
   Image description;

@@ -7,9 +7,17 @@ namespace {
 
 std::string quoted(std::string_view name) { return '"' + std::string(name) + '"'; }
 
-std::string rows_table_sql() {
-  std::string sql = "CREATE TABLE " + std::string(kRowsTable) + "(";
+using ProcessColumn = schema::Column<pb::ProcessRecord>;
+
+bool is_metric(const ProcessColumn& column) { return column.change == schema::Change::Metric; }
+
+// Both tables have the pid as their key.
+bool belongs(const ProcessColumn& column, bool metrics) { return column.name == "pid" || is_metric(column) == metrics; }
+
+std::string table_sql(std::string_view table, bool metrics) {
+  std::string sql = "CREATE TABLE " + std::string(table) + "(";
   for (const auto& column : schema::process_columns()) {
+    if (!belongs(column, metrics)) continue;
     if (sql.back() != '(') sql += ',';
     sql += quoted(column.name) + ' ' + std::string(schema::to_text(column.type));
     if (column.name == "pid") sql += " PRIMARY KEY";
@@ -17,12 +25,31 @@ std::string rows_table_sql() {
   return sql + ")";
 }
 
+std::string insert_sql(std::string_view table, bool metrics) {
+  std::string names, marks;
+  int number = 0;
+  for (const auto& column : schema::process_columns()) {
+    ++number;
+    if (!belongs(column, metrics)) continue;
+    names += (names.empty() ? "" : ",") + quoted(column.name);
+    marks += (marks.empty() ? "?" : ",?") + std::to_string(number);
+  }
+  return "INSERT OR REPLACE INTO " + std::string(table) + "(" + names + ") VALUES(" + marks + ")";
+}
+
 std::string view_sql(std::string_view view) {
+  const std::string rows(kRowsTable), metrics(kMetricsTable);
   std::string sql = "CREATE VIEW " + std::string(view) + " AS SELECT ";
-  for (const auto& column : schema::process_columns()) sql += quoted(column.name) + ',';
+  for (const auto& column : schema::process_columns()) {
+    const std::string name = quoted(column.name);
+    sql += is_metric(column) ? "(SELECT " + name + " FROM " + metrics + " WHERE " + metrics + ".\"pid\"=" + rows +
+                                   ".\"pid\") AS " + name
+                             : name;
+    sql += ',';
+  }
   const std::string scan = " FROM " + std::string(kScanTable) + ") AS ";
   sql += "(SELECT scan_id" + scan + "scan_id,(SELECT time_ms" + scan + "collection_time_ms,(SELECT time_ms" + scan +
-         "collection_time FROM " + std::string(kRowsTable);
+         "collection_time FROM " + rows;
   return sql;
 }
 
@@ -38,7 +65,8 @@ Result<> set_pragmas(sqlite3* db) {
 
 Result<> create_snapshot_schema(sqlite3* db) {
   DE_CHECK(set_pragmas(db));
-  DE_CHECK(exec(db, rows_table_sql()));
+  DE_CHECK(exec(db, table_sql(kRowsTable, false)));
+  DE_CHECK(exec(db, table_sql(kMetricsTable, true)));
   for (const auto& column : schema::process_columns()) {
     if (column.index == schema::Index::No || column.name == "pid") continue;
     DE_CHECK(exec(db, "CREATE INDEX de_by_" + std::string(column.name) + " ON " + std::string(kRowsTable) + "(" +
@@ -50,21 +78,8 @@ Result<> create_snapshot_schema(sqlite3* db) {
   return exec(db, view_sql("snapshots"));
 }
 
-std::string insert_row_sql() {
-  std::string names, marks;
-  for (const auto& column : schema::process_columns()) {
-    names += (names.empty() ? "" : ",") + quoted(column.name);
-    marks += marks.empty() ? "?" : ",?";
-  }
-  return "INSERT OR REPLACE INTO " + std::string(kRowsTable) + "(" + names + ") VALUES(" + marks + ")";
-}
-
-std::string update_metrics_sql() {
-  std::string sets;
-  for (const auto& column : schema::process_columns())
-    if (column.change == schema::Change::Metric) sets += (sets.empty() ? "" : ",") + quoted(column.name) + "=?";
-  return "UPDATE " + std::string(kRowsTable) + " SET " + sets + " WHERE \"pid\"=?";
-}
+std::string insert_row_sql() { return insert_sql(kRowsTable, false); }
+std::string insert_metrics_sql() { return insert_sql(kMetricsTable, true); }
 
 Result<> set_scan(sqlite3* db, std::uint64_t scan_id, std::int64_t collection_time_ms) {
   return exec(db, "UPDATE " + std::string(kScanTable) +
