@@ -58,8 +58,14 @@ TEST_F(MainJob, AProcessIsSeenStoredMatchedAlertedAndFound) {
   EXPECT_EQ(health.exit_code, 0) << health.out << health.err;
   EXPECT_TRUE(contains(health.out, "SteadyState"));
   // The collector's own numbers come with every scan, not half a minute later.
-  const Ran seen = host.cli({"--output", "csv", "health", "collector.procmond.processes_seen"});
-  EXPECT_FALSE(contains(seen.out, ",ok,0\n")) << seen.out;
+  Ran seen;
+  EXPECT_TRUE(eventually(
+      [&] {
+        seen = host.cli({"--output", "csv", "health", "collector.procmond.chunks_sent"});
+        return seen.exit_code == 0 && !contains(seen.out, ",ok,0");
+      },
+      10s))
+      << seen.out;
   EXPECT_TRUE(eventually([&] { return std::filesystem::file_size(host.dir() + "/alerts.jsonl") > 0; }));
 }
 
