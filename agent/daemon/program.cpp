@@ -21,8 +21,6 @@ int report(const Error& error, int code) {
 }
 
 // Few arenas and an early trim: the messages of one scan must not stay as memory until the next.
-void tune_memory() { keep_heap_small(); }
-
 Result<AgentIdentity> settle(const config::AgentConfig& config) {
   const bool is_root = ::geteuid() == 0;
   AgentIdentity identity;
@@ -66,7 +64,7 @@ int run_agent(int argc, char** argv, const char* const* environment) {
     return 0;
   }
 
-  tune_memory();
+  keep_heap_small();
   ::umask(027);
   log::Options log_options;
   log_options.level = static_cast<log::Level>(loaded->value.log.level);

@@ -14,30 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "temp_dir.h"
+
 namespace de::collect::test {
 
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/de-collect-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
-  std::string write(const std::string& name, std::string_view text) const {
-    const std::string path = path_ + "/" + name;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
-  }
-
- private:
-  std::string path_;
-};
+using de::test::TempDir;
 
 // A child that runs `body` and then waits to be killed. Constructed once `body` has run (or exec has happened).
 class Child {

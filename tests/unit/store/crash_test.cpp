@@ -84,7 +84,7 @@ Ack check(const Store& store, const Ack& acked) {
 TEST(Crash, KillingTheWriterLosesNothingAcknowledged) {
   TempDir dir;
   StoreOptions options;
-  options.dir = dir.store();
+  options.dir = dir / "store";
   std::mt19937 random(20260102);
   Ack state;
   for (int round = 0; round < kRounds; ++round) {

@@ -38,12 +38,12 @@ class Faults : public StoreTest {
       ASSERT_TRUE(store_scan(*store_, meta_of(first, time), {process(1, time), process(2, time)}));
     }
   }
-  std::string data_of(const std::string& day) const { return dir_.store() + "/" + day + "/data.mdb"; }
+  std::string data_of(const std::string& day) const { return dir_ / ("store/" + day + "/data.mdb"); }
 
   // Replaces values of one table of a day, with the store closed.
   void tamper(const std::string& day, DayTable table, const std::function<std::string(std::string)>& change) {
     store_.reset();
-    auto opened = Day::open(dir_.store() + "/" + day, day, kMap);
+    auto opened = Day::open(dir_ / ("store/" + day), day, kMap);
     ASSERT_TRUE(opened);
     auto txn = Txn::begin((*opened)->env(), Txn::Kind::Write);
     std::vector<std::pair<std::string, std::string>> entries;
@@ -87,7 +87,7 @@ TEST_F(Faults, EveryKindOfDamagedValueTakesItsDayOut) {
     SCOPED_TRACE(c.what);
     std::error_code ec;
     store_.reset();
-    std::filesystem::remove_all(dir_.store(), ec);
+    std::filesystem::remove_all(dir_ / "store", ec);
     open();
     fill();
     tamper(kToday, c.table, [](std::string value) {
@@ -148,7 +148,7 @@ TEST_F(Faults, DamageThatAWriterMeetsIsSetAsideToo) {
   fill();
   store_.reset();
   {  // As a crash in the middle of a large scan would leave it, and then the bytes rot.
-    auto day = Day::open(dir_.store() + "/" + kToday, kToday, kMap);
+    auto day = Day::open(dir_ / ("store/" + kToday), kToday, kMap);
     ASSERT_TRUE(day);
     auto txn = Txn::begin((*day)->env(), Txn::Kind::Write);
     const auto from = to_bytes({static_cast<std::uint64_t>(kNoon + 1), 900});
@@ -167,7 +167,7 @@ TEST_F(Faults, ACutFileDoesNotEndTheAgent) {
     SCOPED_TRACE(share);
     std::error_code ec;
     store_.reset();
-    std::filesystem::remove_all(dir_.store(), ec);
+    std::filesystem::remove_all(dir_ / "store", ec);
     open();
     fill();
     store_.reset();
@@ -185,7 +185,7 @@ TEST_F(Faults, ASecondAgentIsRefusedByName) {
   const auto second = Store::open(options(), clock_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), Errc::Conflict);
-  EXPECT_EQ(second.error().message(), "open store: " + dir_.store() + "/lock: another agent uses this store (pid " +
+  EXPECT_EQ(second.error().message(), "open store: " + dir_ / "store/lock: another agent uses this store (pid " +
                                           std::to_string(::getpid()) + ")");
   store_.reset();
   EXPECT_TRUE(Store::open(options(), clock_));
@@ -193,20 +193,20 @@ TEST_F(Faults, ASecondAgentIsRefusedByName) {
 
 TEST_F(Faults, ADirectoryThatIsNotOursAloneIsRefused) {
   store_.reset();
-  ASSERT_EQ(::chmod(dir_.store().c_str(), 0750), 0);
+  ASSERT_EQ(::chmod((dir_ / "store").c_str(), 0750), 0);
   const auto open_to_group = Store::open(options(), clock_);
   ASSERT_FALSE(open_to_group);
   EXPECT_EQ(open_to_group.error().code(), Errc::Denied);
   EXPECT_NE(open_to_group.error().message().find("mode is 0750, must be 0700"), std::string::npos);
-  ASSERT_EQ(::chmod(dir_.store().c_str(), 0700), 0);
+  ASSERT_EQ(::chmod((dir_ / "store").c_str(), 0700), 0);
   if (::geteuid() == 0) {
-    ASSERT_EQ(::chown(dir_.store().c_str(), 12345, 12345), 0);
+    ASSERT_EQ(::chown((dir_ / "store").c_str(), 12345, 12345), 0);
     EXPECT_EQ(Store::open(options(), clock_).error().code(), Errc::Denied);
-    ASSERT_EQ(::chown(dir_.store().c_str(), 0, 0), 0);
+    ASSERT_EQ(::chown((dir_ / "store").c_str(), 0, 0), 0);
   }
   StoreOptions link = options();
   link.dir = dir_.path() + "/link";
-  ASSERT_EQ(::symlink(dir_.store().c_str(), link.dir.c_str()), 0);
+  ASSERT_EQ(::symlink((dir_ / "store").c_str(), link.dir.c_str()), 0);
   EXPECT_EQ(Store::open(link, clock_).error().code(), Errc::Denied);
   link.dir = dir_.path() + "/no/parent";
   EXPECT_FALSE(Store::open(link, clock_));
@@ -220,7 +220,7 @@ TEST_F(Faults, ADirectoryThatIsNotOursAloneIsRefused) {
 TEST_F(Faults, AnotherSchemaIsUnsupported) {
   store_.reset();
   {
-    auto state = State::open(dir_.store() + "/state", 16ULL << 30);
+    auto state = State::open(dir_ / "store/state", 16ULL << 30);
     ASSERT_TRUE(state);
     auto txn = Txn::begin((*state)->env(), Txn::Kind::Write);
     ASSERT_TRUE(txn->put((*state)->table(StateTable::Info), "schema", encode_number(2)));
@@ -245,7 +245,7 @@ TEST_F(Faults, AFullMapStopsALargeScanWithoutATrace) {
   const auto finished = store_->finish_scan();
   ASSERT_FALSE(finished);
   EXPECT_EQ(finished.error().code(), Errc::Exhausted);
-  EXPECT_NE(finished.error().message().find(dir_.store() + "/" + kToday), std::string::npos);
+  EXPECT_NE(finished.error().message().find(dir_ / ("store/" + kToday)), std::string::npos);
   const LifeFilter of_five{.pid = 1005, .ppid = {}, .name = {}, .executable_hash = {}};
   const auto lives = store_->find_lives(of_five, 0, INT64_MAX, [](auto, auto, const auto&) { return true; });
   ASSERT_TRUE(lives);

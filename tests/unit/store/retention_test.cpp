@@ -38,7 +38,7 @@ class Retention : public StoreTest {
     for (const DayStats& day : stats->days) out.push_back(day.day);
     return out;
   }
-  bool on_disk(const std::string& name) const { return std::filesystem::exists(dir_.store() + "/" + name); }
+  bool on_disk(const std::string& name) const { return std::filesystem::exists(dir_ / ("store/" + name)); }
 };
 
 TEST_F(Retention, DaysThatAreTooOldGo) {
@@ -117,11 +117,11 @@ TEST_F(Retention, QuarantinedAndHalfRemovedDaysGoToo) {
   open_with(3, 1 << 30);
   fill(1);
   store_.reset();
-  std::filesystem::create_directory(dir_.store() + "/2025-11-01.quarantined");
-  std::ofstream(dir_.store() + "/2025-11-01.quarantined/reason") << "checksum does not match\n";
-  std::filesystem::create_directory(dir_.store() + "/2025-11-02.removing");
-  std::ofstream(dir_.store() + "/2025-11-02.removing/data.mdb") << "x";
-  std::filesystem::create_directory(dir_.store() + "/2025-11-03-not-ours");
+  std::filesystem::create_directory(dir_ / "store/2025-11-01.quarantined");
+  std::ofstream(dir_ / "store/2025-11-01.quarantined/reason") << "checksum does not match\n";
+  std::filesystem::create_directory(dir_ / "store/2025-11-02.removing");
+  std::ofstream(dir_ / "store/2025-11-02.removing/data.mdb") << "x";
+  std::filesystem::create_directory(dir_ / "store/2025-11-03-not-ours");
   open_with(3, 1 << 30);
   EXPECT_FALSE(on_disk("2025-11-02.removing"));
   ASSERT_EQ(store_->stats()->quarantined.size(), 1u);

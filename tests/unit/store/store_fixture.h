@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "store/store.h"
+#include "temp_dir.h"
 
 namespace de::store {
 
@@ -27,28 +28,13 @@ class FakeClock final : public Clock {
   std::int64_t now_ms = kNoon;
 };
 
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/de_store_XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempDir() {
-    std::error_code ec;
-    std::filesystem::remove_all(path_, ec);
-  }
-  std::string store() const { return path_ + "/store"; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::TempDir;
 
 class StoreTest : public testing::Test {
  protected:
   StoreOptions options() const {
     StoreOptions out;
-    out.dir = dir_.store();
+    out.dir = dir_ / "store";
     return out;
   }
   void open() {

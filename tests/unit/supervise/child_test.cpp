@@ -18,6 +18,9 @@
 namespace de::supervise {
 namespace {
 
+using test::read_text;
+using test::TempDir;
+
 using namespace std::chrono_literals;
 using Kind = ChildState::Kind;
 

@@ -9,6 +9,9 @@
 namespace de::supervise {
 namespace {
 
+using test::read_text;
+using test::TempDir;
+
 using namespace std::chrono_literals;
 using Change = Supervisor::Change;
 
