@@ -92,6 +92,19 @@ Cell on_disk_text(const P& p) {
   }
 }
 
+Cell source_text(const P& p) {
+  switch (p.source()) {
+    case pb::RECORD_SOURCE_SCAN:
+      return std::string_view("scan");
+    case pb::RECORD_SOURCE_BPF:
+      return std::string_view("bpf");
+    case pb::RECORD_SOURCE_CONNECTOR:
+      return std::string_view("connector");
+    default:
+      return {};
+  }
+}
+
 #define DE_OPT_INT(field) \
   [](const P& p) -> Cell { return p.has_##field() ? as_int(static_cast<std::uint64_t>(p.field())) : Cell{}; }
 #define DE_OPT_TEXT(field)                                                                        \
@@ -125,6 +138,10 @@ constexpr Column<P> kColumns[] = {
     {"argv", Text, Unit::None, Static, Index::No, "Arguments as a JSON array", [](const P& p) -> Cell { return json_array(p.command_line()); }},
     {"argc", Integer, Unit::None, Static, Index::No, "Number of arguments", [](const P& p) -> Cell { return static_cast<std::int64_t>(p.command_line_size()); }},
     {"command_line_length", Integer, Unit::Bytes, Static, Index::No, "Length of the whole argument list, also when it was cut", DE_OPT_INT(command_line_length)},
+    {"command_line_now", Text, Unit::None, Static, Index::No, "What the process claims now, when it differs from what exec was given", DE_OPT_TEXT(command_line_now)},
+    {"command_line_sha256", Text, Unit::None, Static, Index::No, "SHA-256 of the whole argument list when it was cut", [](const P& p) -> Cell { return p.has_command_line_sha256() ? Cell{to_hex(p.command_line_sha256())} : Cell{}; }},
+    {"interpreter_path", Text, Unit::None, Static, Index::No, "Interpreter that runs a script", DE_OPT_TEXT(interpreter_path)},
+    {"script_path", Text, Unit::None, Static, Index::No, "Script that exec was asked for", DE_OPT_TEXT(script_path)},
     {"cwd", Text, Unit::None, Static, Index::No, "Working directory", DE_OPT_TEXT(cwd)},
     {"root", Text, Unit::None, Static, Index::No, "Root directory", DE_OPT_TEXT(root)},
     {"environment", Text, Unit::None, Static, Index::No, "Environment as a JSON array, masked; only when collected", [](const P& p) -> Cell { return json_array(p.environment()); }},
@@ -147,6 +164,8 @@ constexpr Column<P> kColumns[] = {
     {"namespaces", Text, Unit::None, Static, Index::No, "Inodes of its namespaces as a JSON object", namespaces_json},
     {"cgroup", Text, Unit::None, Static, Index::No, "Control group path", DE_OPT_TEXT(cgroup)},
     {"cgroup_path", Text, Unit::None, Static, Index::No, "The same as cgroup", DE_OPT_TEXT(cgroup)},
+    {"cgroup_id", Integer, Unit::None, Static, Index::No, "Inode of the control group", DE_OPT_INT(cgroup_id)},
+    {"pidfs_inode", Integer, Unit::None, Static, Index::No, "Number of the process that is unique in this boot", DE_OPT_INT(pidfs_inode)},
     {"container_id", Text, Unit::None, Static, Index::No, "Container, from the control group", DE_OPT_TEXT(container_id)},
     {"container_runtime", Text, Unit::None, Static, Index::No, "docker, podman, containerd, cri-o", DE_OPT_TEXT(container_runtime)},
     {"state", Text, Unit::None, Metric, Index::No, "R running, S sleeping, D waiting, T stopped, Z zombie", DE_OPT_TEXT(state)},
@@ -162,7 +181,7 @@ constexpr Column<P> kColumns[] = {
     {"fd_count", Integer, Unit::None, Metric, Index::No, "Open file descriptors", DE_OPT_INT(fd_count)},
     {"accessible", Integer, Unit::None, Static, Index::No, "0 when the system refused to let us look", [](const P& p) -> Cell { return as_int(p.accessible()); }},
     {"kernel_thread", Integer, Unit::None, Static, Index::No, "1 for a thread of the kernel", [](const P& p) -> Cell { return as_int(p.kernel_thread()); }},
-    {"source", Text, Unit::None, Static, Index::No, "Where the row comes from: scan", [](const P& p) -> Cell { return p.source() == pb::RECORD_SOURCE_SCAN ? Cell{std::string_view("scan")} : Cell{}; }},
+    {"source", Text, Unit::None, Static, Index::No, "Where the row comes from: bpf, connector or scan", source_text},
     {"exec_seq", Integer, Unit::None, Static, Index::No, "Execs seen within this process", [](const P& p) -> Cell { return as_int(p.exec_seq()); }},
     {"platform_data", Text, Unit::None, Static, Index::No, "Further facts as JSON", DE_OPT_TEXT(platform_data)},
 };

@@ -1,0 +1,59 @@
+// What the kernel says about processes the moment it happens. One implementation per kernel facility, in
+// collect/<os>/: BPF (everything is captured where it happens), the proc connector (only that it happened).
+//
+// Thread: the one that drains. Opening takes privileges, draining none.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemoneye/base/result.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::collect {
+
+enum class KernelEventKind : std::uint8_t { Fork, Exec, Exit };
+
+// Times are nanoseconds of CLOCK_BOOTTIME; pids are those of the initial pid namespace.
+struct KernelEvent {
+  KernelEventKind kind = KernelEventKind::Fork;
+  std::uint32_t pid = 0;
+  std::uint64_t start_ns = 0;  // When the process was forked; 0: this feed cannot tell.
+  std::uint64_t time_ns = 0;   // When the event happened.
+  std::uint32_t ppid = 0;      // Fork only with the connector; 0: untold.
+  std::uint64_t parent_start_ns = 0;
+  std::optional<int> exit_code;       // Exit by itself.
+  std::optional<int> exit_signal;     // Exit by a signal.
+  pb::ProcessRecord* seen = nullptr;  // What was captured; valid during the call, may be taken. Null: nothing.
+};
+using KernelEventFn = std::function<void(KernelEvent&)>;
+
+// Since the feed was opened. The kernel side counts `happened` and `dropped`, the reading side `delivered`:
+// happened == delivered + dropped once everything was drained.
+struct FeedCounts {
+  std::uint64_t forks = 0;  // Delivered.
+  std::uint64_t execs = 0;
+  std::uint64_t exits = 0;
+  std::uint64_t happened = 0;   // As counted where they happen; 0: this feed cannot tell.
+  std::uint64_t dropped = 0;    // Lost because we were too slow; the connector only knows that some were.
+  std::uint64_t overflows = 0;  // Times the kernel said that something was lost.
+  std::uint64_t threads = 0;    // Clones that made a thread: counted, no event.
+  std::uint64_t malformed = 0;  // Not understood, and therefore not delivered.
+};
+
+class EventFeed {
+ public:
+  virtual ~EventFeed() = default;
+  virtual std::string name() const = 0;  // "bpf", "connector"
+  // Readable when events wait. Owned by the feed.
+  virtual int wake_fd() const = 0;
+  // Hands out everything that waits now, in the order it happened per process. Errors: Closed (the facility was taken
+  // away), Io. What was lost is in counts().
+  virtual Result<> drain(const KernelEventFn& fn) = 0;
+  virtual FeedCounts counts() const = 0;
+};
+
+}  // namespace de::collect
