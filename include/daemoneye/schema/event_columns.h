@@ -1,0 +1,29 @@
+// The columns of `processes.events` (also called `events`): what happened, and every column of the process it happened
+// to, as it was then. Where an event came from (`collector`) is not part of its message: the last column, without a
+// getter here.
+//
+// Thread: any (immutable).
+#pragma once
+
+#include <span>
+
+#include "daemoneye/process.pb.h"
+#include "daemoneye/schema/table.h"
+
+namespace de::schema {
+
+// Those of the event first, then those of process_columns() in their order.
+std::span<const Column<pb::ProcessEvent>> event_columns();
+
+constexpr ColumnInfo kCollectorColumn = {"collector", SqlType::Text, Unit::None, false,
+                                         "The collector that reported the event"};
+
+// "start", "exec", "exit", "modified", "suspicious"; EVENT_TYPE_UNKNOWN is "unknown".
+std::string_view to_text(pb::EventType type);
+// EVENT_TYPE_UNKNOWN when there is no such type.
+pb::EventType parse_event_type(std::string_view text);
+
+// The 16 bytes behind uid_text(); empty when `text` is not exactly of that form.
+std::string uid_bytes(std::string_view text);
+
+}  // namespace de::schema

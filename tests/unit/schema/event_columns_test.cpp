@@ -1,0 +1,98 @@
+#include "daemoneye/schema/event_columns.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "daemoneye/schema/process_columns.h"
+
+namespace de::schema {
+namespace {
+
+Cell read(const pb::ProcessEvent& event, std::string_view column) {
+  for (const auto& c : event_columns())
+    if (c.name == column) return c.read(event);
+  ADD_FAILURE() << "no column " << column;
+  return {};
+}
+
+std::string text(const Cell& cell) {
+  if (const auto* view = std::get_if<std::string_view>(&cell)) return std::string(*view);
+  if (const auto* owned = std::get_if<std::string>(&cell)) return *owned;
+  if (const auto* number = std::get_if<std::int64_t>(&cell)) return std::to_string(*number);
+  return std::holds_alternative<std::monostate>(cell) ? "NULL" : "real";
+}
+
+TEST(EventColumns, HaveUniqueNamesAndHelp) {
+  std::set<std::string_view> seen{kCollectorColumn.name};
+  for (const auto& c : event_columns()) {
+    EXPECT_TRUE(seen.insert(c.name).second) << c.name << " appears twice";
+    EXPECT_FALSE(c.help.empty()) << c.name;
+  }
+}
+
+// A field nobody can query is a field nobody checks.
+TEST(EventColumns, ShowEveryFieldOfTheMessage) {
+  std::set<std::string> names;
+  for (const auto& c : event_columns()) names.insert(std::string(c.name));
+  const auto* message = pb::ProcessEvent::descriptor();
+  for (int i = 0; i < message->field_count(); ++i) {
+    const std::string& field = message->field(i)->name();
+    EXPECT_TRUE(names.contains(field) || field == "process") << field;
+  }
+}
+
+TEST(EventColumns, GiveEveryColumnOfTheProcess) {
+  pb::ProcessEvent event;
+  pb::ProcessRecord& process = *event.mutable_process();
+  process.set_pid(7);
+  process.set_name("sh");
+  process.add_command_line("sh");
+  process.add_command_line("-c");
+  process.set_user_id("1000");
+  process.set_platform_data("{}");
+  process.set_process_uid(std::string(16, '\x01'));
+  for (const auto& column : process_columns()) EXPECT_EQ(read(event, column.name), column.read(process)) << column.name;
+}
+
+TEST(EventColumns, UnknownIsNullAndNeverZero) {
+  const pb::ProcessEvent empty;
+  for (const auto* column : {"exit_code", "exit_signal", "duration_ms", "modified_fields", "reason", "severity",
+                             "parent_name", "ancestry", "boot_time_ns"})
+    EXPECT_EQ(text(read(empty, column)), "NULL") << column;
+  EXPECT_EQ(text(read(empty, "event_type")), "unknown");
+}
+
+TEST(EventColumns, ShowWhatHappened) {
+  pb::ProcessEvent event;
+  event.set_event_type(pb::EVENT_TYPE_EXIT);
+  event.set_exit_code(0);
+  event.add_modified_fields("name");
+  event.add_modified_fields("euid");
+  event.set_severity(pb::SEVERITY_HIGH);
+  EXPECT_EQ(text(read(event, "event_type")), "exit");
+  EXPECT_EQ(text(read(event, "exit_code")), "0");
+  EXPECT_EQ(text(read(event, "exit_signal")), "NULL");
+  EXPECT_EQ(text(read(event, "modified_fields")), R"(["name","euid"])");
+  EXPECT_EQ(text(read(event, "severity")), "high");
+}
+
+TEST(EventType, TextAndBack) {
+  for (int number = 0; number <= pb::EventType_MAX; ++number) {
+    const auto type = static_cast<pb::EventType>(number);
+    EXPECT_EQ(parse_event_type(to_text(type)), type);
+  }
+  EXPECT_EQ(parse_event_type("Start"), pb::EVENT_TYPE_UNKNOWN);
+}
+
+TEST(UidBytes, AreThoseOfTheText) {
+  const std::string bytes = "\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10";
+  EXPECT_EQ(uid_bytes(uid_text(bytes)), bytes);
+  EXPECT_EQ(uid_bytes("01234567-89AB-cdef-fedc-ba9876543210"), "");  // We write small letters.
+  EXPECT_EQ(uid_bytes("0123456789ab-cdef-fedc-ba98-76543210----"), "");
+  EXPECT_EQ(uid_bytes(""), "");
+}
+
+}  // namespace
+}  // namespace de::schema
