@@ -86,6 +86,19 @@ struct LifeFilter {  // Exactly one is set.
   std::string executable_hash;  // Hexadecimal.
 };
 
+struct EventFilter {  // What is set must hold, all of it.
+  std::int64_t from_ms = 0;
+  std::int64_t to_ms = INT64_MAX;  // Half open: [from_ms, to_ms).
+  std::optional<std::uint32_t> pid;
+  std::optional<std::uint32_t> ppid;
+  std::string process_uid;      // 16 raw bytes.
+  std::string name;             // Exactly as in the record.
+  std::string executable_hash;  // Likewise.
+  std::optional<pb::EventType> type;
+  std::uint64_t after = 0;    // Only what was stored behind this position: ReadOutcome::position of an earlier call.
+  bool newest_first = false;  // By the time of the event; otherwise oldest first.
+};
+
 struct DayProblem {
   std::string day;  // "2026-01-02"
   std::string reason;
@@ -94,6 +107,7 @@ struct DayProblem {
 struct ReadOutcome {
   std::uint64_t rows = 0;
   bool stopped = false;              // The callback asked to stop.
+  std::uint64_t position = 0;        // find_events: everything stored up to here was looked at, unless stopped.
   std::vector<DayProblem> excluded;  // Quarantined days inside the range: the answer is degraded.
 };
 
@@ -178,6 +192,9 @@ class Store {
   Result<ReadOutcome> read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const;
   Result<ReadOutcome> list_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanMetaFn& fn) const;
   Result<ReadOutcome> read_events(std::int64_t from_ms, std::int64_t to_ms, const EventFn& fn) const;
+  // In order of time, so that the first rows of a long answer are the right ones. An empty range still tells the
+  // position: that is how to begin following new events.
+  Result<ReadOutcome> find_events(const EventFilter& filter, const EventFn& fn) const;
   Result<ReadOutcome> find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,
                                  const LifeFn& fn) const;
 

@@ -33,6 +33,16 @@ Result<ReadOutcome> read_days(DaySet& days, std::int64_t from_ms, std::int64_t t
   return outcome;
 }
 
+bool matches(const EventFilter& filter, const pb::ProcessEvent& event) {
+  const pb::ProcessRecord& process = event.process();
+  if (filter.type && event.event_type() != *filter.type) return false;
+  if (filter.pid && (!event.has_process() || process.pid() != *filter.pid)) return false;
+  if (filter.ppid && (!process.has_ppid() || process.ppid() != *filter.ppid)) return false;
+  if (!filter.process_uid.empty() && process.process_uid() != filter.process_uid) return false;
+  if (!filter.name.empty() && process.name() != filter.name) return false;
+  return filter.executable_hash.empty() || process.executable_hash() == filter.executable_hash;
+}
+
 }  // namespace
 
 Result<ReadOutcome> Store::read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const {
@@ -54,6 +64,31 @@ Result<ReadOutcome> Store::read_events(std::int64_t from_ms, std::int64_t to_ms,
                    [&fn](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
                      return store::read_events(day, from, to, fn, outcome);
                    });
+}
+
+Result<ReadOutcome> Store::find_events(const EventFilter& filter, const EventFn& fn) const {
+  if (filter.after != 0) return fail(Errc::Unsupported, "find events: no positions yet");
+  std::vector<std::pair<std::string, pb::ProcessEvent>> backwards;
+  std::uint64_t rows = 0;
+  bool stopped = false;
+  DE_TRY(outcome,
+         read_events(filter.from_ms, filter.to_ms, [&](std::string_view collector, const pb::ProcessEvent& event) {
+           if (!matches(filter, event)) return true;
+           if (filter.newest_first) {
+             backwards.emplace_back(collector, event);
+             return true;
+           }
+           ++rows;
+           stopped = !fn(collector, event);
+           return !stopped;
+         }));
+  for (auto row = backwards.rbegin(); row != backwards.rend() && !stopped; ++row) {
+    ++rows;
+    stopped = !fn(row->first, row->second);
+  }
+  outcome.rows = rows;
+  outcome.stopped = stopped;
+  return std::move(outcome);
 }
 
 Result<ReadOutcome> Store::find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,

@@ -80,6 +80,27 @@ TEST_F(Events, MoreThanATransactionAndALongRead) {
   EXPECT_EQ(stored_events(*store_).size(), 25'000u);
 }
 
+TEST_F(Events, AFilterChoosesAndOrders) {
+  ASSERT_TRUE(store_->append_events("c", "s", events(1, 100, kNoon)));
+  EventFilter filter;
+  filter.name = "proc-5";
+  filter.type = pb::EVENT_TYPE_EXIT;
+  std::vector<std::uint64_t> found;
+  const auto collect = [&](std::string_view, const pb::ProcessEvent& event) {
+    found.push_back(event.sequence());
+    return true;
+  };
+  ASSERT_TRUE(store_->find_events(filter, collect));
+  EXPECT_EQ(found, (std::vector<std::uint64_t>{45}));  // 5, 45 and 85 have the name.
+  filter.type.reset();
+  filter.newest_first = true;
+  found.clear();
+  const auto outcome = store_->find_events(filter, collect);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->rows, 3u);
+  EXPECT_EQ(found, (std::vector<std::uint64_t>{45, 85, 5}));  // Their times are 45, 35 and 5 ms behind noon.
+}
+
 TEST_F(Events, FarAwayTimesMakeNoFarAwayDays) {
   pb::EventBatch batch = events(1, 3, kNoon);
   batch.mutable_events(0)->set_event_time_ms(-1);
