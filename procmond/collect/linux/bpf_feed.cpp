@@ -1,0 +1,157 @@
+#include "collect/linux/bpf_feed.h"
+
+#ifdef DE_BPF
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstdarg>
+#include <cstdio>
+
+#include "daemoneye/base/heap.h"
+#include "daemoneye/log/log.h"
+#include "events.skel.h"
+
+namespace de::collect {
+namespace {
+
+struct SkeletonDeleter {
+  void operator()(events_bpf* skeleton) const { events_bpf__destroy(skeleton); }
+};
+struct RingDeleter {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+
+// libbpf reports in several lines; the first that complains is the reason.
+std::string first_complaint;
+
+int note_complaint(libbpf_print_level level, const char* format, va_list arguments) {
+  char line[512];
+  const int length = std::vsnprintf(line, sizeof line, format, arguments);
+  if (level != LIBBPF_WARN || length <= 0 || !first_complaint.empty()) return 0;
+  first_complaint.assign(line, static_cast<std::size_t>(std::min<int>(length, sizeof line - 1)));
+  while (!first_complaint.empty() && first_complaint.back() == '\n') first_complaint.pop_back();
+  return 0;
+}
+
+tl::unexpected<Error> failed(const char* step, int error) {
+  const std::error_code os(error < 0 ? -error : error, std::generic_category());
+  const bool denied = os == std::errc::operation_not_permitted || os == std::errc::permission_denied;
+  std::string text = std::string("BPF: ") + step;
+  if (denied && ::geteuid() != 0) text += " (it takes CAP_BPF and CAP_PERFMON)";
+  if (!first_complaint.empty()) text += ": " + first_complaint;
+  return fail(denied ? Errc::Denied : Errc::Unsupported, text, os);
+}
+
+class BpfFeed final : public EventFeed {
+ public:
+  BpfFeed(const BpfOptions& options, const Clock& clock) : records_(options.capture, clock) {}
+
+  Result<> open(const BpfOptions& options);
+  std::string name() const override { return "bpf"; }
+  int wake_fd() const override { return ring_buffer__epoll_fd(ring_.get()); }
+  Result<> drain(const KernelEventFn& fn) override;
+  FeedCounts counts() const override;
+
+ private:
+  static int on_record(void* self, void* bytes, std::size_t size);
+
+  BpfRecords records_;
+  std::unique_ptr<events_bpf, SkeletonDeleter> skeleton_;
+  std::unique_ptr<ring_buffer, RingDeleter> ring_;
+  const KernelEventFn* fn_ = nullptr;  // During drain().
+  FeedCounts delivered_;
+};
+
+Result<> BpfFeed::open(const BpfOptions& options) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page || options.ring_bytes > (1UL << 30))
+    return fail(Errc::Invalid, "the ring's size is no power of two between a page and 1 GiB");
+  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+    return fail(Errc::Unsupported, "BPF: the kernel does not describe its types in /sys/kernel/btf/vmlinux");
+  first_complaint.clear();
+  libbpf_set_print(&note_complaint);
+  skeleton_.reset(events_bpf__open());
+  if (!skeleton_) return failed("open programs", errno);
+  skeleton_->rodata->latency_ns = std::uint64_t{options.latency_ms} * 1'000'000;
+  skeleton_->rodata->ring_bytes = options.ring_bytes;
+  if (const int error = bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.ring_bytes)))
+    return failed("set the ring's size", error);
+  if (const int error = events_bpf__load(skeleton_.get())) return failed("load programs", error);
+  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &on_record, this, nullptr));
+  if (!ring_) return failed("map the ring", errno);
+  if (const int error = events_bpf__attach(skeleton_.get())) return failed("attach programs", error);
+  give_back_free_memory();  // The kernel's types took several megabytes while loading.
+  return {};
+}
+
+int BpfFeed::on_record(void* self, void* bytes, std::size_t size) {
+  auto& feed = *static_cast<BpfFeed*>(self);
+  auto event = feed.records_.read({static_cast<const char*>(bytes), size});
+  if (!event) {
+    ++feed.delivered_.malformed;
+    return 0;
+  }
+  if (!*event) return 0;
+  KernelEvent& found = **event;
+  switch (found.kind) {
+    case KernelEventKind::Fork:
+      ++feed.delivered_.forks;
+      break;
+    case KernelEventKind::Exec:
+      ++feed.delivered_.execs;
+      break;
+    case KernelEventKind::Exit:
+      ++feed.delivered_.exits;
+      break;
+  }
+  (*feed.fn_)(found);
+  return 0;
+}
+
+Result<> BpfFeed::drain(const KernelEventFn& fn) {
+  fn_ = &fn;
+  const int got = ring_buffer__consume(ring_.get());
+  fn_ = nullptr;
+  if (got < 0) return fail(Errc::Closed, "BPF: read the ring", std::error_code(-got, std::generic_category()));
+  return {};
+}
+
+// The kernel side is shared memory that every processor writes to.
+FeedCounts BpfFeed::counts() const {
+  FeedCounts counts = delivered_;
+  for (const de_counters& slot : skeleton_->bss->counters) {
+    for (const int kind : {DE_FORK, DE_EXEC, DE_EXIT}) {
+      counts.happened += __atomic_load_n(&slot.happened[kind], __ATOMIC_RELAXED);
+      counts.dropped += __atomic_load_n(&slot.dropped[kind], __ATOMIC_RELAXED);
+    }
+    counts.threads += __atomic_load_n(&slot.threads, __ATOMIC_RELAXED);
+    counts.clones += __atomic_load_n(&slot.clones, __ATOMIC_RELAXED);
+    counts.tails_shed +=
+        __atomic_load_n(&slot.tails_shed, __ATOMIC_RELAXED) + __atomic_load_n(&slot.dropped[DE_ARGS], __ATOMIC_RELAXED);
+  }
+  return counts;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventFeed>> open_bpf(const BpfOptions& options, const Clock& clock) {
+  auto feed = std::make_unique<BpfFeed>(options, clock);
+  DE_CHECK(feed->open(options));
+  return std::unique_ptr<EventFeed>(std::move(feed));
+}
+
+}  // namespace de::collect
+
+#else
+
+namespace de::collect {
+
+Result<std::unique_ptr<EventFeed>> open_bpf(const BpfOptions&, const Clock&) {
+  return fail(Errc::Unsupported, "this procmond was built without BPF");
+}
+
+}  // namespace de::collect
+#endif

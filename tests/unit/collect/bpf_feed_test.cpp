@@ -1,0 +1,328 @@
+// Needs CAP_BPF and CAP_PERFMON; elsewhere the tests are skipped with the reason.
+#include "collect/linux/bpf_feed.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "temp_dir.h"
+
+namespace de::collect {
+
+using test::TempDir;
+
+namespace {
+
+struct Seen {
+  KernelEvent event;
+  pb::ProcessRecord record;
+};
+
+class BpfFeedTest : public testing::Test {
+ protected:
+  void open(BpfOptions options = {}) {
+    auto opened = open_bpf(options, system_clock());
+    if (!opened) GTEST_SKIP() << opened.error().message();
+    feed = std::move(*opened);
+  }
+  void drain() {
+    const auto drained = feed->drain([this](KernelEvent& event) {
+      seen.push_back({event, *event.seen});
+      seen.back().event.seen = nullptr;
+    });
+    ASSERT_TRUE(drained) << drained.error().message();
+  }
+  // A child that runs `body`, and how it ended.
+  int run(const std::function<void()>& body) {
+    pid = ::fork();
+    if (pid == 0) {
+      body();
+      ::_exit(99);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+    drain();
+    return status;
+  }
+  int run_program(const char* path, std::vector<std::string> arguments) {
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    char* environment[] = {nullptr};
+    return run([&] { ::execve(path, argv.data(), environment); });
+  }
+  const Seen* find(KernelEventKind kind, std::size_t nth = 0) const {
+    for (const Seen& one : seen)
+      if (one.event.pid == static_cast<std::uint32_t>(pid) && one.event.kind == kind && nth-- == 0) return &one;
+    return nullptr;
+  }
+  std::vector<std::string> arguments() const {
+    const Seen* exec = find(KernelEventKind::Exec);
+    if (exec == nullptr) return {"no exec was seen"};
+    return {exec->record.command_line().begin(), exec->record.command_line().end()};
+  }
+
+  std::unique_ptr<EventFeed> feed;
+  std::deque<Seen> seen;
+  pid_t pid = 0;
+};
+
+#define OPEN_OR_SKIP(...)                     \
+  ASSERT_NO_FATAL_FAILURE(open(__VA_ARGS__)); \
+  if (!feed) return
+
+TEST_F(BpfFeedTest, AProcessIsSeenFromForkToExit) {
+  OPEN_OR_SKIP();
+  const int status = run_program("/bin/sh", {"sh", "-c", "exit 7"});
+  ASSERT_EQ(WEXITSTATUS(status), 7);
+  const Seen *fork = find(KernelEventKind::Fork), *exec = find(KernelEventKind::Exec),
+             *exit = find(KernelEventKind::Exit);
+  ASSERT_TRUE(fork && exec && exit);
+  EXPECT_EQ(fork->event.ppid, static_cast<std::uint32_t>(::getpid()));
+  EXPECT_GT(fork->event.start_ns, 0U);
+  EXPECT_EQ(exec->event.start_ns, fork->event.start_ns);
+  EXPECT_EQ(exit->event.start_ns, fork->event.start_ns);
+  EXPECT_LT(fork->event.time_ns, exec->event.time_ns);
+  EXPECT_LT(exec->event.time_ns, exit->event.time_ns);
+  EXPECT_LT(fork->event.parent_start_ns, fork->event.start_ns);
+  EXPECT_EQ(exit->event.exit_code, 7);
+  EXPECT_FALSE(exit->event.exit_signal);
+
+  const pb::ProcessRecord& record = exec->record;
+  EXPECT_EQ(record.name(), "sh");
+  EXPECT_EQ(record.executable_path(), std::filesystem::canonical("/bin/sh"));
+  EXPECT_EQ(arguments(), (std::vector<std::string>{"sh", "-c", "exit 7"}));
+  EXPECT_EQ(record.command_line_length(), 13U);
+  EXPECT_EQ(record.cwd(), std::filesystem::current_path());
+  EXPECT_EQ(record.user_id(), std::to_string(::getuid()));
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_MATCH);
+  EXPECT_EQ(record.session_id(), static_cast<std::uint32_t>(::getsid(0)));
+  EXPECT_EQ(record.pgid(), static_cast<std::uint32_t>(::getpgid(0)));
+  struct stat shell {};
+  ASSERT_EQ(::stat("/bin/sh", &shell), 0);
+  EXPECT_EQ(record.exe_inode(), shell.st_ino);
+  EXPECT_EQ(record.exe_size(), static_cast<std::uint64_t>(shell.st_size));
+  EXPECT_EQ(record.exe_mode(), shell.st_mode);
+  EXPECT_EQ(record.exe_mtime_ms(), shell.st_mtim.tv_sec * 1000 + shell.st_mtim.tv_nsec / 1'000'000);
+  struct stat space {};
+  ASSERT_EQ(::stat("/proc/self/ns/mnt", &space), 0);
+  EXPECT_EQ(record.namespaces().mnt(), space.st_ino);
+  ASSERT_EQ(::stat("/proc/self/ns/pid", &space), 0);
+  EXPECT_EQ(record.namespaces().pid(), space.st_ino);
+  ASSERT_EQ(::stat("/proc/self/ns/user", &space), 0);
+  EXPECT_EQ(record.namespaces().user(), space.st_ino);
+}
+
+TEST_F(BpfFeedTest, ASignalIsToldFromACode) {
+  OPEN_OR_SKIP();
+  run([] { ::raise(SIGKILL); });
+  const Seen* exit = find(KernelEventKind::Exit);
+  ASSERT_TRUE(exit);
+  EXPECT_FALSE(exit->event.exit_code);
+  EXPECT_EQ(exit->event.exit_signal, SIGKILL);
+}
+
+TEST_F(BpfFeedTest, TheExitCodeIsTheProcessesWhicheverThreadEndsIt) {
+  OPEN_OR_SKIP();
+  run([] {
+    std::thread([] { ::_exit(5); }).detach();
+    ::pause();
+  });
+  const Seen* exit = find(KernelEventKind::Exit);
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->event.exit_code, 5);
+  EXPECT_EQ(find(KernelEventKind::Exit, 1), nullptr) << "once for the process, not for each thread";
+}
+
+TEST_F(BpfFeedTest, ArgumentsAreWhatTheImageReceivedByteForByte) {
+  OPEN_OR_SKIP();
+  const std::vector<std::vector<std::string>> cases = {
+      {""},
+      {"true", ""},
+      {"true", "", "", "x"},
+      {"true", "two\nlines", "\x1b[31mred\x1b[0m", "\xff\xfe not UTF-8 \xc3"},
+      {"true", std::string(DE_ARGS_BYTES - 6, 'a')},
+      {"true", std::string(DE_ARGS_BYTES - 5, 'b')},
+      {"true", std::string(DE_ARGS_BYTES, 'c'), "tail"},
+      {"true", std::string(DE_ARGS_BYTES + DE_CHUNK_BYTES, 'd'), "e"},
+      {"true", std::string(100'000, 'f'), std::string(100'000, 'g'), "h"},
+  };
+  for (const auto& wanted : cases) {
+    seen.clear();
+    run_program("/bin/true", wanted);
+    EXPECT_EQ(arguments(), wanted) << wanted.size() << " arguments, the longest " << wanted.back().size();
+    std::size_t bytes = 0;
+    for (const std::string& argument : wanted) bytes += argument.size() + 1;
+    ASSERT_TRUE(find(KernelEventKind::Exec));
+    EXPECT_EQ(find(KernelEventKind::Exec)->record.command_line_length(), bytes);
+    EXPECT_FALSE(find(KernelEventKind::Exec)->record.has_command_line_sha256());
+  }
+}
+
+TEST_F(BpfFeedTest, AlmostTwoMegabytesOfArguments) {
+  OPEN_OR_SKIP();
+  std::vector<std::string> wanted = {"true"};
+  for (int i = 0; i < 19; ++i) wanted.emplace_back(100'000, static_cast<char>('a' + i));
+  const int status = run_program("/bin/true", wanted);
+  if (WEXITSTATUS(status) == 99) GTEST_SKIP() << "the stack limit does not allow so many arguments";
+  EXPECT_TRUE(arguments() == wanted);
+}
+
+TEST_F(BpfFeedTest, ACutIsExplicit) {
+  BpfOptions options;
+  options.capture.max_argv_bytes = 4096;
+  OPEN_OR_SKIP(options);
+  run_program("/bin/true", {"true", std::string(20'000, 'x')});
+  const Seen* exec = find(KernelEventKind::Exec);
+  ASSERT_TRUE(exec);
+  EXPECT_EQ(exec->record.command_line_length(), 20'006U);
+  EXPECT_EQ(exec->record.command_line(1).size(), 4096U - 5);
+  EXPECT_EQ(exec->record.command_line_sha256().size(), 32U);
+}
+
+TEST_F(BpfFeedTest, SecretsAreMasked) {
+  OPEN_OR_SKIP();
+  run_program("/bin/true", {"true", "--password", "hunter2"});
+  EXPECT_EQ(arguments(), (std::vector<std::string>{"true", "--password", "[REDACTED]"}));
+}
+
+TEST_F(BpfFeedTest, AScriptAndItsInterpreter) {
+  OPEN_OR_SKIP();
+  const TempDir dir;
+  const std::string script = dir.path() + "/job";
+  std::ofstream(script) << "#!/bin/sh\nexit 3\n";
+  ASSERT_EQ(::chmod(script.c_str(), 0755), 0);
+  EXPECT_EQ(WEXITSTATUS(run_program(script.c_str(), {script, "now"})), 3);
+  const Seen* exec = find(KernelEventKind::Exec);
+  ASSERT_TRUE(exec);
+  EXPECT_EQ(exec->record.script_path(), script);
+  EXPECT_EQ(exec->record.interpreter_path(), std::filesystem::canonical("/bin/sh"));
+  EXPECT_EQ(exec->record.name(), "job");
+  EXPECT_EQ(arguments(), (std::vector<std::string>{"/bin/sh", script, "now"}));
+}
+
+// How the executable stood to its path at the moment of the exec.
+TEST_F(BpfFeedTest, MemfdDeletedReplacedAndLinkedElsewhere) {
+  OPEN_OR_SKIP();
+  const TempDir dir;
+  const std::string path = dir.path() + "/program";
+  const auto copy = [&path] {
+    std::filesystem::copy_file("/bin/true", path, std::filesystem::copy_options::overwrite_existing);
+  };
+  const auto exec_open = [&](const std::function<void()>& meanwhile) -> pb::ProcessRecord {
+    seen.clear();
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    meanwhile();
+    char name[] = "program";
+    char* argv[] = {name, nullptr};
+    run([&] { ::fexecve(fd, argv, ::environ); });
+    ::close(fd);
+    const Seen* exec = find(KernelEventKind::Exec);
+    return exec != nullptr ? exec->record : pb::ProcessRecord();
+  };
+  copy();
+  EXPECT_EQ(exec_open([] {}).on_disk_state(), pb::ON_DISK_MATCH);
+  pb::ProcessRecord record = exec_open([&] { ::unlink(path.c_str()); });
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_DELETED);
+  EXPECT_EQ(record.executable_path(), path);
+  EXPECT_FALSE(record.file_exists());
+  copy();
+  record = exec_open([&] {
+    std::filesystem::copy_file("/bin/false", path + ".new");
+    std::filesystem::rename(path + ".new", path);
+  });
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_REPLACED);
+  copy();
+  record = exec_open([&] {
+    std::filesystem::create_hard_link(path, path + ".elsewhere");
+    ::unlink(path.c_str());
+  });
+  EXPECT_EQ(record.on_disk_state(), pb::ON_DISK_DELETED) << "it lives under another name, but not under this one";
+
+  seen.clear();
+  const int memory = ::memfd_create("evil", MFD_CLOEXEC);
+  std::ifstream from("/bin/true", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(from)), {});
+  ASSERT_EQ(::write(memory, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  char name[] = "innocent";
+  char* argv[] = {name, nullptr};
+  run([&] { ::fexecve(memory, argv, ::environ); });
+  ::close(memory);
+  const Seen* exec = find(KernelEventKind::Exec);
+  ASSERT_TRUE(exec);
+  EXPECT_EQ(exec->record.on_disk_state(), pb::ON_DISK_MEMFD);
+  EXPECT_EQ(exec->record.executable_path(), "/memfd:evil");
+}
+
+TEST_F(BpfFeedTest, ExecFromAThreadIsTheSameProcess) {
+  OPEN_OR_SKIP();
+  run([] { std::thread([] { ::execl("/bin/true", "true", "from-thread", nullptr); }).join(); });
+  EXPECT_EQ(arguments(), (std::vector<std::string>{"true", "from-thread"}));
+  ASSERT_TRUE(find(KernelEventKind::Fork) && find(KernelEventKind::Exec));
+  EXPECT_EQ(find(KernelEventKind::Fork)->event.start_ns, find(KernelEventKind::Exec)->event.start_ns);
+}
+
+TEST_F(BpfFeedTest, EachExecOfAChainIsAnEvent) {
+  OPEN_OR_SKIP();
+  run_program("/bin/sh", {"sh", "-c", "exec /bin/sh -c 'exec /bin/true last'"});
+  ASSERT_TRUE(find(KernelEventKind::Exec, 2));
+  EXPECT_EQ(find(KernelEventKind::Exec, 2)->record.command_line(1), "last");
+  EXPECT_EQ(find(KernelEventKind::Exec, 3), nullptr);
+}
+
+TEST_F(BpfFeedTest, DeepDirectoriesAndMountPointsGiveTheWholePath) {
+  OPEN_OR_SKIP();
+  const TempDir dir;
+  std::string deep = dir.path();
+  for (int i = 0; i < 30; ++i) deep += "/d" + std::to_string(i);
+  std::filesystem::create_directories(deep);
+  std::filesystem::copy_file("/bin/true", deep + "/program");
+  run_program((deep + "/program").c_str(), {"program"});
+  ASSERT_TRUE(find(KernelEventKind::Exec));
+  EXPECT_EQ(find(KernelEventKind::Exec)->record.executable_path(), deep + "/program");
+}
+
+// The kernel's own count of what happened is that of what was delivered and dropped.
+TEST_F(BpfFeedTest, WhatATinyRingLosesIsCounted) {
+  BpfOptions options;
+  options.ring_bytes = 4096;
+  OPEN_OR_SKIP(options);
+  for (int i = 0; i < 50; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  }
+  FeedCounts counts;
+  for (int tries = 0; tries < 100; ++tries) {  // Others fork as well: until nobody did between the two.
+    drain();
+    counts = feed->counts();
+    if (counts.happened == counts.forks + counts.execs + counts.exits + counts.dropped) break;
+  }
+  EXPECT_EQ(counts.happened, counts.forks + counts.execs + counts.exits + counts.dropped);
+  EXPECT_GT(counts.dropped, 50U);
+  EXPECT_EQ(counts.malformed, 0U);
+}
+
+TEST_F(BpfFeedTest, TheFirstEventAfterAPauseWakesAtOnce) {
+  BpfOptions options;
+  options.latency_ms = 2'000;
+  OPEN_OR_SKIP(options);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  pollfd waiting{feed->wake_fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 1'500), 1) << "it did not wait for the two seconds";
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+}  // namespace
+}  // namespace de::collect
