@@ -8,12 +8,12 @@
 #include <linux/types.h>
 #endif
 
-#define DE_PATH_DEPTH 48        // Components of a path; a deeper one is cut at its beginning.
-#define DE_TEXT_BYTES 12288     // Paths of one exec together.
-#define DE_ARGS_BYTES 8192      // Arguments in the exec record itself.
-#define DE_CHUNK_BYTES 24576    // Arguments in one further record.
-#define DE_MAX_CHUNKS 86        // 8 KiB + 86 * 24 KiB: 2 MiB.
-#define DE_COUNTER_SLOTS 256    // Processors beyond share.
+#define DE_PATH_DEPTH 48      // Components of a path; a deeper one is cut at its beginning.
+#define DE_TEXT_BYTES 12288   // Paths of one exec together.
+#define DE_ARGS_BYTES 8192    // Arguments in the exec record itself.
+#define DE_CHUNK_BYTES 24576  // Arguments in one further record.
+#define DE_MAX_CHUNKS 86      // 8 KiB + 86 * 24 KiB: 2 MiB.
+#define DE_COUNTER_SLOTS 256  // Processors beyond share.
 #define DE_CGROUP_DEPTH 12
 
 enum de_kind { DE_FORK = 1, DE_EXEC = 2, DE_EXIT = 3, DE_ARGS = 4 };
@@ -21,8 +21,8 @@ enum de_kind { DE_FORK = 1, DE_EXEC = 2, DE_EXIT = 3, DE_ARGS = 4 };
 enum de_flags {
   DE_KERNEL_THREAD = 1,
   DE_NO_NEW_PRIVS = 2,
-  DE_SCRIPT = 4,        // `filename` is a script, `file` its interpreter.
-  DE_PATH_CUT = 8,      // The path had more than DE_PATH_DEPTH components.
+  DE_SCRIPT = 4,    // `filename` is a script, `file` its interpreter.
+  DE_PATH_CUT = 8,  // The path had more than DE_PATH_DEPTH components.
   DE_CWD_CUT = 16,
   DE_UNLINKED = 64,     // The path that was executed leads to the file no more.
   DE_ARGS_UNREAD = 32,  // Memory was not there: args_here and args_sent say how far it was.

@@ -57,7 +57,7 @@ __u64 woken_ns;
 const volatile __u64 latency_ns = 5000000;
 const volatile __u64 ring_bytes = 4 << 20;
 
-static __always_inline struct de_counters *counter_slot(void) {
+static __always_inline struct de_counters* counter_slot(void) {
   return &counters[bpf_get_smp_processor_id() & (DE_COUNTER_SLOTS - 1)];
 }
 
@@ -71,22 +71,21 @@ static __always_inline __u64 wake_flags(__u64 now) {
   return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void send(void *record, __u64 bytes, __u32 kind, __u64 now) {
-  struct de_counters *slot = counter_slot();
+static __always_inline void send(void* record, __u64 bytes, __u32 kind, __u64 now) {
+  struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->happened[kind], 1);
-  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags(now)) != 0)
-    __sync_fetch_and_add(&slot->dropped[kind], 1);
+  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags(now)) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
 }
 
-static __always_inline __u32 number_of(struct pid *pid) { return pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0; }
+static __always_inline __u32 number_of(struct pid* pid) { return pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0; }
 
-static __always_inline void fill_task(struct de_task *out, struct task_struct *task) {
-  struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-  struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-  struct task_struct *parent_leader = BPF_CORE_READ(parent, group_leader);
-  const struct cred *cred = BPF_CORE_READ(task, real_cred);
-  struct signal_struct *signal = BPF_CORE_READ(task, signal);
-  struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+static __always_inline void fill_task(struct de_task* out, struct task_struct* task) {
+  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+  struct task_struct* parent = BPF_CORE_READ(task, real_parent);
+  struct task_struct* parent_leader = BPF_CORE_READ(parent, group_leader);
+  const struct cred* cred = BPF_CORE_READ(task, real_cred);
+  struct signal_struct* signal = BPF_CORE_READ(task, signal);
+  struct pid* pid = BPF_CORE_READ(leader, thread_pid);
   out->start_ns = BPF_CORE_READ(leader, start_boottime);
   out->parent_start_ns = BPF_CORE_READ(parent_leader, start_boottime);
   out->pidfs_inode = 0;
@@ -113,15 +112,15 @@ static __always_inline void fill_task(struct de_task *out, struct task_struct *t
 // Every task that comes to be, threads and those the kernel makes for itself included: what /proc/stat counts as
 // `processes`, counted by other code than the forks below.
 SEC("tp_btf/task_newtask")
-int on_new_task(void *ctx) {
+int on_new_task(void* ctx) {
   (void)ctx;
   __sync_fetch_and_add(&counter_slot()->clones, 1);
   return 0;
 }
 
 SEC("tp_btf/sched_process_fork")
-int on_fork(__u64 *ctx) {
-  struct task_struct *child = (struct task_struct *)ctx[1];
+int on_fork(__u64* ctx) {
+  struct task_struct* child = (struct task_struct*)ctx[1];
   if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid)) {
     __sync_fetch_and_add(&counter_slot()->threads, 1);
     return 0;
@@ -136,9 +135,9 @@ int on_fork(__u64 *ctx) {
 }
 
 SEC("tp_btf/sched_process_exit")
-int on_exit(__u64 *ctx) {
-  struct task_struct *task = (struct task_struct *)ctx[0];
-  struct signal_struct *signal = BPF_CORE_READ(task, signal);
+int on_exit(__u64* ctx) {
+  struct task_struct* task = (struct task_struct*)ctx[0];
+  struct signal_struct* signal = BPF_CORE_READ(task, signal);
   // Only the last thread ends the process. Newer kernels say so; before, the count was lowered just before.
   if (bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead)) {
     if (!(ctx[1] & 1)) return 0;
@@ -150,39 +149,38 @@ int on_exit(__u64 *ctx) {
   event.bytes = sizeof(event);
   event.time_ns = bpf_ktime_get_boot_ns();
   fill_task(&event.task, task);
-  event.wait_status = (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
-                          ? BPF_CORE_READ(signal, group_exit_code)
-                          : BPF_CORE_READ(task, group_leader, exit_code);
+  event.wait_status = (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT) ? BPF_CORE_READ(signal, group_exit_code)
+                                                                         : BPF_CORE_READ(task, group_leader, exit_code);
   send(&event, sizeof(event), DE_EXIT, event.time_ns);
   return 0;
 }
 
-static __always_inline __s64 mtime_of(struct inode *inode) {
+static __always_inline __s64 mtime_of(struct inode* inode) {
   if (bpf_core_field_exists(inode->i_mtime_sec))
     return BPF_CORE_READ(inode, i_mtime_sec) * 1000000000LL + BPF_CORE_READ(inode, i_mtime_nsec);
-  struct inode___middle *middle = (void *)inode;
+  struct inode___middle* middle = (void*)inode;
   if (bpf_core_field_exists(middle->__i_mtime))
     return BPF_CORE_READ(middle, __i_mtime.tv_sec) * 1000000000LL + BPF_CORE_READ(middle, __i_mtime.tv_nsec);
-  struct inode___mtime *old = (void *)inode;
+  struct inode___mtime* old = (void*)inode;
   return BPF_CORE_READ(old, i_mtime.tv_sec) * 1000000000LL + BPF_CORE_READ(old, i_mtime.tv_nsec);
 }
 
 // The functions below that are not static are verified once each instead of once for every way that leads to them.
 
-// Appends the components of a path, last one first, and returns the new end, with CUT when there were more. The kernel's
-// pointers come as numbers: what they lead to is read, never trusted.
-__noinline __u32 append_path(struct scratch *scratch, __u32 at, __u64 mnt_address, __u64 dentry_address) {
-  struct vfsmount *vfsmount = (void *)mnt_address;
-  struct dentry *dentry = (void *)dentry_address;
-  struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-  struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
+// Appends the components of a path, last one first, and returns the new end, with CUT when there were more. The
+// kernel's pointers come as numbers: what they lead to is read, never trusted.
+__noinline __u32 append_path(struct scratch* scratch, __u32 at, __u64 mnt_address, __u64 dentry_address) {
+  struct vfsmount* vfsmount = (void*)mnt_address;
+  struct dentry* dentry = (void*)dentry_address;
+  struct mount* mount = (void*)vfsmount - bpf_core_field_offset(struct mount, mnt);
+  struct dentry* root = BPF_CORE_READ(vfsmount, mnt_root);
   if (!scratch) return at;
   at &= TEXT_MASK;
   for (int i = 0; i < DE_PATH_DEPTH; ++i) {
-    struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+    struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
     if (at > DE_TEXT_BYTES) break;
     if (dentry == root || dentry == parent) {
-      struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+      struct mount* above = BPF_CORE_READ(mount, mnt_parent);
       if (dentry != root) {
         // In no tree (a memfd): it has a name all the same.
         at += bpf_probe_read_kernel_str(&scratch->data[at], NAME_BYTES, BPF_CORE_READ(dentry, d_name.name)) & 0x1ff;
@@ -202,13 +200,13 @@ __noinline __u32 append_path(struct scratch *scratch, __u32 at, __u64 mnt_addres
   return at | CUT;
 }
 
-__noinline __u32 append_cgroup(struct scratch *scratch, __u32 at, __u64 node_address) {
-  struct kernfs_node *node = (void *)node_address;
+__noinline __u32 append_cgroup(struct scratch* scratch, __u32 at, __u64 node_address) {
+  struct kernfs_node* node = (void*)node_address;
   if (!scratch) return at;
   at &= TEXT_MASK;
   for (int i = 0; i < DE_CGROUP_DEPTH && node; ++i) {
-    struct kernfs_node *parent;
-    struct kernfs_node___old *old = (void *)node;
+    struct kernfs_node* parent;
+    struct kernfs_node___old* old = (void*)node;
     if (bpf_core_field_exists(node->__parent))
       parent = BPF_CORE_READ(node, __parent);
     else
@@ -222,13 +220,14 @@ __noinline __u32 append_cgroup(struct scratch *scratch, __u32 at, __u64 node_add
   return at;
 }
 
-static __always_inline void fill_namespaces(struct de_exec *out, struct task_struct *task, const struct cred *cred) {
-  struct nsproxy *proxy = BPF_CORE_READ(task, nsproxy);
-  struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+static __always_inline void fill_namespaces(struct de_exec* out, struct task_struct* task, const struct cred* cred) {
+  struct nsproxy* proxy = BPF_CORE_READ(task, nsproxy);
+  struct pid* pid = BPF_CORE_READ(task, group_leader, thread_pid);
   unsigned int level = BPF_CORE_READ(pid, level);
   struct upid upid = {};
-  bpf_probe_read_kernel(&upid, sizeof(upid),
-                        (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid));
+  bpf_probe_read_kernel(
+      &upid, sizeof(upid),
+      (void*)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid));
   out->ns_pid = BPF_CORE_READ(upid.ns, ns.inum);
   out->ns_user = BPF_CORE_READ(cred, user_ns, ns.inum);
   out->ns_cgroup = BPF_CORE_READ(proxy, cgroup_ns, ns.inum);
@@ -238,16 +237,16 @@ static __always_inline void fill_namespaces(struct de_exec *out, struct task_str
   out->ns_uts = BPF_CORE_READ(proxy, uts_ns, ns.inum);
 }
 
-// Sends the arguments from `offset` on, as many as go into one record. Returns how many, UNREAD when their memory was not
-// there, 0 when the ring was full.
+// Sends the arguments from `offset` on, as many as go into one record. Returns how many, UNREAD when their memory was
+// not there, 0 when the ring was full.
 __noinline __u32 send_chunk(__u64 start, __u64 bytes, __u64 offset, __u64 start_ns, __u32 pid) {
-  struct de_counters *slot = counter_slot();
+  struct de_counters* slot = counter_slot();
   __u32 zero = 0;
-  struct chunk *chunk = bpf_map_lookup_elem(&chunks, &zero);
+  struct chunk* chunk = bpf_map_lookup_elem(&chunks, &zero);
   if (!chunk || offset >= bytes) return 0;
   __u64 left = bytes - offset;
   __u32 length = left < DE_CHUNK_BYTES ? left : DE_CHUNK_BYTES;
-  if (bpf_probe_read_user(chunk->data, length, (void *)(start + offset)) != 0) return UNREAD;
+  if (bpf_probe_read_user(chunk->data, length, (void*)(start + offset)) != 0) return UNREAD;
   chunk->head.kind = DE_ARGS;
   chunk->head.bytes = sizeof(chunk->head) + length;
   chunk->head.start_ns = start_ns;
@@ -263,7 +262,7 @@ __noinline __u32 send_chunk(__u64 start, __u64 bytes, __u64 offset, __u64 start_
 
 // What does not fit into the exec record goes before it, so that whoever reads the exec has everything. Returns how
 // much was sent, with UNREAD when memory was not there.
-static __always_inline __u32 send_argument_tail(struct de_task *task, __u64 start, __u64 bytes) {
+static __always_inline __u32 send_argument_tail(struct de_task* task, __u64 start, __u64 bytes) {
   if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_bytes / 2) {
     __sync_fetch_and_add(&counter_slot()->tails_shed, 1);
     return 0;
@@ -281,14 +280,14 @@ static __always_inline __u32 send_argument_tail(struct de_task *task, __u64 star
 }
 
 SEC("tp_btf/sched_process_exec")
-int on_exec(__u64 *ctx) {
-  struct task_struct *task = (struct task_struct *)ctx[0];
-  struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
+int on_exec(__u64* ctx) {
+  struct task_struct* task = (struct task_struct*)ctx[0];
+  struct linux_binprm* bprm = (struct linux_binprm*)ctx[2];
   __u32 zero = 0;
-  struct scratch *scratch = bpf_map_lookup_elem(&scratches, &zero);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   if (!scratch) return 0;
-  struct de_exec *exec = &scratch->exec;
-  const struct cred *cred = BPF_CORE_READ(task, real_cred);
+  struct de_exec* exec = &scratch->exec;
+  const struct cred* cred = BPF_CORE_READ(task, real_cred);
 
   exec->head.kind = DE_EXEC;
   exec->head.time_ns = bpf_ktime_get_boot_ns();
@@ -299,8 +298,8 @@ int on_exec(__u64 *ctx) {
   exec->seccomp = 0;
   if (bpf_core_field_exists(task->seccomp)) exec->seccomp = BPF_CORE_READ(task, seccomp.mode);
 
-  struct file *file = BPF_CORE_READ(bprm, file);
-  struct inode *inode = BPF_CORE_READ(file, f_inode);
+  struct file* file = BPF_CORE_READ(bprm, file);
+  struct inode* inode = BPF_CORE_READ(file, f_inode);
   exec->exe_inode = BPF_CORE_READ(inode, i_ino);
   exec->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
   exec->exe_size = BPF_CORE_READ(inode, i_size);
@@ -311,11 +310,12 @@ int on_exec(__u64 *ctx) {
   if (!BPF_CORE_READ(file, f_path.dentry, d_hash.pprev)) exec->head.task.flags |= DE_UNLINKED;
   exec->argc = BPF_CORE_READ(bprm, argc);
 
-  __u32 end = append_path(scratch, 0, (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)BPF_CORE_READ(file, f_path.dentry));
+  __u32 end =
+      append_path(scratch, 0, (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)BPF_CORE_READ(file, f_path.dentry));
   if (end & CUT) exec->head.task.flags |= DE_PATH_CUT;
   __u32 at = end & ~CUT;
   exec->path_bytes = at;
-  struct fs_struct *fs = BPF_CORE_READ(task, fs);
+  struct fs_struct* fs = BPF_CORE_READ(task, fs);
   end = append_path(scratch, at, (__u64)BPF_CORE_READ(fs, pwd.mnt), (__u64)BPF_CORE_READ(fs, pwd.dentry));
   if (end & CUT) exec->head.task.flags |= DE_CWD_CUT;
   exec->cwd_bytes = (end & ~CUT) - at;
@@ -324,7 +324,7 @@ int on_exec(__u64 *ctx) {
   exec->cgroup_bytes = end - at;
   at = end;
 
-  const char *filename = BPF_CORE_READ(bprm, filename);
+  const char* filename = BPF_CORE_READ(bprm, filename);
   if (BPF_CORE_READ(bprm, interp) != filename) exec->head.task.flags |= DE_SCRIPT;
   exec->filename_bytes = 0;
   if (at <= DE_TEXT_BYTES) {
@@ -335,7 +335,7 @@ int on_exec(__u64 *ctx) {
     }
   }
 
-  struct mm_struct *mm = BPF_CORE_READ(task, mm);
+  struct mm_struct* mm = BPF_CORE_READ(task, mm);
   __u64 start = BPF_CORE_READ(mm, arg_start);
   __u64 bytes = BPF_CORE_READ(mm, arg_end) - start;
   exec->args_bytes = bytes;
@@ -343,7 +343,7 @@ int on_exec(__u64 *ctx) {
   __u32 here = bytes < DE_ARGS_BYTES ? bytes : DE_ARGS_BYTES;
   exec->args_here = 0;
   if (at <= DE_TEXT_BYTES + 3 * NAME_BYTES && here <= DE_ARGS_BYTES) {
-    if (bpf_probe_read_user(&scratch->data[at], here, (void *)start) == 0) {
+    if (bpf_probe_read_user(&scratch->data[at], here, (void*)start) == 0) {
       exec->args_here = here;
       at += here;
     } else {

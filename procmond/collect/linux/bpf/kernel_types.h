@@ -6,15 +6,25 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-typedef struct { __u32 val; } kuid_t;
-typedef struct { __u32 val; } kgid_t;
-typedef struct { __u64 val; } kernel_cap_t;
-typedef struct { int counter; } atomic_t;
+typedef struct {
+  __u32 val;
+} kuid_t;
+typedef struct {
+  __u32 val;
+} kgid_t;
+typedef struct {
+  __u64 val;
+} kernel_cap_t;
+typedef struct {
+  int counter;
+} atomic_t;
 
 struct ns_common {
   unsigned int inum;
 };
-struct user_namespace { struct ns_common ns; };
+struct user_namespace {
+  struct ns_common ns;
+};
 
 struct cred {
   kuid_t uid;
@@ -24,7 +34,7 @@ struct cred {
   kuid_t euid;
   kgid_t egid;
   kernel_cap_t cap_effective;
-  struct user_namespace *user_ns;
+  struct user_namespace* user_ns;
 };
 
 struct super_block {
@@ -34,7 +44,7 @@ struct super_block {
 struct inode {
   unsigned short i_mode;
   kuid_t i_uid;
-  struct super_block *i_sb;
+  struct super_block* i_sb;
   unsigned long i_ino;
   unsigned int i_nlink;
   __s64 i_size;
@@ -54,38 +64,38 @@ struct inode___middle {  // 6.6 to 6.10.
 };
 
 struct qstr {
-  const unsigned char *name;
+  const unsigned char* name;
 };
 
 struct hlist_bl_node {
-  struct hlist_bl_node **pprev;
+  struct hlist_bl_node** pprev;
 };
 
 struct dentry {
   struct hlist_bl_node d_hash;
-  struct dentry *d_parent;
+  struct dentry* d_parent;
   struct qstr d_name;
-  struct inode *d_inode;
+  struct inode* d_inode;
 };
 
 struct vfsmount {
-  struct dentry *mnt_root;
+  struct dentry* mnt_root;
 };
 
 struct mount {
-  struct mount *mnt_parent;
-  struct dentry *mnt_mountpoint;
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
 };
 
 struct path {
-  struct vfsmount *mnt;
-  struct dentry *dentry;
+  struct vfsmount* mnt;
+  struct dentry* dentry;
 };
 
 struct file {
   struct path f_path;
-  struct inode *f_inode;
+  struct inode* f_inode;
 };
 
 struct fs_struct {
@@ -98,30 +108,42 @@ struct mm_struct {
 };
 
 struct linux_binprm {
-  struct file *file;
+  struct file* file;
   int argc;
-  const char *filename;
-  const char *interp;
+  const char* filename;
+  const char* interp;
 };
 
-struct uts_namespace { struct ns_common ns; };
-struct ipc_namespace { struct ns_common ns; };
-struct mnt_namespace { struct ns_common ns; };
-struct pid_namespace { struct ns_common ns; };
-struct net { struct ns_common ns; };
-struct cgroup_namespace { struct ns_common ns; };
+struct uts_namespace {
+  struct ns_common ns;
+};
+struct ipc_namespace {
+  struct ns_common ns;
+};
+struct mnt_namespace {
+  struct ns_common ns;
+};
+struct pid_namespace {
+  struct ns_common ns;
+};
+struct net {
+  struct ns_common ns;
+};
+struct cgroup_namespace {
+  struct ns_common ns;
+};
 
 struct nsproxy {
-  struct uts_namespace *uts_ns;
-  struct ipc_namespace *ipc_ns;
-  struct mnt_namespace *mnt_ns;
-  struct net *net_ns;
-  struct cgroup_namespace *cgroup_ns;
+  struct uts_namespace* uts_ns;
+  struct ipc_namespace* ipc_ns;
+  struct mnt_namespace* mnt_ns;
+  struct net* net_ns;
+  struct cgroup_namespace* cgroup_ns;
 };
 
 struct upid {
   int nr;
-  struct pid_namespace *ns;
+  struct pid_namespace* ns;
 };
 
 struct pid {
@@ -131,20 +153,20 @@ struct pid {
 };
 
 struct kernfs_node {
-  struct kernfs_node *__parent;  // Since 6.15.
-  const char *name;
+  struct kernfs_node* __parent;  // Since 6.15.
+  const char* name;
   __u64 id;
 };
 struct kernfs_node___old {
-  struct kernfs_node *parent;
+  struct kernfs_node* parent;
 };
 
 struct cgroup {
-  struct kernfs_node *kn;
+  struct kernfs_node* kn;
 };
 
 struct css_set {
-  struct cgroup *dfl_cgrp;
+  struct cgroup* dfl_cgrp;
 };
 
 struct seccomp {
@@ -155,30 +177,30 @@ struct signal_struct {
   atomic_t live;
   int group_exit_code;
   unsigned int flags;
-  struct pid *pids[4];
+  struct pid* pids[4];
 };
 
 struct task_struct {
   unsigned int flags;
-  struct mm_struct *mm;
+  struct mm_struct* mm;
   int exit_code;
   unsigned long atomic_flags;
   int pid;
   int tgid;
-  struct task_struct *real_parent;
-  struct task_struct *group_leader;
-  struct pid *thread_pid;
+  struct task_struct* real_parent;
+  struct task_struct* group_leader;
+  struct pid* thread_pid;
   __u64 start_boottime;
-  const struct cred *real_cred;
-  const struct cred *cred;
+  const struct cred* real_cred;
+  const struct cred* cred;
   char comm[16];
-  struct fs_struct *fs;
-  struct nsproxy *nsproxy;
-  struct signal_struct *signal;
+  struct fs_struct* fs;
+  struct nsproxy* nsproxy;
+  struct signal_struct* signal;
   kuid_t loginuid;
   struct seccomp seccomp;
   __u64 self_exec_id;
-  struct css_set *cgroups;
+  struct css_set* cgroups;
 };
 
 struct trace_event_raw_sched_process_exit {
