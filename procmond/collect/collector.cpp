@@ -1,6 +1,9 @@
 #include "collect/collector.h"
 
+#include <utility>
+
 #include "collect/tasks.h"
+#include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 
 namespace de::collect {
@@ -10,25 +13,79 @@ constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as 
 
 }  // namespace
 
-Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& options, const Clock& clock) {
+Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& options, const Clock& clock,
+                                                     std::unique_ptr<EventFeed> feed) {
   auto texts = std::make_unique<TextPool>();
   Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock, *texts);
   if (!source) return fail(std::move(source).error().during("process source"));
-  return std::unique_ptr<Collector>(new Collector(std::move(texts), std::move(*source), options, clock));
+  return std::unique_ptr<Collector>(
+      new Collector(std::move(texts), std::move(*source), options, clock, std::move(feed)));
 }
 
 std::unique_ptr<Collector> Collector::create_over(std::unique_ptr<ProcessSource> source,
-                                                  const CollectorOptions& options, const Clock& clock) {
-  return std::unique_ptr<Collector>(new Collector(std::make_unique<TextPool>(), std::move(source), options, clock));
+                                                  const CollectorOptions& options, const Clock& clock,
+                                                  std::unique_ptr<EventFeed> feed) {
+  return std::unique_ptr<Collector>(
+      new Collector(std::make_unique<TextPool>(), std::move(source), options, clock, std::move(feed)));
 }
 
 Collector::Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSource> source,
-                     const CollectorOptions& options, const Clock& clock)
+                     const CollectorOptions& options, const Clock& clock, std::unique_ptr<EventFeed> feed)
     : clock_(clock),
       texts_(std::move(texts)),
       source_(std::move(source)),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),
-      diff_(options.diff, *texts_) {}
+      feed_(std::move(feed)),
+      live_(options.diff, *texts_),
+      last_drain_ms_(clock.unix_ms()) {
+  live_.set_fed(feed_ != nullptr);
+  live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
+}
+
+int Collector::wake_fd() const {
+  const std::lock_guard lock(mutex_);
+  return feed_ ? feed_->wake_fd() : -1;
+}
+
+// With mutex_ held.
+Result<> Collector::drain() {
+  if (!feed_) return {};
+  live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
+  const std::size_t first = collected_.events.size();
+  Result<> drained = feed_->drain([this](KernelEvent& event) {
+    if (event.seen != nullptr && !fault::drops("collect")) live_.apply(event, collected_.events);
+  });
+  count_events(collected_.events, first);
+  note_losses();
+  return drained;
+}
+
+void Collector::note_losses() {
+  const std::int64_t now_ms = clock_.unix_ms();
+  const std::uint64_t dropped = feed_->counts().dropped;
+  if (dropped > losses_noted_) {
+    if (collected_.lost == 0) collected_.from_ms = last_drain_ms_;
+    collected_.lost += dropped - losses_noted_;
+    collected_.to_ms = now_ms;
+    losses_noted_ = dropped;
+  }
+  last_drain_ms_ = now_ms;
+}
+
+Result<Collected> Collector::collect_events() {
+  const std::lock_guard lock(mutex_);
+  DE_CHECK(drain());
+  return std::exchange(collected_, {});
+}
+
+Collected Collector::replace_feed(std::unique_ptr<EventFeed> feed) {
+  const std::lock_guard lock(mutex_);
+  (void)drain();  // It may be gone already; what it held is then lost, which its successor's scan finds out.
+  feed_ = std::move(feed);
+  losses_noted_ = 0;
+  live_.set_fed(feed_ != nullptr);
+  return std::exchange(collected_, {});
+}
 
 // Adds the hash when it is known, else asks for it once per scan and executable.
 void Collector::add_hash(pb::ProcessRecord& record, const FileKey& image) {
@@ -53,6 +110,7 @@ void Collector::count_events(const std::vector<pb::ProcessEvent>& events, std::s
   for (std::size_t i = first; i < events.size(); ++i) {
     const pb::EventType type = events[i].event_type();
     if (type == pb::EVENT_TYPE_START) ++counts_.starts;
+    if (type == pb::EVENT_TYPE_EXEC) ++counts_.execs;
     if (type == pb::EVENT_TYPE_EXIT) ++counts_.exits;
     if (type == pb::EVENT_TYPE_MODIFIED) ++counts_.modified;
     if (type == pb::EVENT_TYPE_SUSPICIOUS) ++counts_.suspicious;
@@ -64,11 +122,21 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
   const std::int64_t started_ns = clock_.steady_ns();
   const std::size_t first_event = events.size();
   pending_.clear();
-  diff_.begin(clock_.unix_ms(), events);
-  std::uint32_t reported = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    (void)drain();  // A feed that is gone is noticed by collect_events().
+    live_.begin(clock_.unix_ms(), events, static_cast<std::uint64_t>(clock_.steady_ns()));
+  }
+  std::uint32_t reported = 0, ended = 0;
   const Result<Sweep> sweep = source_->sweep([&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
     if (hasher_ && image) add_hash(record, *image);
-    diff_.observe(record, events);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!live_.observe(record, events)) {
+        ++ended;
+        return;
+      }
+    }
     ++reported;
     on_record(record);
   });
@@ -77,21 +145,26 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     ++counts_.scans_failed;
     return fail(Error(sweep.error()).during("scan"));
   }
-  diff_.finish(events);
+  (void)drain();
+  std::uint32_t added = 0;
+  live_.finish(events, [&](pb::ProcessRecord& record) {
+    ++added;
+    on_record(record);
+  });
 
   pb::ScanSummary summary;
-  summary.set_seen(sweep->seen);
-  summary.set_reported(reported);
+  summary.set_seen(sweep->seen + added);
+  summary.set_reported(reported + added);
   summary.set_unreadable(sweep->unreadable);
-  summary.set_vanished(sweep->vanished);
+  summary.set_vanished(sweep->vanished + ended);
   summary.set_duration_us(static_cast<std::uint64_t>((clock_.steady_ns() - started_ns) / 1000));
   summary.set_hash_pending(static_cast<std::uint32_t>(pending_.size()));
   ++counts_.scans;
-  counts_.seen += sweep->seen;
-  counts_.reported += reported;
-  counts_.unreadable += sweep->unreadable;
-  counts_.vanished += sweep->vanished;
-  counts_.tracked = diff_.tracked();
+  counts_.seen += summary.seen();
+  counts_.reported += summary.reported();
+  counts_.unreadable += summary.unreadable();
+  counts_.vanished += summary.vanished();
+  counts_.tracked = live_.tracked();
   count_events(events, first_event);
   return summary;
 }
@@ -107,6 +180,8 @@ pb::DetectionResult Collector::run_task(const pb::DetectionTask& task) {
 Counts Collector::counts() const {
   const std::lock_guard lock(mutex_);
   Counts out = counts_;
+  if (feed_) out.feed = feed_->counts();
+  out.model = live_.counts();
   if (hasher_) out.hash = hasher_->counts();
   return out;
 }

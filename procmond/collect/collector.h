@@ -1,7 +1,8 @@
-// The collector: one scan is one snapshot of every process plus the events since the scan before.
+// The collector: kernel events as they happen, and scans that find what no event told. Both go through one model, so
+// that what comes out never contradicts itself.
 //
-// Thread: collector; counts() and boot_id(): any. Create it after privileges were dropped: its hashing
-// thread keeps the capabilities of its creator.
+// Thread: scan() and run_task() one thread (collector); collect_events(), counts() and boot_id() any. Create it after
+// privileges were dropped: its hashing thread keeps the capabilities of its creator.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 #include <vector>
 
 #include "collect/exe_hash.h"
-#include "collect/process_diff.h"
+#include "collect/live_processes.h"
 #include "collect/process_source.h"
 #include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
@@ -40,20 +41,40 @@ struct Counts {
   std::uint64_t starts = 0;
   std::uint64_t exits = 0;
   std::uint64_t modified = 0;
+  std::uint64_t execs = 0;
   std::uint64_t suspicious = 0;
   std::uint64_t tasks = 0;
   std::uint64_t tasks_failed = 0;
   std::uint64_t tracked = 0;  // Processes alive as far as we know.
+  FeedCounts feed;            // All zero without a feed.
+  ModelCounts model;
   HashCounts hash;
+};
+
+// What collect_events() brings.
+struct Collected {
+  std::vector<pb::ProcessEvent> events;
+  std::uint64_t lost = 0;  // Happened, and never reached us: between from_ms and to_ms.
+  std::int64_t from_ms = 0;
+  std::int64_t to_ms = 0;
 };
 
 class Collector {
  public:
   // `clock` outlives the collector. Errors: those of make_process_source.
-  static Result<std::unique_ptr<Collector>> create(const CollectorOptions& options, const Clock& clock);
+  // `feed` may be null: then differences between scans are all there is to tell.
+  static Result<std::unique_ptr<Collector>> create(const CollectorOptions& options, const Clock& clock,
+                                                   std::unique_ptr<EventFeed> feed = nullptr);
   // The same over another source of processes.
   static std::unique_ptr<Collector> create_over(std::unique_ptr<ProcessSource> source, const CollectorOptions& options,
-                                                const Clock& clock);
+                                                const Clock& clock, std::unique_ptr<EventFeed> feed = nullptr);
+
+  // Readable when collect_events() has something to fetch; -1 without a feed.
+  int wake_fd() const;
+  // Everything the kernel has told until now. Errors: Closed, Io: the feed is gone; replace it.
+  Result<Collected> collect_events();
+  // Takes another feed from now on, or none. What the old one still holds is fetched first.
+  Collected replace_feed(std::unique_ptr<EventFeed> feed);
 
   // Hands every process to `on_record` (which may take the record away) and appends to `events` what happened since
   // the scan before; the first scan appends none. Errors: Denied, Io (the list of processes could not be read).
@@ -70,19 +91,26 @@ class Collector {
 
  private:
   Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSource> source, const CollectorOptions& options,
-            const Clock& clock);
+            const Clock& clock, std::unique_ptr<EventFeed> feed);
 
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
   void count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first);
+  Result<> drain();
+  void note_losses();
 
   const Clock& clock_;
   const std::unique_ptr<TextPool> texts_;  // Before its users.
   const std::unique_ptr<ProcessSource> source_;
-  const std::unique_ptr<ExeHasher> hasher_;  // Null when hashing is off.
-  ProcessDiff diff_;
+  const std::unique_ptr<ExeHasher> hasher_;           // Null when hashing is off.
   std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.
+  // For everything below. Held for one record or one draining of the feed at a time.
   mutable std::mutex mutex_;
-  Counts counts_;  // Guarded by mutex_.
+  std::unique_ptr<EventFeed> feed_;
+  LiveProcesses live_;
+  Collected collected_;             // Since the last collect_events().
+  std::uint64_t losses_noted_ = 0;  // Of feed_.
+  std::int64_t last_drain_ms_ = 0;
+  Counts counts_;
 };
 
 }  // namespace de::collect

@@ -61,6 +61,8 @@ class ProcessSource {
 
   // Of the running kernel, as the kernel prints it.
   virtual const std::string& boot_id() const = 0;
+  // Unix time of CLOCK_BOOTTIME 0, as start times are reckoned. Moves when the wall clock is set. Any thread.
+  virtual std::int64_t boot_time_ms() const = 0;
 };
 
 // `clock` and `texts` outlive the source, which keeps in `texts` what it remembers. Errors: NotFound, Denied, Io

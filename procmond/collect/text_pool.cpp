@@ -1,29 +1,35 @@
 #include "collect/text_pool.h"
 
-#include "daemoneye/base/byte_order.h"
-#include "daemoneye/crypto/digest.h"
-
 namespace de::collect {
 
-std::size_t TextPool::Hash::operator()(std::string_view text) const {
-  return static_cast<std::size_t>(load_le<std::uint64_t>(crypto::sha256(text).data()));
+std::size_t TextPool::size() const {
+  const std::lock_guard lock(mutex_);
+  return texts_.size();
 }
 
 void TextPool::set(Ref& ref, std::string_view text) {
   if (ref.get() == text) return;
-  if (text.empty()) {
-    ref = Ref();
-    return;
+  Ref next;
+  if (!text.empty()) {
+    const std::lock_guard lock(mutex_);
+    auto found = texts_.find(text);
+    if (found == texts_.end()) found = texts_.emplace(std::string(text), Use{this, 0}).first;
+    ++found->second.refs;
+    next = Ref(*found);
   }
-  auto found = texts_.find(text);
-  if (found == texts_.end()) found = texts_.emplace(std::string(text), Use{this, 0}).first;
-  ref = Ref(*found);
+  ref = std::move(next);  // Unlocked: what it stood for may be released.
+}
+
+void TextPool::hold(Texts::value_type& text) {
+  const std::lock_guard lock(text.second.pool->mutex_);
+  ++text.second.refs;
 }
 
 void TextPool::release(Texts::value_type& text) {
+  TextPool& pool = *text.second.pool;
+  const std::lock_guard lock(pool.mutex_);
   if (--text.second.refs > 0) return;
-  Texts& texts = text.second.pool->texts_;
-  texts.erase(texts.find(text.first));
+  pool.texts_.erase(pool.texts_.find(text.first));
 }
 
 }  // namespace de::collect

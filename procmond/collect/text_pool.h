@@ -2,23 +2,27 @@
 // two parts of the collector remember about one process is one text as well.
 // Bounded by its users: a text lives as long as somebody holds a Ref to it, and the pool outlives all Refs.
 //
-// Thread: collector.
+// Thread: any; one Ref belongs to one thread at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "daemoneye/crypto/siphash.h"
+
 namespace de::collect {
 
 class TextPool {
-  // Keyed by a cryptographic hash: processes choose their texts, and could choose colliding ones.
+  // Keyed: processes choose their texts, and could choose colliding ones.
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const;
+    std::size_t operator()(std::string_view text) const { return static_cast<std::size_t>(hash(text)); }
+    crypto::SipHash hash;
   };
   struct Use {
     TextPool* pool = nullptr;
@@ -32,7 +36,7 @@ class TextPool {
    public:
     Ref() = default;
     Ref(const Ref& other) : text_(other.text_) {
-      if (text_ != nullptr) ++text_->second.refs;
+      if (text_ != nullptr) hold(*text_);
     }
     Ref(Ref&& other) noexcept : text_(std::exchange(other.text_, nullptr)) {}
     Ref& operator=(Ref other) noexcept {
@@ -50,7 +54,7 @@ class TextPool {
 
    private:
     friend class TextPool;
-    explicit Ref(Texts::value_type& text) : text_(&text) { ++text.second.refs; }
+    explicit Ref(Texts::value_type& text) : text_(&text) {}  // Already counted.
     Texts::value_type* text_ = nullptr;
   };
 
@@ -60,10 +64,12 @@ class TextPool {
 
   // Makes `ref` stand for `text`; costs a comparison when it already does. An empty text is no text.
   void set(Ref& ref, std::string_view text);
-  std::size_t size() const { return texts_.size(); }
+  std::size_t size() const;
 
  private:
+  static void hold(Texts::value_type& text);
   static void release(Texts::value_type& text);
+  mutable std::mutex mutex_;  // For texts_ and all counts of references; a leaf. The texts themselves never change.
   Texts texts_;
 };
 

@@ -16,6 +16,8 @@ const char* to_text(LossReason reason) {
       return "the spool was damaged";
     case LossReason::TooLarge:
       return "shed: the event was too large";
+    case LossReason::NotDelivered:
+      return "lost in the kernel: its buffer was full";
   }
   return "unknown";
 }

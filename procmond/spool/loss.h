@@ -14,7 +14,8 @@ enum class LossReason : std::uint8_t {
   DiskFull = 2,     // There was no room to write them.
   WriteFailed = 3,  // Writing or syncing failed for another reason.
   Damaged = 4,      // Unreadable after a restart.
-  TooLarge = 5      // One event beyond kMaxEventBytes.
+  TooLarge = 5,     // One event beyond kMaxEventBytes.
+  NotDelivered = 6  // The kernel had events for us and no room to put them.
 };
 const char* to_text(LossReason reason);
 

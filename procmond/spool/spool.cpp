@@ -81,6 +81,16 @@ Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
   return result;
 }
 
+void Spool::append_lost(std::uint64_t count, std::int64_t from_ms, std::int64_t to_ms) {
+  if (count == 0) return;
+  const std::uint64_t first = state_.last_sequence + 1;
+  state_.last_sequence += count;
+  counts_.appended += count;
+  counts_.refused += count;
+  lose(first, state_.last_sequence, from_ms, to_ms, LossReason::NotDelivered);
+  (void)save(true);  // Failing is counted, and tried again by the next sync.
+}
+
 // Writes the chunk to the active segment and empties it. On failure its events are lost.
 Result<> Spool::flush(Chunk& chunk) {
   Result<> result = make_room(chunk.bytes.size());

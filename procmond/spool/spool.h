@@ -61,6 +61,9 @@ class Spool {
   // is no error. Errors: Exhausted (no room on the disk), Io.
   Result<> append(std::vector<pb::ProcessEvent>& events);
 
+  // Gives out `count` numbers to events that are known to have happened but never reached us: they come back as a Gap.
+  void append_lost(std::uint64_t count, std::int64_t from_ms, std::int64_t to_ms);
+
   // Everything appended is on the disk afterwards. Errors: Exhausted, Io; then what was appended since the last sync
   // is lost as a Gap.
   Result<> sync();

@@ -68,7 +68,7 @@ Result<SpoolState> decode_state(std::string_view slot, std::uint64_t& generation
     const LostRange range{load_le<std::uint64_t>(at), load_le<std::uint64_t>(at + 8),
                           static_cast<std::int64_t>(load_le<std::uint64_t>(at + 16)),
                           static_cast<std::int64_t>(load_le<std::uint64_t>(at + 24)), static_cast<LossReason>(at[32])};
-    if (range.first == 0 || range.first > range.last || range.last > state.last_sequence || at[32] < 1 || at[32] > 5)
+    if (range.first == 0 || range.first > range.last || range.last > state.last_sequence || at[32] < 1 || at[32] > 6)
       return fail(Errc::Corrupt, "state slot has an impossible range");
     state.lost.add(range);
   }

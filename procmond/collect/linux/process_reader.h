@@ -3,6 +3,7 @@
 // Thread: collector.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -26,6 +27,7 @@ class ProcessReader {
   ProcessReader(const SourceOptions& options, const Clock& clock, TextPool& texts, int proc_fd,
                 const std::string& boot_id);
 
+  std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
   void begin_sweep();
   // Calls `fn` with one record unless the process vanished.
   Outcome read(std::uint32_t pid, Mode mode, const RecordFn& fn);
@@ -68,7 +70,7 @@ class ProcessReader {
   std::unordered_map<std::uint32_t, CachedProcess> cache_;
   pb::ProcessRecord record_, part_;  // Scratch, so that a steady sweep allocates next to nothing.
   std::string stat_text_, buffer_;
-  std::int64_t boot_time_ms_ = 0;
+  std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;
 };
 

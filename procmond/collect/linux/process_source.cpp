@@ -25,6 +25,7 @@ class LinuxProcessSource final : public ProcessSource {
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override;
   const std::string& boot_id() const override { return boot_id_; }
+  std::int64_t boot_time_ms() const override { return reader_.boot_time_ms(); }
 
  private:
   void read_all(std::span<const std::uint32_t> pids, Mode mode, const RecordFn& fn, Sweep& counts);

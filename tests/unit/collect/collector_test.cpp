@@ -266,6 +266,7 @@ class FakeSource final : public ProcessSource {
     return fail(Errc::NotFound, "no files here");
   }
   const std::string& boot_id() const override { return boot_; }
+  std::int64_t boot_time_ms() const override { return 0; }
 
   bool broken = false;
   std::uint32_t processes = 3;

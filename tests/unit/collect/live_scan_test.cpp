@@ -1,4 +1,4 @@
-#include "collect/process_diff.h"
+#include "collect/live_processes.h"
 
 #include <gmock/gmock.h>
 
@@ -41,12 +41,12 @@ class Diff : public testing::Test {
   std::vector<pb::ProcessEvent> run(const std::vector<pb::ProcessRecord>& records, std::int64_t now = kNow) {
     std::vector<pb::ProcessEvent> events;
     diff_.begin(now, events);
-    for (const pb::ProcessRecord& record : records) diff_.observe(record, events);
+    for (pb::ProcessRecord record : records) diff_.observe(record, events);
     diff_.finish(events);
     return events;
   }
   TextPool texts_;
-  ProcessDiff diff_{DiffOptions{}, texts_};
+  LiveProcesses diff_{DiffOptions{}, texts_};
 };
 
 TEST_F(Diff, TheFirstSweepIsNoNews) {
@@ -58,7 +58,8 @@ TEST_F(Diff, TheFirstSweepIsNoNews) {
 TEST_F(Diff, AFailedFirstSweepStaysTheFirst) {
   std::vector<pb::ProcessEvent> events;
   diff_.begin(kNow, events);
-  diff_.observe(process(10, 'a'), events);
+  pb::ProcessRecord record = process(10, 'a');
+  diff_.observe(record, events);
   EXPECT_THAT(run({process(10, 'a'), process(11, 'b')}), IsEmpty());
   EXPECT_THAT(events, IsEmpty());
 }
@@ -147,7 +148,7 @@ TEST_F(Diff, ModifiedNamesTheFields) {
   };
   for (const Case& c : cases) {
     TextPool texts;
-    ProcessDiff diff{DiffOptions{}, texts};
+    LiveProcesses diff{DiffOptions{}, texts};
     std::vector<pb::ProcessEvent> events;
     pb::ProcessRecord record = process(10, 'a');
     record.set_executable_hash("1111");
@@ -278,7 +279,8 @@ TEST_F(Diff, EventsOfOthersAreLeftAlone) {
   run({});
   std::vector<pb::ProcessEvent> events(1);
   diff_.begin(kNow, events);
-  diff_.observe(process(10, 'a'), events);
+  pb::ProcessRecord record = process(10, 'a');
+  diff_.observe(record, events);
   diff_.finish(events);
   ASSERT_THAT(events, SizeIs(2));
   EXPECT_EQ(events[0].event_type(), pb::EVENT_TYPE_UNKNOWN);
@@ -286,7 +288,7 @@ TEST_F(Diff, EventsOfOthersAreLeftAlone) {
 
 TEST(DiffMetrics, OnlyWhenAskedFor) {
   TextPool texts;
-  ProcessDiff diff{DiffOptions{50, 25}, texts};
+  LiveProcesses diff{DiffOptions{50, 25}, texts};
   std::vector<pb::ProcessEvent> events;
   const auto sweep = [&](std::uint64_t memory, double cpu) {
     pb::ProcessRecord record = process(10, 'a');

@@ -1,0 +1,40 @@
+// Who started a process, and who started that one, as each was when it forked: kept as long as a descendant lives, so
+// that neither the death of a parent nor a new parent takes it away.
+//
+// Thread: collector.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "collect/text_pool.h"
+
+namespace de::collect {
+
+// A chain is shared by all who descend from it. Bounded: a daemon that forks and ends for ever does not grow it.
+constexpr std::uint32_t kMaxAncestors = 64;
+
+struct Ancestor;
+using Lineage = std::shared_ptr<const Ancestor>;  // The parent and everybody above it; null: nobody, or not known.
+
+struct Ancestor {
+  std::array<char, 16> uid{};
+  std::uint32_t pid = 0;
+  std::uint32_t depth = 1;  // How many are in the chain from here on.
+  bool cut = false;         // There were more above it.
+  TextPool::Ref name;
+  TextPool::Ref executable_path;
+  TextPool::Ref command_line;  // Joined by one space.
+  Lineage parent;
+};
+
+// `newest` becomes the parent of what is above; a chain that gets too long loses its oldest half, which is marked.
+Lineage extend(Ancestor newest, const Lineage& above);
+
+// As in ProcessEvent.ancestry: parent first. The last one of a chain that was cut is {"cut":true}.
+std::string to_json(const Lineage& lineage);
+
+}  // namespace de::collect

@@ -1,0 +1,177 @@
+// What the kernel tells the model.
+#include <algorithm>
+#include <cstring>
+
+#include "collect/identity.h"
+#include "collect/live_processes.h"
+
+namespace de::collect {
+namespace {
+
+constexpr std::uint64_t kTickNs = 10'000'000;
+constexpr std::int64_t kTickMs = 10;
+
+template <class Uid>
+Uid to_uid(std::string_view bytes) {
+  Uid uid{};
+  if (bytes.size() == uid.size()) std::memcpy(uid.data(), bytes.data(), uid.size());
+  return uid;
+}
+
+// What an exec does not change and the kernel's record of it does not have.
+void keep_place(const pb::ProcessRecord& before, pb::ProcessRecord& now) {
+  if (before.has_tty()) now.set_tty(before.tty());
+  if (before.has_root()) now.set_root(before.root());
+  if (now.has_cgroup() || (before.has_cgroup_id() && before.cgroup_id() != now.cgroup_id())) return;
+  if (before.has_cgroup()) now.set_cgroup(before.cgroup());
+  if (before.has_container_id()) now.set_container_id(before.container_id());
+  if (before.has_container_runtime()) now.set_container_runtime(before.container_runtime());
+}
+
+}  // namespace
+
+std::int64_t LiveProcesses::to_ms(std::uint64_t boot_ns) const {
+  return boot_.time_ms + static_cast<std::int64_t>(boot_ns / 1'000'000);
+}
+
+// Gives the record what the event itself says: who and when.
+void LiveProcesses::identify(KernelEvent& event) const {
+  pb::ProcessRecord& record = *event.seen;
+  record.set_pid(event.pid);
+  if (event.start_ns != 0) {
+    record.set_process_uid(process_uid(boot_.boot_id, event.pid, event.start_ns));
+    record.set_start_time_ms(boot_.time_ms + static_cast<std::int64_t>(event.start_ns / kTickNs) * kTickMs);
+    record.set_ppid(event.ppid);
+    if (event.ppid != 0 && event.parent_start_ns != 0)
+      record.set_parent_uid(process_uid(boot_.boot_id, event.ppid, event.parent_start_ns));
+  }
+  record.set_boot_time_ms(boot_.time_ms);
+  record.set_collection_time_ms(to_ms(event.time_ns));
+}
+
+void LiveProcesses::stamp(pb::ProcessEvent& event, const KernelEvent& cause) {
+  event.set_event_time_ms(to_ms(cause.time_ns));
+  event.set_boot_time_ns(cause.time_ns);
+}
+
+void LiveProcesses::apply(KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+  identify(event);
+  switch (event.kind) {
+    case KernelEventKind::Fork:
+      return fork(event, events);
+    case KernelEventKind::Exec:
+      return exec(event, events);
+    case KernelEventKind::Exit:
+      return exit(event, events);
+  }
+}
+
+// Who has the pid now began after the last owner ended, whether that was told or not.
+LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+  const auto found = known_.find(event.pid);
+  if (found != known_.end()) {
+    end_unseen(event.pid, events);
+    stamp(events.back(), event);
+    fill_parent(events.back(), &found->second);
+    known_.erase(found);
+  }
+  Known& fresh = known_[event.pid];
+  fresh.sweep = sweep_;
+  return fresh;
+}
+
+// The child is what its parent is, until it runs something else.
+void LiveProcesses::fork(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+  pb::ProcessRecord& seen = *event.seen;
+  const auto found = known_.find(event.pid);
+  if (found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid())) {
+    Known& known = found->second;  // A scan was faster than the ring.
+    ++counts_.forks_known;
+    if (std::exchange(known.missed, false)) --counts_.missed_starts;
+    known.told_ns = std::max(known.told_ns, event.time_ns);
+    link(known);
+    return;
+  }
+  Known& child = make_room(event, events);
+  const auto parent = known_.find(event.ppid);
+  if (parent != known_.end() && parent->second.uid == to_uid<Uid>(seen.parent_uid())) {
+    const Known& from = parent->second;
+    child.name = from.name;
+    child.arguments = from.arguments;
+    child.rest = from.rest;
+    recall(event.ppid, from, before_);
+    before_.clear_exec_seq();
+    before_.clear_executable_hash();
+    before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
+    child.lineage = node_of(parent->first, parent->second);
+  } else {
+    before_ = seen;
+  }
+  child.told_ns = event.time_ns;
+  remember(before_, child);
+  pb::ProcessEvent& start = add(pb::EVENT_TYPE_START, before_, events);
+  stamp(start, event);
+  fill_parent(start, &child);
+}
+
+void LiveProcesses::exec(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+  pb::ProcessRecord& seen = *event.seen;
+  const auto found = known_.find(event.pid);
+  const bool is_known = found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid());
+  // Its fork was before us, or lost: then the exec says all there is.
+  Known& known = is_known ? found->second : make_room(event, events);
+  if (is_known) {
+    recall(event.pid, known, before_);
+    keep_place(before_, seen);
+  }
+  seen.set_exec_seq(known.exec_seq + 1);
+  remember(seen, known);
+  known.node.reset();
+  known.told_ns = event.time_ns;
+  known.captured = true;
+  known.observed = false;
+  ++known.execs_told;
+  link(known);
+  pb::ProcessEvent& exec = add(pb::EVENT_TYPE_EXEC, seen, events);
+  stamp(exec, event);
+  fill_parent(exec, &known);
+}
+
+void LiveProcesses::exit(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+  const pb::ProcessRecord& seen = *event.seen;
+  const auto found = known_.find(event.pid);
+  const bool is_known =
+      found != known_.end() && (event.start_ns == 0 || found->second.uid == to_uid<Uid>(seen.process_uid()));
+  const Known* known = is_known ? &found->second : nullptr;
+  if (is_known) {
+    recall(event.pid, *known, before_);
+    before_.set_boot_time_ms(boot_.time_ms);
+    before_.set_collection_time_ms(to_ms(event.time_ns));
+  } else {
+    ++counts_.ends_unknown;
+    before_ = seen;
+  }
+  pb::ProcessEvent& end = add(pb::EVENT_TYPE_EXIT, before_, events);
+  stamp(end, event);
+  if (event.exit_code) end.set_exit_code(*event.exit_code);
+  if (event.exit_signal) end.set_exit_signal(static_cast<std::uint32_t>(*event.exit_signal));
+  if (event.start_ns != 0)
+    end.set_duration_ms((event.time_ns - std::min(event.time_ns, event.start_ns)) / 1'000'000);
+  else if (is_known)
+    end.set_duration_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(to_ms(event.time_ns) - known->start_ms, 0)));
+  fill_parent(end, known);
+  if (!is_known) return;
+  note_end(known->uid);
+  if (scanning_) replaced_.emplace_back(event.pid, std::move(found->second));
+  known_.erase(found);
+}
+
+void LiveProcesses::note_end(const Uid& uid) {
+  if (!ended_.insert(uid).second) return;
+  ended_order_.push_back(uid);
+  if (ended_order_.size() <= kMaxEnded) return;
+  ended_.erase(ended_order_.front());
+  ended_order_.pop_front();
+}
+
+}  // namespace de::collect
