@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <csignal>
 #include <cstdlib>
 
@@ -40,8 +41,8 @@ Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> sp
 Monitor::~Monitor() { collect_.join(); }
 
 Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-                                                 const Clock& clock) {
+                                                 OpenedFeed feed, std::unique_ptr<spool::Spool> spool,
+                                                 audit::LedgerFile& ledger, const Clock& clock) {
   std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
   collect::CollectorOptions options;
   options.source.collect_environment = monitor->config_.collect_environment;
@@ -49,7 +50,9 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   options.hash.state_dir = monitor->config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
   options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
-  DE_TRY(collector, collect::Collector::create(options, clock));
+  monitor->backend_ = feed.feed ? feed.feed->name() : "polling";
+  monitor->why_not_better_ = std::move(feed.why_not_better);
+  DE_TRY(collector, collect::Collector::create(options, clock, std::move(feed.feed)));
   monitor->collector_ = std::move(collector);
 
   uplink::Options uplink_options;
@@ -164,6 +167,61 @@ void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
   uplink_->wake();
 }
 
+Result<> Monitor::start_pump() {
+  if (collector_->wake_fd() < 0) return {};
+  EventPump::Hooks hooks;
+  hooks.hand_on = [this](collect::Collected collected) {
+    boost::asio::post(io_, [this, held = std::make_shared<collect::Collected>(std::move(collected))] {
+      take_collected(std::move(*held));
+    });
+  };
+  hooks.on_end = [this](std::string reason) {
+    boost::asio::post(io_, [this, reason = std::move(reason)] { on_feed_end(reason); });
+  };
+  DE_TRY(pump, EventPump::start(*collector_, config_.events_latency_ms, std::move(hooks)));
+  pump_ = std::move(pump);
+  return {};
+}
+
+void Monitor::take_collected(collect::Collected collected) {
+  const std::size_t events = collected.events.size();
+  spool_events(std::move(collected.events));
+  if (collected.lost > 0) note_loss(collected);
+  if (pump_) pump_->taken(events);
+}
+
+// Numbers are given out for what was lost, so that whoever reads the events sees the hole; a scan finds out at once
+// what is true now.
+void Monitor::note_loss(const collect::Collected& collected) {
+  spool_->append_lost(collected.lost, collected.from_ms, collected.to_ms);
+  log::warn("collect", "the kernel had no room for events",
+            {log::field("lost", std::to_string(collected.lost)), log::field("hint", "raise events.buffer_mb")});
+  const auto entered = ledger_.append(
+      "procmond", "events.lost",
+      "{\"count\":" + std::to_string(collected.lost) + ",\"from_ms\":" + std::to_string(collected.from_ms) +
+          ",\"to_ms\":" + std::to_string(collected.to_ms) + ",\"why\":\"the kernel's buffer was full\"}");
+  if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
+  uplink_->wake();
+  scan_requested_ = true;
+  next_scan_.cancel();
+}
+
+// What is left is the difference between scans.
+void Monitor::on_feed_end(const std::string& reason) {
+  pump_.reset();
+  take_collected(collector_->replace_feed(nullptr));
+  log::error("collect", "events are seen by polling from now on",
+             {log::field("was", backend_), log::field("reason", reason)});
+  const auto entered =
+      ledger_.append("procmond", "backend.degraded",
+                     "{\"from\":\"" + backend_ + "\",\"to\":\"polling\",\"why\":" + json_string(reason) + "}");
+  if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
+  why_not_better_ = backend_ + ": " + reason;
+  backend_ = "polling";
+  scan_requested_ = true;
+  next_scan_.cancel();
+}
+
 // Slower scans while nobody takes the events away; back to normal when there is room again.
 void Monitor::adjust_to_pressure() {
   const double fill = spool_->fill();
@@ -224,9 +282,11 @@ Result<> Monitor::run() {
   const auto on_end = [](std::exception_ptr failure, Result<>) {
     if (failure) std::rethrow_exception(failure);
   };
+  DE_CHECK(start_pump());
   boost::asio::co_spawn(io_, uplink_->run(), on_end);
   boost::asio::co_spawn(io_, scan_loop(), on_end);
   io_.run();
+  pump_.reset();
   DE_CHECK(spool_->sync());
   log::info("procmond", "stopped");
   return {};

@@ -13,6 +13,7 @@
 
 #include "audit/ledger_file.h"
 #include "collect/collector.h"
+#include "daemon/event_pump.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/config/config.h"
 #include "spool/spool.h"
@@ -20,12 +21,18 @@
 
 namespace de::daemon {
 
+// What tells us of starts, execs and exits, opened while we still had the privileges.
+struct OpenedFeed {
+  std::unique_ptr<collect::EventFeed> feed;  // Null: only the difference between two scans does.
+  std::string why_not_better;                // Empty when it is the best there is.
+};
+
 class Monitor {
  public:
   // `ledger` and `clock` outlive the monitor.
   static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-                                                 const Clock& clock);
+                                                 OpenedFeed feed, std::unique_ptr<spool::Spool> spool,
+                                                 audit::LedgerFile& ledger, const Clock& clock);
   ~Monitor();
 
   // Returns after SIGTERM or SIGINT, the spool synced.
@@ -46,6 +53,10 @@ class Monitor {
   link::Task<> run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done);
   Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
   void spool_events(std::vector<pb::ProcessEvent> events);
+  Result<> start_pump();
+  void take_collected(collect::Collected collected);
+  void on_feed_end(const std::string& reason);
+  void note_loss(const collect::Collected& collected);
   void adjust_to_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void stop();
@@ -60,6 +71,9 @@ class Monitor {
   audit::LedgerFile& ledger_;
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.
   std::unique_ptr<uplink::Uplink> uplink_;
+  std::string backend_;              // "bpf", "polling".
+  std::string why_not_better_;       // Empty: nothing is better.
+  std::unique_ptr<EventPump> pump_;  // After what it uses: ends first.
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.
   std::uint64_t scan_id_ = 0;

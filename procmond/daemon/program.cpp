@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdio>
 
+#include "collect/linux/bpf_feed.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
@@ -47,8 +49,31 @@ int print_once(const config::ProcmondConfig& config, bool as_array) {
 
 struct Opened {
   std::vector<uid_t> agent_uids;
+  OpenedFeed feed;
   guard::Held held;
 };
+
+// The best that works here, and why not a better one. What is asked for by name and does not work is an error.
+Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
+  OpenedFeed out;
+  if (config.events_backend == config::EventBackend::Polling) {
+    out.why_not_better = "events.backend says polling";
+    return out;
+  }
+  collect::BpfOptions options;
+  options.capture.mask_arguments = !config.unmasked_arguments;
+  options.ring_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
+  options.latency_ms = config.events_latency_ms;
+  auto feed = collect::open_bpf(options, system_clock());
+  if (feed) {
+    out.feed = std::move(*feed);
+    return out;
+  }
+  if (config.events_backend == config::EventBackend::Bpf)
+    return fail(std::move(feed).error().during("events.backend is bpf"));
+  out.why_not_better = "bpf: " + feed.error().message();
+  return out;
+}
 
 // Everything that needs root, then the drop.
 Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
@@ -76,6 +101,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   DE_CHECK(own_directory(state + "/collect", self, 0700));
   DE_CHECK(own_directory(config.paths.spool_dir, self, 0700));
   DE_CHECK(own_directory(config.paths.ledger_dir, self, 0750));
+  DE_TRY(feed, open_feed(config));
+  out.feed = std::move(feed);
   guard::GuardOptions options;
   options.uid = self.uid;
   options.gid = self.gid;
@@ -108,7 +135,8 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
   log::info("procmond", "running", {log::field("held", opened->held.to_json())});
 
-  auto monitor = Monitor::create(config, opened->agent_uids, std::move(*spool), **ledger, system_clock());
+  auto monitor =
+      Monitor::create(config, opened->agent_uids, std::move(opened->feed), std::move(*spool), **ledger, system_clock());
   if (!monitor) return report(monitor.error(), 1);
   const Result<> ended = (*monitor)->run();
   const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");

@@ -31,6 +31,11 @@ struct Names<LogFormat> {
   static constexpr std::size_t first = 0;
 };
 template <>
+struct Names<EventBackend> {
+  static constexpr std::array<std::string_view, 4> all{"auto", "bpf", "connector", "polling"};
+  static constexpr std::size_t first = 0;
+};
+template <>
 struct Names<SinkType> {
   static constexpr std::array<std::string_view, 2> all{"stdout", "file"};
   static constexpr std::size_t first = 0;
@@ -296,6 +301,7 @@ std::string describe(Slot slot, const FieldInfo& info) { return std::visit(Descr
 
 std::string_view to_text(LogLevel level) { return name_of(level); }
 std::string_view to_text(LogFormat format) { return name_of(format); }
+std::string_view to_text(EventBackend backend) { return name_of(backend); }
 std::string_view to_text(SinkType type) { return name_of(type); }
 std::string_view to_text(SinkFormat format) { return name_of(format); }
 std::string_view to_text(MinSeverity severity) { return name_of(severity); }

@@ -18,7 +18,7 @@ namespace de::config {
 
 // Where a value is stored; its type is the type of the key.
 using Slot = std::variant<bool*, std::uint32_t*, std::optional<std::uint32_t>*, std::string*, std::vector<std::string>*,
-                          LogLevel*, LogFormat*, SinkType*, SinkFormat*, MinSeverity*, OutputFormat*,
+                          LogLevel*, LogFormat*, EventBackend*, SinkType*, SinkFormat*, MinSeverity*, OutputFormat*,
                           std::vector<SinkConfig>*, std::vector<CollectorConfig>*>;
 
 // What a text must be, besides text.

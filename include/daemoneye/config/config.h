@@ -40,6 +40,9 @@ struct LogConfig {
   LogFormat format = LogFormat::Human;
 };
 
+// How procmond learns what happens between two scans. Auto: the best one that works here.
+enum class EventBackend : std::uint8_t { Auto, Bpf, Connector, Polling };
+
 struct ProcmondConfig {
   Paths paths;
   LogConfig log;
@@ -53,6 +56,9 @@ struct ProcmondConfig {
   std::uint32_t spool_max_mb = 256;
   std::uint32_t hash_budget_mb_per_s = 64;
   std::uint32_t hash_max_file_mb = 512;
+  EventBackend events_backend = EventBackend::Auto;
+  std::uint32_t events_buffer_mb = 4;   // In the kernel; rounded up to a power of two.
+  std::uint32_t events_latency_ms = 5;  // How long an event may wait to be fetched while many come.
 };
 
 enum class SinkType : std::uint8_t { Stdout, File };
@@ -162,6 +168,7 @@ std::string sample_file();
 
 std::string_view to_text(LogLevel level);
 std::string_view to_text(LogFormat format);
+std::string_view to_text(EventBackend backend);
 std::string_view to_text(SinkType type);
 std::string_view to_text(SinkFormat format);
 std::string_view to_text(MinSeverity severity);

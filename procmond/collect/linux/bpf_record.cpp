@@ -35,13 +35,14 @@ std::string join_path(std::string_view components, bool cut) {
     names.push_back(components.substr(0, end));
     components.remove_prefix(std::min(end + 1, components.size()));
   }
-  std::string path(cut ? "..." : "");
+  std::string path;
+  if (cut) path.append("...");
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
     // A memfd's own name already looks like a path.
     if (!name->starts_with('/')) path += '/';
     path += *name;
   }
-  if (path.empty()) path = "/";
+  if (path.empty()) path.push_back('/');
   return path;
 }
 

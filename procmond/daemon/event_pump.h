@@ -1,0 +1,50 @@
+// Fetches what the kernel tells and hands it on. The first event after a pause is fetched at once; while more keep
+// coming they are fetched together, a few milliseconds apart.
+//
+// Thread: its own; `hand_on` is called on it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "collect/collector.h"
+#include "daemoneye/base/result.h"
+#include "daemoneye/base/unique_fd.h"
+
+namespace de::daemon {
+
+class EventPump {
+ public:
+  struct Hooks {
+    std::function<void(collect::Collected)> hand_on;
+    // The feed is gone; nothing is fetched any more.
+    std::function<void(std::string reason)> on_end;
+  };
+  // How many events may be handed on and not taken yet. Beyond it they stay with the kernel, which counts what it
+  // drops.
+  static constexpr std::size_t kMaxWaiting = 65'536;
+
+  // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
+  static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks);
+  ~EventPump();  // Fetches no more. Not from within a hook.
+
+  // As many events of those handed on are dealt with.
+  void taken(std::size_t events) { waiting_ -= events; }
+
+ private:
+  EventPump(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks, UniqueFd stop);
+  void run();
+  bool wait(int wake_fd, int timeout_ms) const;
+
+  collect::Collector& collector_;
+  const std::uint32_t latency_ms_;
+  const Hooks hooks_;
+  const UniqueFd stop_;
+  std::atomic<std::size_t> waiting_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace de::daemon
