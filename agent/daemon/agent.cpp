@@ -53,6 +53,7 @@ Result<> Agent::open() {
   auto store = store::Store::open(store_options, clock_);
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
+  events_ = std::make_unique<ingest::StoredEvents>(*store_, clock_, config_.retention_days);
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);
   ingest::DetectorOptions detector_options;
@@ -184,6 +185,7 @@ serve::Context Agent::make_context() {
       *store_,
       *registry_,
       *intake_,
+      *events_,
       *detector_,
       readers_,
       detect_,

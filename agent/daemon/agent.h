@@ -22,6 +22,7 @@
 #include "daemoneye/link/listener.h"
 #include "ingest/detector.h"
 #include "ingest/intake.h"
+#include "ingest/stored_events.h"
 #include "serve/control.h"
 #include "sink/delivery.h"
 #include "store/store.h"
@@ -86,6 +87,7 @@ class Agent {
   boost::asio::steady_timer detect_wake_{io_};
 
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<ingest::StoredEvents> events_;
   std::unique_ptr<mirror::Mirror> mirror_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<bus::Registry> registry_;

@@ -6,13 +6,13 @@
 
 #include "daemoneye/base/fault.h"
 #include "daemoneye/log/log.h"
+#include "ingest/stored_events.h"
 
 namespace de::ingest {
 namespace {
 
 constexpr std::size_t kMaxReasons = 16;
 constexpr std::int64_t kGapCountsForMs = 3'600'000;
-constexpr const char* kJump = "sequence jump";  // The reason of a gap that only the agent saw.
 
 pb::Reason make_reason(const char* reason, const std::string& collector, std::string detail) {
   pb::Reason out;
@@ -174,7 +174,7 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
       gap.set_last_sequence(jump.last);
       gap.set_from_ms(batch.events_size() > 0 ? batch.events(0).event_time_ms() : clock_.unix_ms());
       gap.set_to_ms(clock_.unix_ms());
-      gap.set_reason(kJump);
+      gap.set_reason(kSequenceJump);
       DE_CHECK(store_.append_gap(collector, spool_id, gap));
     }
     return outcome;
@@ -222,12 +222,7 @@ Result<> Intake::recall_gaps() {
 
 void Intake::note_gap(const std::string& collector, const pb::Gap& gap, std::int64_t recorded_ms) {
   if (gaps_.size() >= kMaxReasons) gaps_.pop_front();
-  const std::string events = events_in(gap) == 1 ? " event" : " events";
-  gaps_.push_back({recorded_ms + kGapCountsForMs,
-                   make_reason(gap.reason() == kJump ? "SequenceGap" : "EventsShed", collector,
-                               std::to_string(events_in(gap)) + events + " lost, sequences " +
-                                   std::to_string(gap.first_sequence()) + " to " + std::to_string(gap.last_sequence()) +
-                                   " (" + gap.reason() + ")")});
+  gaps_.push_back({recorded_ms + kGapCountsForMs, reason_of(collector, gap)});
 }
 
 void Intake::note_failure(const std::string& collector, const Error& error) {

@@ -5,6 +5,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
+#include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
 
@@ -166,7 +167,8 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
     if (sqlite3_db_config(db, s.which, s.value, &now) != SQLITE_OK || now != s.value)
       return fail(Errc::Io, "SQLite does not take switch " + std::to_string(s.which));
   }
-  if (sqlite3_drop_modules(db, nullptr) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
+  const char* ours[] = {kEventModule, nullptr};
+  if (sqlite3_drop_modules(db, ours) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
   // Room for the words with which a statement is explained; the length itself is checked before SQLite sees it.
   sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes) + 64);
   for (const Limit& limit : kLimits) {
@@ -198,6 +200,11 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
   if (is_snapshot_view(table)) {
     tables_.insert("processes");
     if (!column.empty()) columns_.insert("processes." + lower(column));
+    return SQLITE_OK;
+  }
+  if (table == kEventTable) {
+    tables_.insert("processes.events");
+    if (!column.empty()) columns_.insert("processes.events." + lower(column));
     return SQLITE_OK;
   }
   // The tables behind the views, reported with the view (as it was typed) that leads there.

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "mirror/database.h"
+#include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
 
@@ -79,7 +80,7 @@ void warn_about_products(const std::map<int, Level>& levels, Explanation& out) {
 
 }  // namespace
 
-Result<> check_constant_patterns(sqlite3* db, std::string_view sql) {
+Result<> look_at_program(sqlite3* db, std::string_view sql, Statement& out) {
   DE_TRY(stmt, prepare_explain(db, "EXPLAIN ", sql));
   Constants constants;
   std::vector<Call> calls;
@@ -90,6 +91,7 @@ Result<> check_constant_patterns(sqlite3* db, std::string_view sql) {
     const int p2 = sqlite3_column_int(stmt.get(), kP2);
     const std::string_view p4 = text_at(stmt.get(), kP4);
     if (opcode == "String8" || opcode == "String") constants.write(p2, std::string(p4));
+    if (opcode == "VFilter" && !has_start(p4)) out.events_have_start = false;
     if (opcode == "Copy" || opcode == "SCopy") copies.push_back({p1, p2});
     if (opcode != "Function" && opcode != "PureFunc") continue;
     if (p4.starts_with("regexp(")) calls.push_back({p2, 0});

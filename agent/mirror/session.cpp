@@ -5,6 +5,7 @@
 #include "mirror/charge.h"
 #include "mirror/complaint.h"
 #include "mirror/database.h"
+#include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
 #include "mirror/mirror.h"
@@ -80,8 +81,10 @@ std::vector<std::string> sorted(const std::set<std::string>& names) { return {na
 
 class Session::Impl {
  public:
-  Impl(Origin origin, const Clock& clock)
-      : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kRuleSqlBytes), clock_(clock) {}
+  Impl(Origin origin, const Clock& clock, const EventSource* events)
+      : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kRuleSqlBytes), clock_(clock) {
+    this->events.source = events;
+  }
 
   Result<> open();
   Result<> load(std::shared_ptr<const Image> next);
@@ -91,6 +94,7 @@ class Session::Impl {
   Result<Explanation> explain(std::string_view sql);
 
   std::shared_ptr<const Image> image;
+  EventTables events;  // Before db_: outlives it.
 
  private:
   // Every measure that stands before the first step; the tests list which attempt each of them stops.
@@ -113,6 +117,7 @@ Result<> Session::Impl::open() {
   DE_CHECK(exec(db_.get(), "ATTACH ':memory:' AS processes"));
   DE_CHECK(add_text_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get()));
+  DE_CHECK(add_event_module(db_.get(), &events));
   DE_CHECK(Gate::harden(db_.get(), max_sql_bytes_));
   DE_TRY(empty, empty_image());
   return load(std::move(empty));
@@ -132,6 +137,8 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
   else
     // The page cache copies what it reads from the image; a small one is enough.
     done = exec(db_.get(), "PRAGMA processes.cache_size=-256");
+  // A virtual table is connected when it is first named, which the gate would take for a change of the schema.
+  if (done) done = exec(db_.get(), "SELECT 1 FROM processes.events LIMIT 0");
   gate_.attach(db_.get());
   if (done) image = std::move(next);  // Kept as long as SQLite points into it.
   return done;
@@ -157,6 +164,7 @@ Result<Stmt> Session::Impl::admit(std::string_view sql, Charge& charge, const Bu
   if (sql.find('\0') != std::string_view::npos) return fail(Errc::Invalid, "the statement contains a NUL byte");
 
   gate_.start();
+  events.start();
   const char* tail = nullptr;
   sqlite3_stmt* raw = nullptr;
   const int rc = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()), 0, &raw, &tail);
@@ -211,6 +219,8 @@ Result<Outcome> Session::Impl::step_all(sqlite3_stmt* stmt, Charge& charge, cons
   for (;;) {
     const int rc = sqlite3_step(stmt);
     if (rc == SQLITE_DONE) break;
+    if (rc != SQLITE_ROW && events.error && events.error->code() != Errc::Timeout)
+      return fail(std::move(*events.error));
     if (rc != SQLITE_ROW) return fail(complaint_at_step(db_.get(), gate_.refusal(), charge, budget));
     std::size_t row_bytes = 0;
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -232,6 +242,11 @@ Result<Outcome> Session::Impl::step_all(sqlite3_stmt* stmt, Charge& charge, cons
     }
   }
   outcome.vm_steps = static_cast<std::uint64_t>(sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0));
+  sqlite3_reset(stmt);  // Closes the cursors, which then say what they looked at.
+  if (events.source != nullptr && events.seen_from_ms < events.seen_to_ms) {
+    DE_TRY(missing, events.source->missing(events.seen_from_ms, events.seen_to_ms));
+    outcome.missing = std::move(missing);
+  }
   return outcome;
 }
 
@@ -245,7 +260,7 @@ Result<Statement> Session::Impl::describe(std::string_view sql, sqlite3_stmt* st
   out.tables = sorted(gate_.tables());
   out.columns_used = sorted(gate_.columns());
   out.functions = sorted(gate_.functions());
-  DE_CHECK(check_constant_patterns(db_.get(), sql));
+  DE_CHECK(look_at_program(db_.get(), sql, out));
   return out;
 }
 
@@ -270,14 +285,15 @@ Result<Explanation> Session::Impl::explain(std::string_view sql) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock) {
-  auto impl = std::make_unique<Impl>(origin, clock);
+Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock, const EventSource* events) {
+  auto impl = std::make_unique<Impl>(origin, clock, events);
   if (auto opened = impl->open(); !opened) return fail(std::move(opened).error().during("open SQL session"));
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
 Result<> Session::load(std::shared_ptr<const Image> image) { return impl_->load(std::move(image)); }
 const std::shared_ptr<const Image>& Session::image() const { return impl_->image; }
+void Session::see_events_from(std::int64_t from_ms) { impl_->events.from_ms = from_ms; }
 Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params, const Budget& budget,
                              const OnColumns& on_columns, const OnRow& on_row) {
   return impl_->run(sql, params, budget, on_columns, on_row);

@@ -1,6 +1,7 @@
 #include "mirror/snapshot_schema.h"
 
 #include "daemoneye/schema/process_columns.h"
+#include "mirror/event_table.h"
 
 namespace de::mirror {
 namespace {
@@ -75,7 +76,10 @@ Result<> create_snapshot_schema(sqlite3* db) {
   DE_CHECK(exec(db, "CREATE TABLE " + std::string(kScanTable) + "(scan_id INTEGER, time_ms INTEGER)"));
   DE_CHECK(exec(db, "INSERT INTO " + std::string(kScanTable) + " VALUES(NULL,NULL)"));
   DE_CHECK(exec(db, view_sql("processes")));
-  return exec(db, view_sql("snapshots"));
+  DE_CHECK(exec(db, view_sql("snapshots")));
+  // Only its name is part of an image; every session that opens one brings the events with it.
+  DE_CHECK(add_event_module(db, nullptr));
+  return exec(db, "CREATE VIRTUAL TABLE " + std::string(kEventTable) + " USING " + kEventModule);
 }
 
 std::string insert_row_sql() { return insert_sql(kRowsTable, false); }

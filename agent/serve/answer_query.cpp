@@ -42,6 +42,19 @@ void degrade(pb::Completeness& completeness, const char* reason, std::string det
   added.set_detail(std::move(detail));
 }
 
+// What the snapshot's reasons say already is not said again.
+void add_missing(pb::Completeness& completeness, std::span<const pb::Reason> missing) {
+  for (const pb::Reason& reason : missing) {
+    const auto is_same = [&](const pb::Reason& known) {
+      return known.reason() == reason.reason() && known.detail() == reason.detail() &&
+             known.collector() == reason.collector();
+    };
+    if (std::ranges::any_of(completeness.reasons(), is_same)) continue;
+    completeness.set_complete(false);
+    *completeness.add_reasons() = reason;
+  }
+}
+
 Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget,
                          const pb::Completeness& completeness) {
   std::vector<mirror::Value> params;
@@ -56,6 +69,7 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
     return true;
   };
   DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));
+  add_missing(*answer.trailer.mutable_completeness(), outcome.missing);
   // Cut where the asker wanted it cut is complete; cut before, by a limit of ours, is not.
   if (outcome.truncated && (request.limit_rows() == 0 || outcome.rows < request.limit_rows()))
     degrade(*answer.trailer.mutable_completeness(), "ResultCapped",
@@ -98,7 +112,7 @@ mirror::Budget budget_for(const pb::QueryRequest& request, mirror::Budget budget
 }  // namespace
 
 Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
-  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_);
+  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &events_);
   std::unique_ptr<mirror::Session> session = std::move(idle_.back());
   idle_.pop_back();
   return session;

@@ -27,13 +27,14 @@ struct ControlCounts {
 // a snapshot: it would be one that nobody else has any more.
 class SessionShelf {
  public:
-  explicit SessionShelf(const Clock& clock) : clock_(clock) {}
+  SessionShelf(const Clock& clock, const mirror::EventSource& events) : clock_(clock), events_(events) {}
   Result<std::unique_ptr<mirror::Session>> take();
   void put_back(std::unique_ptr<mirror::Session> session);
 
  private:
   static constexpr std::size_t kKept = 2;
   const Clock& clock_;
+  const mirror::EventSource& events_;
   std::vector<std::unique_ptr<mirror::Session>> idle_;
   std::shared_ptr<const mirror::Image> nothing_;
 };

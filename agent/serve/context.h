@@ -14,6 +14,7 @@
 #include "daemoneye/control.pb.h"
 #include "ingest/detector.h"
 #include "ingest/intake.h"
+#include "mirror/event_source.h"
 #include "mirror/session.h"
 #include "sink/delivery.h"
 #include "store/store.h"
@@ -31,6 +32,7 @@ struct Context {
   store::Store& store;
   bus::Registry& registry;
   ingest::Intake& intake;
+  const mirror::EventSource& events;
   ingest::Detector& detector;  // Only report() here; the rest belongs to `detect`.
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;

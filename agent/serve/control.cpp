@@ -28,7 +28,10 @@ Result<> check_rows(const Answer& answer) {
 }  // namespace
 
 Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
-    : executor_(std::move(executor)), options_(std::move(options)), context_(context), shelf_(context.clock) {}
+    : executor_(std::move(executor)),
+      options_(std::move(options)),
+      context_(context),
+      shelf_(context.clock, context.events) {}
 
 bool Control::may_read(const link::Peer& peer) const {
   if (peer.uid == 0 || peer.uid == ::geteuid()) return true;

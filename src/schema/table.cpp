@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/process_columns.h"
 
 namespace de::schema {
@@ -20,6 +21,16 @@ const std::vector<ColumnInfo>& process_infos() {
     std::vector<ColumnInfo> out;
     for (const auto& c : process_columns()) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
     out.insert(out.end(), std::begin(kScanColumns), std::end(kScanColumns));
+    return out;
+  }();
+  return infos;
+}
+
+const std::vector<ColumnInfo>& event_infos() {
+  static const std::vector<ColumnInfo> infos = [] {
+    std::vector<ColumnInfo> out;
+    for (const auto& c : event_columns()) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
+    out.push_back(kCollectorColumn);
     return out;
   }();
   return infos;
@@ -56,13 +67,15 @@ std::string_view to_text(Unit unit) {
 }
 
 std::span<const TableInfo> tables() {
-  static const std::array<TableInfo, 1> list = {
-      {{"processes", "The current snapshot, one row per process; also named processes.snapshots", process_infos()}}};
+  static const std::array<TableInfo, 2> list = {
+      {{"processes", "The current snapshot, one row per process; also named processes.snapshots", process_infos()},
+       {"processes.events", "What happened to processes, one row per event; also named events", event_infos()}}};
   return list;
 }
 
 const TableInfo* find_table(std::string_view name) {
   if (name == "processes.snapshots" || name == "snapshots") name = "processes";
+  if (name == "events") name = "processes.events";
   for (const TableInfo& table : tables())
     if (table.name == name) return &table;
   return nullptr;

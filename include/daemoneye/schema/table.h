@@ -52,7 +52,7 @@ std::string_view to_text(Unit unit);
 
 // Every table a SELECT may name.
 std::span<const TableInfo> tables();
-// Null when there is none; `processes.snapshots` finds `processes`.
+// Null when there is none; `processes.snapshots` finds `processes`, `events` finds `processes.events`.
 const TableInfo* find_table(std::string_view name);
 
 }  // namespace de::schema

@@ -48,6 +48,39 @@ TEST_F(QueryTest, SeesTheLatestSnapshotAndSaysHowCompleteItIs) {
   EXPECT_EQ(reply.trailer->completeness().reasons(0).reason(), "EventsShed");
 }
 
+TEST_F(QueryTest, EventsAreReadAndWhatIsMissingOfThemIsSaid) {
+  pb::EventBatch batch;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    pb::ProcessEvent& event = *batch.add_events();
+    event.set_sequence(i);
+    event.set_event_type(pb::EVENT_TYPE_START);
+    event.set_event_time_ms(clock_.now_ms + static_cast<std::int64_t>(i));
+    event.mutable_process()->set_pid(static_cast<std::uint32_t>(i));
+  }
+  ASSERT_TRUE(store_->append_events("procmond", "spool", batch));
+  pb::Gap gap;
+  gap.set_first_sequence(10);
+  gap.set_last_sequence(12);
+  gap.set_from_ms(clock_.now_ms + 2);
+  gap.set_to_ms(clock_.now_ms + 2);
+  gap.set_reason("size cap");
+  ASSERT_TRUE(store_->append_gap("procmond", "spool", gap));
+  const Reply all = query("SELECT pid, event_type, collector FROM processes.events ORDER BY event_time_ms DESC");
+  ASSERT_EQ(all.rows.size(), 3U) << all.message();
+  EXPECT_THAT(all.rows[0], ElementsAre("3", "start", "procmond"));
+  EXPECT_FALSE(all.trailer->completeness().complete());
+  ASSERT_EQ(all.trailer->completeness().reasons_size(), 1);
+  EXPECT_EQ(all.trailer->completeness().reasons(0).reason(), "EventsShed");
+  EXPECT_EQ(all.trailer->completeness().reasons(0).detail(), "3 events lost, sequences 10 to 12 (size cap)");
+  const Reply later = query("SELECT pid FROM events WHERE event_time_ms > " + std::to_string(clock_.now_ms + 2));
+  EXPECT_EQ(later.rows.size(), 1U);
+  EXPECT_TRUE(later.trailer->completeness().complete());
+  // The snapshot's completeness names the same gap for an hour: once is enough.
+  known_.set_complete(false);
+  *known_.add_reasons() = all.trailer->completeness().reasons(0);
+  EXPECT_EQ(query("SELECT pid FROM events").trailer->completeness().reasons_size(), 1);
+}
+
 TEST_F(QueryTest, ParametersAreValuesNotText) {
   snapshot(3);
   pb::ControlRequest request = query_request("SELECT pid FROM processes WHERE name = ? OR pid = ?");

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemoneye/link/dial.h"
+#include "ingest/stored_events.h"
 #include "serve/control.h"
 
 namespace de::serve {
@@ -62,6 +63,7 @@ class ControlTest : public testing::Test {
     store::StoreOptions options;
     options.dir = dir_ + "/store";
     store_ = std::move(*store::Store::open(options, clock_));
+    events_ = std::make_unique<ingest::StoredEvents>(*store_, clock_, 30);
     mirror_ = std::move(*mirror::Mirror::create());
     ingest::DetectorOptions detector;
     detector.rules_dirs = {dir_ + "/rules"};
@@ -84,8 +86,8 @@ class ControlTest : public testing::Test {
 
   void start(std::optional<gid_t> readers) {
     context_.reset(new Context{
-        clock_, *store_, registry_, *intake_, *detector_, readers_, detect_, sinks_, supervisors_, mirror::kAdHocBudget,
-        [this] { return image_; }, [this] { return known_; }, [] { return "SteadyState"; },
+        clock_, *store_, registry_, *intake_, *events_, *detector_, readers_, detect_, sinks_, supervisors_,
+        mirror::kAdHocBudget, [this] { return image_; }, [this] { return known_; }, [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
         [] {
           return LedgerBacklog{3, 0};
@@ -197,6 +199,7 @@ class ControlTest : public testing::Test {
   boost::asio::thread_pool detect_{1};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<mirror::Mirror> mirror_;
+  std::unique_ptr<ingest::StoredEvents> events_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<ingest::Intake> intake_;
   bus::Registry registry_{bus::Admission{}, clock_};

@@ -1,0 +1,44 @@
+// The events of the store as SQL reads them: in pages, so that no read transaction outlives a page, whoever is slow.
+//
+// A page begins where the last one ended by time; what has exactly that time and was handed out already is skipped by
+// its identity. So nothing comes twice and nothing is left out, also when events are stored in between: what is stored
+// later than a reading came past its time is not part of that reading.
+//
+// Thread: any.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemoneye/base/clock.h"
+#include "mirror/event_source.h"
+#include "store/store.h"
+
+namespace de::ingest {
+
+class StoredEvents final : public mirror::EventSource {
+ public:
+  static constexpr std::size_t kPageRows = 512;
+  static constexpr std::size_t kPageBytes = 1UL << 20;
+  static constexpr std::size_t kMaxReasons = 16;
+
+  // Both references outlive this object.
+  StoredEvents(const store::Store& store, const Clock& clock, std::uint32_t retention_days)
+      : store_(store), clock_(clock), retention_days_(retention_days) {}
+
+  mirror::NextEvents read(const mirror::EventQuery& query) const override;
+  // Gaps, and days that are set aside because they are damaged.
+  Result<std::vector<pb::Reason>> missing(std::int64_t from_ms, std::int64_t to_ms) const override;
+
+ private:
+  const store::Store& store_;
+  const Clock& clock_;
+  const std::uint32_t retention_days_;
+};
+
+// The reason of a gap that only the agent saw.
+inline constexpr const char* kSequenceJump = "sequence jump";
+pb::Reason reason_of(const std::string& collector, const pb::Gap& gap);
+
+}  // namespace de::ingest
