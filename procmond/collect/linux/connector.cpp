@@ -2,8 +2,10 @@
 
 #include <linux/netlink.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -79,8 +81,9 @@ class ConnectorFeed final : public EventFeed {
  public:
   explicit ConnectorFeed(UniqueFd socket) : socket_(std::move(socket)), batch_(std::make_unique<Batch>()) {}
   ~ConnectorFeed() override {
-    // Older kernels do not notice that the socket is gone and would go on preparing messages for nobody.
-    (void)send(Subscription::Ignore, 0);
+    // Kernels before 6.6 do not notice that the socket is gone and would go on preparing messages for nobody. They
+    // count subscriptions; newer ones know that it is always the same.
+    for (; listens_ > 0; --listens_) (void)send(Subscription::Ignore, 0);
   }
 
   std::string name() const override { return "connector"; }
@@ -93,6 +96,9 @@ class ConnectorFeed final : public EventFeed {
 
  private:
   Result<> send(Subscription what, std::uint32_t ack) const;
+  Result<> listen(std::uint32_t ack);
+  // Has the kernel put a message with the current sequence number of every CPU at the end of the queue.
+  void ask_every_cpu();
   // Errors: Closed, Io; an empty batch is none.
   Result<std::size_t> receive();
   // The answer's status, if it is in the next batch. Errors: as receive().
@@ -101,6 +107,8 @@ class ConnectorFeed final : public EventFeed {
   UniqueFd socket_;
   std::unique_ptr<Batch> batch_;
   ConnectorBooks books_;
+  std::uint64_t listens_ = 0;
+  std::uint64_t overflows_asked_ = 0;  // How many there had been when every CPU was asked.
 };
 
 Result<> ConnectorFeed::send(Subscription what, std::uint32_t ack) const {
@@ -117,6 +125,27 @@ Result<> ConnectorFeed::send(Subscription what, std::uint32_t ack) const {
     return fail(Errc::Denied, "subscribe to the proc connector", os);
   }
   return fail(Errc::Io, "subscribe to the proc connector", os);
+}
+
+Result<> ConnectorFeed::listen(std::uint32_t ack) {
+  DE_CHECK(send(Subscription::Listen, ack));
+  ++listens_;
+  return {};
+}
+
+// The kernel answers a subscription, repeated or refused, on the CPU it is made on, before the call returns. A CPU that
+// we may not run on is left out: what it lost shows with its next event.
+void ConnectorFeed::ask_every_cpu() {
+  cpu_set_t before;
+  if (::sched_getaffinity(0, sizeof before, &before) != 0) return;
+  const long cpus = std::min<long>(::sysconf(_SC_NPROCESSORS_CONF), CPU_SETSIZE);
+  for (long cpu = 0; cpu < cpus; ++cpu) {
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(static_cast<std::size_t>(cpu), &only);
+    if (::sched_setaffinity(0, sizeof only, &only) == 0) (void)listen(0);
+  }
+  (void)::sched_setaffinity(0, sizeof before, &before);
 }
 
 Result<std::size_t> ConnectorFeed::receive() {
@@ -138,9 +167,17 @@ Result<std::size_t> ConnectorFeed::receive() {
 
 Result<> ConnectorFeed::drain(const KernelEventFn& fn) {
   const std::int64_t offset_ns = boot_offset_ns();
+  bool has_asked = false;
   for (int i = 0; i < kMaxBatches; ++i) {
     DE_TRY(count, receive());
-    if (count == 0) return {};
+    if (count == 0) {
+      // The kernel has room again. The answers may be lost, too: once is enough, the next time will tell.
+      if (has_asked || books_.counts().overflows == overflows_asked_) return {};
+      has_asked = true;
+      overflows_asked_ = books_.counts().overflows;
+      ask_every_cpu();
+      continue;
+    }
     for (std::size_t j = 0; j < count; ++j) {
       const std::string_view bytes = batch_->whole_from_kernel(j);
       if (bytes.empty()) books_.add_malformed(1);
@@ -170,7 +207,7 @@ Result<> ConnectorFeed::subscribe() {
   crypto::random_bytes(random);  // Everybody's answers go to everybody.
   std::uint32_t ack = 0;
   for (const std::uint8_t byte : random) ack = ack << 8 | byte;
-  DE_CHECK(send(Subscription::Listen, ack));
+  DE_CHECK(listen(ack));
 
   const auto deadline = std::chrono::steady_clock::now() + kAnswerLimit;
   for (std::uint64_t overflows = 0;;) {
@@ -182,8 +219,7 @@ Result<> ConnectorFeed::subscribe() {
     }
     if (books_.counts().overflows > overflows) {  // The answer may be among what was lost.
       overflows = books_.counts().overflows;
-      DE_CHECK(send(Subscription::Ignore, 0));
-      DE_CHECK(send(Subscription::Listen, ack));
+      DE_CHECK(listen(ack));
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) {
@@ -195,6 +231,7 @@ Result<> ConnectorFeed::subscribe() {
     (void)::poll(&wait, 1, static_cast<int>(left));
   }
   books_ = {};  // What was lost before the feed was open is nobody's loss.
+  ask_every_cpu();
   return {};
 }
 

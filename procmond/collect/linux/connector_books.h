@@ -1,10 +1,9 @@
 // From connector messages to process events: tells processes from their threads, and counts what is missing.
 //
 // Loss is told by the kernel's sequence numbers, one row of numbers per CPU over messages of every kind. A gap says how
-// many messages are missing, not which; so `dropped` is an upper bound of lost events: threads, name changes and the
-// like are lost alike. A gap shows with the next message of the same CPU: what was lost last on a CPU on which nothing
-// has happened since, or before its first message arrived, is not counted yet, or never. counts().overflows tells in
-// time that something is missing.
+// many messages are missing, not which; so `dropped` is an upper bound of lost events: threads, name changes, and the
+// answers to our own questions are lost alike. A gap shows with the next message of the same CPU; who drains asks for
+// one of every CPU after an overflow, and to begin with.
 //
 // A process ends when its last thread does, while the connector tells of every thread, and the end of the first one
 // alone can come early: when it ended by itself, or when another thread executed a program and took its place. So
