@@ -10,7 +10,7 @@ namespace de::store {
 namespace {
 
 constexpr unsigned kIndexFlags = MDB_DUPSORT | MDB_DUPFIXED;
-constexpr std::array<TableSpec, 12> kTables = {{{"life", 0},
+constexpr std::array<TableSpec, 14> kTables = {{{"life", 0},
                                                 {"l_pid", kIndexFlags},
                                                 {"l_ppid", kIndexFlags},
                                                 {"l_name", kIndexFlags},
@@ -19,7 +19,9 @@ constexpr std::array<TableSpec, 12> kTables = {{{"life", 0},
                                                 {"smp", 0},
                                                 {"key", 0},
                                                 {"scan", 0},
-                                                {"events", 0},
+                                                {"e_block", 0},
+                                                {"e_sum", 0},
+                                                {"e_tail", 0},
                                                 {"mark", 0},
                                                 {"info", 0}}};
 constexpr std::size_t kNameKeyBytes = 128;  // LMDB allows 511; whoever follows the index compares the whole name.
@@ -37,7 +39,8 @@ std::string lower(std::string_view text, std::size_t max_bytes) {
 
 std::string encode_counts(const DayCounts& counts) {
   std::string out;
-  for (const std::uint64_t n : {counts.next_seq, counts.next_dict_id, counts.records, counts.events, counts.scans})
+  for (const std::uint64_t n :
+       {counts.next_seq, counts.next_dict_id, counts.records, counts.events, counts.scans, counts.last_position})
     put_varint(out, n);
   return out;
 }
@@ -50,6 +53,8 @@ Result<DayCounts> decode_counts(std::string_view payload) {
   counts.records = reader.varint();
   counts.events = reader.varint();
   counts.scans = reader.varint();
+  if (reader.finished()) return fail(Errc::Corrupt, "counts: of a version that kept its events one by one");
+  counts.last_position = reader.varint();
   if (!reader.finished()) return fail(Errc::Corrupt, "counts: malformed");
   return counts;
 }

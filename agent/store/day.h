@@ -5,7 +5,9 @@
 //   dict    id -> bytes that several records share
 //   scan    (ms, seq) -> header        smp (ms, seq) -> zstd of what changed against the scan before
 //   key     (ms, seq) -> zstd of a block of 256 slots, hourly and at the start of a chain
-//   events  (ms, seq) -> event         mark collector NUL spool -> highest sequence stored in this day
+//   e_block position -> zstd of up to 1,024 events, column by column; e_sum position -> when they were and what of
+//   e_tail  position -> what one commit added to the block that is not full yet
+//   mark    collector NUL spool -> highest sequence stored in this day
 //   info    "counts", and "pending" while a scan too large for one transaction is being written
 //
 // Thread: any for reading; one writer at a time.
@@ -35,7 +37,9 @@ enum class DayTable : std::uint8_t {
   Samples,
   Blocks,
   Scans,
-  Events,
+  EventBlocks,
+  EventSummaries,
+  EventTail,
   Marks,
   Info
 };
@@ -48,6 +52,7 @@ struct DayCounts {
   std::uint64_t records = 0;
   std::uint64_t events = 0;
   std::uint64_t scans = 0;
+  std::uint64_t last_position = 0;  // Of an event, in the order in which the whole store got them.
 };
 std::string encode_counts(const DayCounts& counts);
 Result<DayCounts> decode_counts(std::string_view payload);

@@ -155,24 +155,25 @@ Result<TimeKey> DayWriter::write_scan(StagedScan& scan) {
   return fail(std::move(early).error());
 }
 
-Result<> DayWriter::write_events(std::string_view collector, std::string_view mark,
-                                 std::span<const std::pair<std::uint64_t, const pb::ProcessEvent*>> events,
-                                 std::uint64_t watermark) {
+Result<> DayWriter::write_events(std::string_view collector, std::string_view mark, std::span<const FiledEvent> events,
+                                 std::uint64_t watermark, std::uint64_t position) {
   DE_CHECK(clear_pending());
   DayCounts counts = counts_;
-  DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Write));
-  for (const auto& [ms, event] : events) {
-    DE_TRY(value, encoder_.event(collector, *event, dictionary_));
-    DE_CHECK(txn.put(day_.table(DayTable::Events), view(to_bytes({ms, counts.next_seq++})), value));
+  const auto write = [&]() -> Result<> {
+    DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Write));
+    DE_CHECK(events_.add(txn, collector, events, position));
+    DE_CHECK(txn.put(day_.table(DayTable::Marks), mark, encode_number(watermark)));
+    counts.events += events.size();
+    counts.last_position = position + events.size() - 1;
+    DE_CHECK(put_counts(txn, counts));
+    return txn.commit();
+  };
+  auto written = write();
+  if (!written) {
+    events_.lost();
+    return written;
   }
-  DE_CHECK(put_dictionary(txn));
-  DE_CHECK(txn.put(day_.table(DayTable::Marks), mark, encode_number(watermark)));
-  counts.next_dict_id = dictionary_.next_id();
-  counts.events += events.size();
-  DE_CHECK(put_counts(txn, counts));
-  DE_CHECK(txn.commit());
   counts_ = counts;
-  dictionary_.committed();
   return {};
 }
 

@@ -12,6 +12,7 @@
 
 #include "store/day.h"
 #include "store/dictionary.h"
+#include "store/event_writer.h"
 #include "store/scan_codec.h"
 
 namespace de::store {
@@ -42,13 +43,12 @@ class DayWriter {
 
   // The key of the stored header. On failure nothing of the scan is visible, now or after a restart.
   Result<TimeKey> write_scan(StagedScan& scan);
-  // `events` are at most kRowsPerCommit; one transaction together with the watermark.
-  Result<> write_events(std::string_view collector, std::string_view mark,
-                        std::span<const std::pair<std::uint64_t, const pb::ProcessEvent*>> events,
-                        std::uint64_t watermark);
+  // `events` are at most kRowsPerCommit; one transaction together with the watermark. The first gets `position`.
+  Result<> write_events(std::string_view collector, std::string_view mark, std::span<const FiledEvent> events,
+                        std::uint64_t watermark, std::uint64_t position);
 
  private:
-  explicit DayWriter(Day& day) : day_(day), dictionary_(1) {}
+  explicit DayWriter(Day& day) : day_(day), dictionary_(1), events_(day) {}
   Result<> clear_pending();
   Result<bool> clear_some(const TimeKey& from);
   Result<> put_dictionary(Txn& txn);
@@ -61,6 +61,7 @@ class DayWriter {
   DayCounts counts_;
   Dictionary dictionary_;
   RecordEncoder encoder_;
+  EventWriter events_;
   bool pending_ = false;  // A marker is, or may be, on disk.
 };
 

@@ -193,6 +193,11 @@ Result<bool> Txn::erase(MDB_dbi table, std::string_view key, std::string_view va
   return rc == 0;
 }
 
+Result<> Txn::clear(MDB_dbi table) {
+  if (const int rc = ::mdb_drop(txn_, table, 0); rc != 0) return fail(lmdb_error(rc, env_->path(), "clear"));
+  return {};
+}
+
 Result<std::uint64_t> Txn::entries(MDB_dbi table) const {
   MDB_stat stat{};
   if (const int rc = ::mdb_stat(txn_, table, &stat); rc != 0) return fail(lmdb_error(rc, env_->path(), "stat"));

@@ -72,6 +72,7 @@ class Txn {
   // Whether it was there. With a value: that pair only (DUPSORT).
   Result<bool> erase(MDB_dbi table, std::string_view key);
   Result<bool> erase(MDB_dbi table, std::string_view key, std::string_view value);
+  Result<> clear(MDB_dbi table);  // Every entry of it.
   Result<std::uint64_t> entries(MDB_dbi table) const;
   Result<> commit();
   // Lets a long read see (and keep) newer pages; every view of this transaction is dead afterwards.

@@ -14,6 +14,7 @@ namespace de::store {
 
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::size_t kTimeKeyBytes = 16;
+constexpr std::size_t kUidBytes = 16;  // Of a process_uid.
 
 // When, and a number that is unique within the day.
 struct TimeKey {

@@ -5,8 +5,6 @@
 namespace de::store {
 namespace {
 
-constexpr std::uint64_t kRowsPerSnapshot = 20'000;  // A long read transaction keeps the writer from reusing pages.
-
 std::pair<DayTable, std::string> index_of(const LifeFilter& filter) {
   if (filter.pid) return {DayTable::ByPid, pid_key(*filter.pid)};
   if (filter.ppid) return {DayTable::ByPpid, pid_key(*filter.ppid)};
@@ -68,35 +66,6 @@ Result<> read_lives(const Day& day, const LifeFilter& filter, std::uint64_t from
     }
     DE_TRY(next, cursor.next_same_key());
     more = next;
-  }
-  return {};
-}
-
-Result<> read_events(const Day& day, std::uint64_t from_ms, std::uint64_t to_ms, const EventFn& fn,
-                     ReadOutcome& outcome) {
-  DictionaryReader dictionary(day);
-  RecordDecoder decoder;
-  DE_TRY(txn, Txn::begin(day.env(), Txn::Kind::Read));
-  const ResolveFn resolve = [&](std::uint64_t id) { return dictionary.resolve(txn, id); };
-  TimeKey from{from_ms, 0};
-  for (bool more = true; more;) {
-    DE_TRY(cursor, Cursor::open(txn, day.table(DayTable::Events)));
-    DE_TRY(found, cursor.seek(view(to_bytes(from))));
-    more = found;
-    for (std::uint64_t n = 0; more && n < kRowsPerSnapshot; ++n) {
-      const auto key = parse_time_key(cursor.key());
-      if (!key) return fail(Errc::Corrupt, "event: malformed key");
-      if (key->ms >= to_ms) return {};
-      DE_TRY(event, decoder.event(cursor.value(), resolve));
-      ++outcome.rows;
-      outcome.stopped = !fn(event.collector, event.event);
-      if (outcome.stopped) return {};
-      from = {key->ms, key->seq + 1};
-      DE_TRY(next, cursor.next());
-      more = next;
-    }
-    cursor.close();
-    if (more) DE_CHECK(txn.renew());
   }
   return {};
 }

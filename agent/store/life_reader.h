@@ -1,4 +1,4 @@
-// Life records of one day by pid, parent, name or hash; events of one day by time.
+// Life records of one day by pid, parent, name or hash.
 //
 // Thread: any; one reader per thread.
 #pragma once
@@ -14,7 +14,5 @@ namespace de::store {
 Result<> check(const LifeFilter& filter);
 Result<> read_lives(const Day& day, const LifeFilter& filter, std::uint64_t from_ms, std::uint64_t to_ms,
                     const LifeFn& fn, ReadOutcome& outcome);
-Result<> read_events(const Day& day, std::uint64_t from_ms, std::uint64_t to_ms, const EventFn& fn,
-                     ReadOutcome& outcome);
 
 }  // namespace de::store

@@ -2,113 +2,12 @@
 
 #include <bit>
 
-#include "store/value.h"
+#include "store/wire_walk.h"
 
 namespace de::store {
 namespace {
 
 constexpr std::size_t kStateBytes = 7;  // A longer state is not one of proc(5)'s letters and stays with the owner.
-
-enum WireType : unsigned { kVarint = 0, kFixed64 = 1, kLength = 2, kFixed32 = 5 };
-
-struct WireField {
-  std::uint64_t number = 0;
-  unsigned type = 0;
-  std::string_view whole;    // Tag and value.
-  std::string_view payload;  // kLength only.
-};
-
-// Walks the top level of a serialized message. False at the end or at the first byte that is not wire format.
-class WireWalk {
- public:
-  explicit WireWalk(std::string_view bytes) : bytes_(bytes), reader_(bytes) {}
-
-  bool next(WireField& field) {
-    if (reader_.left() == 0) return false;
-    const std::size_t start = bytes_.size() - reader_.left();
-    const std::uint64_t tag = reader_.varint();
-    field.number = tag >> 3;
-    field.type = static_cast<unsigned>(tag & 7);
-    field.payload = {};
-    switch (field.type) {
-      case kVarint:
-        (void)reader_.varint();  // Only its length matters.
-        break;
-      case kFixed64:
-        (void)reader_.raw(8);  // As above.
-        break;
-      case kLength:
-        field.payload = reader_.bytes();
-        break;
-      case kFixed32:
-        (void)reader_.raw(4);  // As above.
-        break;
-      default:
-        reader_.refuse();
-    }
-    if (!reader_.ok()) return false;
-    field.whole = bytes_.substr(start, bytes_.size() - reader_.left() - start);
-    return true;
-  }
-  bool ok() const { return reader_.ok(); }
-
- private:
-  std::string_view bytes_;
-  Reader reader_;
-};
-
-std::string& part_of(const WireField& field, RecordParts& parts) {
-  // A known number with a foreign wire type is an unknown field to protobuf: it belongs to the owner.
-  const bool varint = field.type == kVarint, length = field.type == kLength;
-  switch (field.number) {
-    case 1:
-    case 2:
-    case 6:
-    case 36:
-    case 38:
-    case 56:
-      return varint ? parts.identity : parts.owner;
-    case 18:
-    case 19:
-      return length ? parts.identity : parts.owner;
-    case 3:
-    case 4:
-    case 9:
-    case 10:
-      return length ? parts.image : parts.owner;
-    case 12:
-    case 13:
-    case 16:
-    case 21:
-    case 22:
-    case 23:
-    case 24:
-    case 25:
-    case 26:
-      return varint ? parts.image : parts.owner;
-    case 5:
-    case 30:
-      return length ? parts.command : parts.owner;
-    case 27:
-      return varint ? parts.command : parts.owner;
-    case 7:
-      return field.type == kFixed64 ? parts.varying : parts.owner;
-    case 46:
-      return length && field.payload.size() <= kStateBytes ? parts.varying : parts.owner;
-    case 8:
-    case 14:
-    case 47:
-    case 49:
-    case 50:
-    case 51:
-    case 52:
-    case 53:
-    case 54:
-      return varint ? parts.varying : parts.owner;
-    default:
-      return parts.owner;
-  }
-}
 
 std::uint64_t pack_state(std::string_view state) {
   std::uint64_t packed = state.size();
@@ -161,6 +60,85 @@ void apply_metrics(const Metrics& m, pb::ProcessRecord& r) {
   if (has(Metric::State)) r.set_state(unpack_state(value(Metric::State)));
 }
 
+RecordPart part_of(const WireField& field) {
+  // A known number with a foreign wire type is an unknown field to protobuf: it belongs to the owner.
+  const auto when = [](bool known, RecordPart part) { return known ? part : RecordPart::Owner; };
+  const bool varint = field.type == kWireVarint, length = field.type == kWireLength;
+  switch (field.number) {
+    case 1:
+    case 2:
+    case 6:
+    case 36:
+    case 38:
+    case 56:
+    case 62:
+      return when(varint, RecordPart::Identity);
+    case 18:
+    case 19:
+      return when(length, RecordPart::Identity);
+    case 3:
+    case 4:
+    case 9:
+    case 10:
+    case 63:
+    case 64:
+      return when(length, RecordPart::Image);
+    case 12:
+    case 13:
+    case 16:
+    case 21:
+    case 22:
+    case 23:
+    case 24:
+    case 25:
+    case 26:
+      return when(varint, RecordPart::Image);
+    case 5:
+    case 30:
+    case 65:
+    case 66:
+      return when(length, RecordPart::Command);
+    case 27:
+      return when(varint, RecordPart::Command);
+    case 7:
+      return when(field.type == kWireFixed64, RecordPart::Varying);
+    case 46:
+      return when(length && field.payload.size() <= kStateBytes, RecordPart::Varying);
+    case 8:
+    case 14:
+    case 47:
+    case 49:
+    case 50:
+    case 51:
+    case 52:
+    case 53:
+    case 54:
+      return when(varint, RecordPart::Varying);
+    default:
+      return RecordPart::Owner;
+  }
+}
+
+namespace {
+
+std::string& part_in(RecordParts& parts, RecordPart which) {
+  switch (which) {
+    case RecordPart::Identity:
+      return parts.identity;
+    case RecordPart::Image:
+      return parts.image;
+    case RecordPart::Command:
+      return parts.command;
+    case RecordPart::Owner:
+      return parts.owner;
+    case RecordPart::Varying:
+      return parts.varying;
+  }
+  return parts.owner;
+}
+
+}  // namespace
+
 Result<> split_record(std::string_view serialized, RecordParts& parts) {
   parts.identity.clear();
   parts.image.clear();
@@ -172,7 +150,7 @@ Result<> split_record(std::string_view serialized, RecordParts& parts) {
   std::string* part = nullptr;
   std::string_view run;
   for (WireField field; walk.next(field);) {
-    std::string& next = part_of(field, parts);
+    std::string& next = part_in(parts, part_of(field));
     if (&next == part) {
       run = {run.data(), run.size() + field.whole.size()};
       continue;
@@ -183,24 +161,6 @@ Result<> split_record(std::string_view serialized, RecordParts& parts) {
   }
   if (part != nullptr) part->append(run);
   if (!walk.ok()) return fail(Errc::Corrupt, "process record: not protobuf");
-  return {};
-}
-
-Result<> split_event(std::string_view serialized, EventParts& parts) {
-  parts.own.clear();
-  parts.parent.clear();
-  parts.process.clear();
-  parts.has_process = false;
-  WireWalk walk(serialized);
-  for (WireField field; walk.next(field);) {
-    if (field.number == 1 && field.type == kLength) {
-      parts.process.append(field.payload);
-      parts.has_process = true;
-    } else {
-      (field.number >= 9 && field.number <= 11 ? parts.parent : parts.own).append(field.whole);
-    }
-  }
-  if (!walk.ok()) return fail(Errc::Corrupt, "process event: not protobuf");
   return {};
 }
 

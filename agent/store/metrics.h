@@ -10,6 +10,7 @@
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
+#include "store/wire_walk.h"
 
 namespace de::store {
 
@@ -39,23 +40,18 @@ void apply_metrics(const Metrics& metrics, pb::ProcessRecord& record);
 // A serialized record, cut into groups of fields that tend to repeat together. The groups joined in any order parse to
 // the record without its metrics and collection time.
 struct RecordParts {
-  std::string identity;  // pid, ppid, start, uids of the process and its parent: never the same twice.
+  std::string identity;  // pid, ppid, start, uids of the process and its parent, pidfs inode: never the same twice.
   std::string image;     // Name and executable.
   std::string command;   // Arguments and environment.
   std::string owner;     // User, namespaces, limits, everything else, unknown fields too.
   std::string varying;   // Metrics and collection time, as they were.
 };
 
+enum class RecordPart : std::uint8_t { Identity, Image, Command, Owner, Varying };
+// Where a field of a serialized ProcessRecord belongs.
+RecordPart part_of(const WireField& field);
+
 // Corrupt when `serialized` is not protobuf wire format (or uses groups, which nobody has written since 2008).
 Result<> split_record(std::string_view serialized, RecordParts& parts);
-
-// A serialized event without its process, cut likewise.
-struct EventParts {
-  std::string own;      // Sequence, time, type and so on.
-  std::string parent;   // The parent as it was then.
-  std::string process;  // The serialized ProcessRecord.
-  bool has_process = false;
-};
-Result<> split_event(std::string_view serialized, EventParts& parts);
 
 }  // namespace de::store

@@ -5,9 +5,8 @@
 namespace de::store {
 namespace {
 
-// payload = tag | body. The tag is the life kind (or kHasProcess for an event), plus kPacked when zstd made it shorter.
+// payload = tag | body. The tag is the life kind, plus kPacked when zstd made it shorter.
 constexpr std::uint8_t kPacked = 0x80;
-constexpr std::uint8_t kHasProcess = 0x01;
 constexpr std::size_t kPackFromBytes = 160;  // Below, zstd's frame costs more than it finds.
 // What one body may unpack to: a record of the largest size with every group in place, and the lengths.
 constexpr std::size_t kMaxBodyBytes = kMaxRecordBytes + (64 << 10);
@@ -63,25 +62,6 @@ Result<std::string> RecordEncoder::life(LifeKind kind, const RecordParts& parts,
   return finish(static_cast<std::uint8_t>(kind));
 }
 
-Result<std::string> RecordEncoder::event(std::string_view collector, const pb::ProcessEvent& event,
-                                         Dictionary& dictionary) {
-  if (event.ByteSizeLong() > kMaxRecordBytes) return fail(Errc::TooLarge, "event is over 4 MiB");
-  if (!event.SerializeToString(&serialized_)) return fail(Errc::Invalid, "event does not serialize");
-  if (!check_.ParseFromString(serialized_)) return fail(Errc::Invalid, "event: text is not UTF-8");
-  DE_CHECK(split_event(serialized_, event_));
-  DE_CHECK(split_record(event_.process, parts_));
-  body_.clear();
-  put_token(body_, collector, dictionary);
-  put_bytes(body_, event_.own);
-  put_token(body_, event_.parent, dictionary);
-  put_bytes(body_, parts_.identity);
-  put_token(body_, parts_.image, dictionary);
-  put_token(body_, parts_.command, dictionary);
-  put_token(body_, parts_.owner, dictionary);
-  put_bytes(body_, parts_.varying);
-  return finish(event_.has_process ? kHasProcess : 0);
-}
-
 Result<std::string_view> RecordDecoder::body(std::string_view payload, std::uint8_t& tag) {
   if (payload.empty()) return fail(Errc::Corrupt, "record: empty");
   tag = static_cast<std::uint8_t>(payload[0]);
@@ -106,34 +86,9 @@ Result<DecodedLife> RecordDecoder::life_payload(std::string_view payload, const 
   return out;
 }
 
-Result<DecodedEvent> RecordDecoder::event_payload(std::string_view payload, const ResolveFn& resolve) {
-  std::uint8_t tag = 0;
-  DE_TRY(bytes, body(payload, tag));
-  if (tag > kHasProcess) return fail(Errc::Corrupt, "event: unknown flags " + std::to_string(tag));
-  DecodedEvent out;
-  std::string own, process;
-  Reader reader(bytes);
-  DE_CHECK(take_token(reader, resolve, out.collector));
-  own.append(reader.bytes());
-  DE_CHECK(take_token(reader, resolve, own));
-  process.append(reader.bytes());
-  for (int group = 0; group < 3; ++group) DE_CHECK(take_token(reader, resolve, process));
-  process.append(reader.bytes());
-  if (!reader.finished()) return fail(Errc::Corrupt, "event: does not end where it should");
-  if (!out.event.ParseFromString(own)) return fail(Errc::Corrupt, "event: does not parse");
-  if (tag == kHasProcess && !out.event.mutable_process()->ParseFromString(process))
-    return fail(Errc::Corrupt, "event: process does not parse");
-  return out;
-}
-
 Result<DecodedLife> RecordDecoder::life(std::string_view value, const ResolveFn& resolve) {
   DE_TRY(payload, unseal(value, "life record"));
   return life_payload(payload, resolve);
-}
-
-Result<DecodedEvent> RecordDecoder::event(std::string_view value, const ResolveFn& resolve) {
-  DE_TRY(payload, unseal(value, "event"));
-  return event_payload(payload, resolve);
 }
 
 }  // namespace de::store

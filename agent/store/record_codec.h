@@ -1,4 +1,4 @@
-// Stored form of a process (life record) and of an event: groups of fields in place or as dictionary ids.
+// Stored form of a process (life record): groups of fields in place or as dictionary ids.
 //
 // Thread: any (pure functions); a codec object belongs to one thread.
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace de::store {
 
-constexpr std::size_t kMaxRecordBytes = 4 << 20;  // Of one serialized record or event; a frame is no larger.
+constexpr std::size_t kMaxRecordBytes = 4 << 20;  // Of one serialized record; a frame is no larger.
 
 // The bytes behind a dictionary id.
 using ResolveFn = std::function<Result<std::string>(std::uint64_t id)>;
@@ -26,16 +26,11 @@ class RecordEncoder {
  public:
   // Sealed values. The dictionary may get new staged entries.
   Result<std::string> life(LifeKind kind, const RecordParts& parts, Dictionary& dictionary);
-  Result<std::string> event(std::string_view collector, const pb::ProcessEvent& event, Dictionary& dictionary);
 
  private:
   Result<std::string> finish(std::uint8_t tag);
   Packer packer_;
   std::string body_;
-  std::string serialized_;
-  EventParts event_;
-  RecordParts parts_;
-  pb::ProcessEvent check_;  // Read back before it is written: what does not parse would be lost.
 };
 
 struct DecodedLife {
@@ -43,18 +38,11 @@ struct DecodedLife {
   std::string statics;  // Parses to the ProcessRecord without metrics.
 };
 
-struct DecodedEvent {
-  std::string collector;
-  pb::ProcessEvent event;
-};
-
 class RecordDecoder {
  public:
   Result<DecodedLife> life(std::string_view value, const ResolveFn& resolve);
-  Result<DecodedEvent> event(std::string_view value, const ResolveFn& resolve);
   // Without version and CRC; also what the fuzzer calls.
   Result<DecodedLife> life_payload(std::string_view payload, const ResolveFn& resolve);
-  Result<DecodedEvent> event_payload(std::string_view payload, const ResolveFn& resolve);
 
  private:
   Result<std::string_view> body(std::string_view payload, std::uint8_t& tag);

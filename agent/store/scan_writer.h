@@ -19,7 +19,6 @@
 namespace de::store {
 
 constexpr std::size_t kMaxCollectors = 16;
-constexpr std::size_t kUidBytes = 16;
 
 class ScanWriter {
  public:

@@ -8,10 +8,8 @@
 namespace de::store {
 namespace {
 
-using Row = std::pair<std::uint64_t, const pb::ProcessEvent*>;
-
 struct NewEvents {
-  std::vector<Row> rows;  // In the order of their sequences.
+  std::vector<FiledEvent> rows;  // In the order of their sequences.
   AppendOutcome outcome;
 };
 
@@ -64,6 +62,9 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, const Clock& cl
       continue;
     }
     for (const auto& [mark, sequence] : *marks) DE_CHECK(impl->watermarks.raise(mark, sequence));
+    DE_TRY(txn, Txn::begin(day->env(), Txn::Kind::Read));
+    DE_TRY(counts, day->counts(txn));  // Read before, when the day was opened.
+    impl->position = std::max(impl->position.load(), counts.last_position);
   }
   (void)impl->directory.take_reserve();  // On a full disk there is none; stats() says so, retention tries again.
   return std::unique_ptr<Store>(new Store(std::move(impl)));
@@ -131,7 +132,7 @@ Result<AppendOutcome> Store::append_events(std::string_view collector, std::stri
                            [this](std::int64_t claimed) { return impl_->filed_ms(claimed); }));
   // Raised by nothing yet: refuses one spool too many before anything is written.
   DE_CHECK(impl_->watermarks.raise(mark, 0));
-  const std::span<const Row> rows = fresh.rows;
+  const std::span<const FiledEvent> rows = fresh.rows;
   int quarantines = 0;
   for (std::size_t begin = 0; begin < rows.size();) {
     // One transaction per run of events of the same day: each commits its own watermark.
@@ -141,10 +142,11 @@ Result<AppendOutcome> Store::append_events(std::string_view collector, std::stri
            day_name(static_cast<std::int64_t>(rows[end].first)) == name)
       ++end;
     const std::uint64_t watermark = rows[end - 1].second->sequence();
+    const std::uint64_t position = impl_->position + 1;
     DE_TRY(day, impl_->days.for_writing(static_cast<std::int64_t>(rows[begin].first)));
     const auto write = [&]() -> Result<> {
       DE_TRY(writer, day->writer());
-      return writer->write_events(collector, mark, rows.subspan(begin, end - begin), watermark);
+      return writer->write_events(collector, mark, rows.subspan(begin, end - begin), watermark, position);
     };
     if (auto written = write(); !written) {
       if (written.error().code() != Errc::Corrupt || ++quarantines > 1)
@@ -152,6 +154,7 @@ Result<AppendOutcome> Store::append_events(std::string_view collector, std::stri
       impl_->days.quarantine(day, written.error().message());
       continue;  // The same events once more, into a fresh day.
     }
+    impl_->position = position + (end - begin) - 1;
     DE_CHECK(impl_->watermarks.raise(mark, watermark));
     begin = end;
   }

@@ -3,6 +3,7 @@
 // Thread: as store.h says per method.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "store/alert_log.h"
@@ -33,6 +34,7 @@ struct Store::Impl {
   std::unique_ptr<GapLog> gaps;
   Watermarks watermarks;
   ScanWriter scans;
+  std::atomic<std::uint64_t> position = 0;  // Of the event that was committed last.
 };
 
 }  // namespace de::store

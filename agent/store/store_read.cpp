@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/event_parts.h"
+#include "store/event_reader.h"
 #include "store/life_reader.h"
 #include "store/scan_reader.h"
 #include "store/store_impl.h"
@@ -16,12 +18,15 @@ constexpr std::int64_t kEndOfTimeMs = 253'402'300'800'000;
 
 using ReadDay = std::function<Result<>(const Day&, std::uint64_t from_ms, std::uint64_t to_ms, ReadOutcome&)>;
 
-Result<ReadOutcome> read_days(DaySet& days, std::int64_t from_ms, std::int64_t to_ms, const ReadDay& read) {
+Result<ReadOutcome> read_days(DaySet& days, std::int64_t from_ms, std::int64_t to_ms, bool newest_first,
+                              const ReadDay& read) {
   ReadOutcome outcome;
   from_ms = std::clamp<std::int64_t>(from_ms, 0, kEndOfTimeMs);
   to_ms = std::clamp<std::int64_t>(to_ms, 0, kEndOfTimeMs);
   if (from_ms >= to_ms) return outcome;
-  for (const std::shared_ptr<Day>& day : days.between(from_ms, to_ms)) {
+  std::vector<std::shared_ptr<Day>> chosen = days.between(from_ms, to_ms);
+  if (newest_first) std::reverse(chosen.begin(), chosen.end());
+  for (const std::shared_ptr<Day>& day : chosen) {
     const std::uint64_t rows_before = outcome.rows;
     auto done = read(*day, static_cast<std::uint64_t>(from_ms), static_cast<std::uint64_t>(to_ms), outcome);
     if (!done && done.error().code() != Errc::Corrupt) return fail(std::move(done).error().during(day->name()));
@@ -33,68 +38,50 @@ Result<ReadOutcome> read_days(DaySet& days, std::int64_t from_ms, std::int64_t t
   return outcome;
 }
 
-bool matches(const EventFilter& filter, const pb::ProcessEvent& event) {
-  const pb::ProcessRecord& process = event.process();
-  if (filter.type && event.event_type() != *filter.type) return false;
-  if (filter.pid && (!event.has_process() || process.pid() != *filter.pid)) return false;
-  if (filter.ppid && (!process.has_ppid() || process.ppid() != *filter.ppid)) return false;
-  if (!filter.process_uid.empty() && process.process_uid() != filter.process_uid) return false;
-  if (!filter.name.empty() && process.name() != filter.name) return false;
-  return filter.executable_hash.empty() || process.executable_hash() == filter.executable_hash;
-}
-
 }  // namespace
 
 Result<ReadOutcome> Store::read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const {
-  return read_days(impl_->days, from_ms, to_ms,
+  return read_days(impl_->days, from_ms, to_ms, false,
                    [&fn](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
                      return ScanReader(day).rows(from, to, fn, outcome);
                    });
 }
 
 Result<ReadOutcome> Store::list_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanMetaFn& fn) const {
-  return read_days(impl_->days, from_ms, to_ms,
+  return read_days(impl_->days, from_ms, to_ms, false,
                    [&fn](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
                      return ScanReader(day).headers(from, to, fn, outcome);
                    });
 }
 
 Result<ReadOutcome> Store::read_events(std::int64_t from_ms, std::int64_t to_ms, const EventFn& fn) const {
-  return read_days(impl_->days, from_ms, to_ms,
-                   [&fn](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
-                     return store::read_events(day, from, to, fn, outcome);
-                   });
+  EventFilter filter;
+  filter.from_ms = from_ms;
+  filter.to_ms = to_ms;
+  return find_events(filter, fn);
 }
 
 Result<ReadOutcome> Store::find_events(const EventFilter& filter, const EventFn& fn) const {
-  if (filter.after != 0) return fail(Errc::Unsupported, "find events: no positions yet");
-  std::vector<std::pair<std::string, pb::ProcessEvent>> backwards;
-  std::uint64_t rows = 0;
-  bool stopped = false;
-  DE_TRY(outcome,
-         read_events(filter.from_ms, filter.to_ms, [&](std::string_view collector, const pb::ProcessEvent& event) {
-           if (!matches(filter, event)) return true;
-           if (filter.newest_first) {
-             backwards.emplace_back(collector, event);
-             return true;
-           }
-           ++rows;
-           stopped = !fn(collector, event);
-           return !stopped;
-         }));
-  for (auto row = backwards.rbegin(); row != backwards.rend() && !stopped; ++row) {
-    ++rows;
-    stopped = !fn(row->first, row->second);
-  }
-  outcome.rows = rows;
-  outcome.stopped = stopped;
+  if (!filter.process_uid.empty() && filter.process_uid.size() != kUidBytes)
+    return fail(Errc::Invalid, "find events: a process uid has 16 bytes");
+  // What is committed from here on is not looked at, so that the answer is of one moment.
+  const std::uint64_t upto = impl_->position;
+  EventFilter ranged = filter;
+  DE_TRY(outcome, read_days(impl_->days, filter.from_ms, filter.to_ms, filter.newest_first,
+                            [&](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& out) -> Result<> {
+                              if (filter.after >= upto) return {};  // The usual answer to whoever follows.
+                              ranged.from_ms = static_cast<std::int64_t>(from);
+                              ranged.to_ms = static_cast<std::int64_t>(to);
+                              return store::find_events(day, ranged, upto, fn, out);
+                            }));
+  outcome.position = upto;
   return std::move(outcome);
 }
 
 Result<ReadOutcome> Store::find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,
                                       const LifeFn& fn) const {
   DE_CHECK(check(filter));
-  return read_days(impl_->days, from_ms, to_ms,
+  return read_days(impl_->days, from_ms, to_ms, false,
                    [&](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
                      return read_lives(day, filter, from, to, fn, outcome);
                    });

@@ -60,12 +60,14 @@ std::uint8_t Reader::byte() {
 
 std::uint64_t Reader::long_varint() {
   std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    const std::uint64_t next = byte();
-    if (!ok_) return 0;
+  std::size_t used = 0;
+  for (unsigned shift = 0; ok_ && used < rest_.size() && shift < 64; shift += 7) {
+    const std::uint64_t next = static_cast<unsigned char>(rest_[used++]);
     if (shift == 63 && next > 1) break;  // Would not fit into 64 bits.
     value |= (next & 0x7F) << shift;
-    if (next < 0x80) return value;
+    if (next >= 0x80) continue;
+    rest_.remove_prefix(used);
+    return value;
   }
   ok_ = false;
   return 0;

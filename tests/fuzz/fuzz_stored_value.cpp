@@ -7,6 +7,7 @@
 
 #include "store/alert_log.h"
 #include "store/day.h"
+#include "store/event_summary.h"
 #include "store/gap_log.h"
 #include "store/record_codec.h"
 #include "store/scan_codec.h"
@@ -60,8 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       (void)decoder.life_payload(bytes, resolve);
       break;
     case 2:
-      if (const auto event = decoder.event_payload(bytes, resolve))
-        require(de::pb::ProcessEvent().ParseFromString(event->event.SerializeAsString()));
+      round_trip(bytes, decode_summary, encode_summary);
       break;
     case 3:
       tables(bytes, false);

@@ -132,28 +132,6 @@ TEST_F(RecordCodec, ARepeatedProcessIsSmall) {
   EXPECT_GE(dictionary_.staged().size(), 1u);
 }
 
-TEST_F(RecordCodec, EventsComeBack) {
-  const pb::EventBatch batch = events(1, 200, kNoon);  // Forty programs, five times each.
-  std::size_t bytes = 0;
-  for (const pb::ProcessEvent& event : batch.events()) {
-    const auto value = encoder_.event("procmond", event, dictionary_);
-    ASSERT_TRUE(value);
-    bytes = value->size();
-    const auto back = decoder_.event(*value, resolver());
-    ASSERT_TRUE(back) << back.error().message();
-    EXPECT_EQ(back->collector, "procmond");
-    EXPECT_EQ(back->event.SerializeAsString(), event.SerializeAsString());
-  }
-  EXPECT_LE(bytes, 250u);
-  pb::ProcessEvent bare;  // Without a process, and that is what comes back.
-  bare.set_sequence(1);
-  const auto value = encoder_.event("procmond", bare, dictionary_);
-  ASSERT_TRUE(value);
-  const auto back = decoder_.event(*value, resolver());
-  ASSERT_TRUE(back);
-  EXPECT_FALSE(back->event.has_process());
-}
-
 TEST_F(RecordCodec, CutValuesAndUnknownIdsAreRefused) {
   RecordParts parts;
   ASSERT_TRUE(split_record(process(3, kNoon).SerializeAsString(), parts));
@@ -175,13 +153,7 @@ TEST_F(RecordCodec, CutValuesAndUnknownIdsAreRefused) {
             Errc::Corrupt);
 }
 
-TEST_F(RecordCodec, WhatIsTooLargeOrUnreadableIsRefusedBeforeItIsWritten) {
-  pb::ProcessEvent event;
-  event.mutable_process()->add_command_line(std::string(5 << 20, 'x'));
-  EXPECT_EQ(encoder_.event("c", event, dictionary_).error().code(), Errc::TooLarge);
-  event.Clear();
-  event.set_reason("\xff");
-  EXPECT_EQ(encoder_.event("c", event, dictionary_).error().code(), Errc::Invalid);
+TEST_F(RecordCodec, WhatIsNotWireFormatIsRefused) {
   RecordParts parts;
   EXPECT_EQ(split_record("\xff\xff", parts).error().code(), Errc::Corrupt);
   EXPECT_EQ(split_record("\x0b\x0c", parts).error().code(), Errc::Corrupt);  // A group.
