@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kMaxIdBytes = 64;
 constexpr std::size_t kMaxFieldBytes = 256;
 constexpr std::size_t kMaxCounters = 256;
+constexpr std::size_t kMaxFindings = 32;
 
 bool is_plain(std::string_view id) {
   return !id.empty() && id.size() <= kMaxIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
@@ -110,6 +111,14 @@ void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
   for (const auto& [name, value] : beat.counters()) {
     if (found->second.counters.size() >= kMaxCounters) break;
     found->second.counters[clipped(name)] = value;
+  }
+  found->second.findings.clear();
+  for (const pb::Finding& finding : beat.findings()) {
+    if (found->second.findings.size() >= kMaxFindings) break;
+    pb::Finding& kept = found->second.findings.emplace_back();
+    kept.set_component(clipped(finding.component()));
+    kept.set_level(std::clamp(finding.level(), pb::Finding::OK, pb::Finding::FAILED));
+    kept.set_detail(clipped(finding.detail()));
   }
 }
 

@@ -38,6 +38,7 @@ struct Collector {
   std::int64_t last_heard_ns = 0;
   std::string status;  // From the last heartbeat.
   std::map<std::string, std::uint64_t> counters;
+  std::vector<pb::Finding> findings;  // Safe to print.
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;
   std::uint64_t messages = 0;

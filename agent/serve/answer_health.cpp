@@ -28,6 +28,9 @@ void add_collectors(std::vector<Line>& lines, const Context& context) {
     }
     if (collector.violations > 0) line.detail += ", " + std::to_string(collector.violations) + " protocol violations";
     lines.push_back(std::move(line));
+    for (const pb::Finding& finding : collector.findings)
+      lines.push_back(
+          {"collector." + id + "." + finding.component(), static_cast<int>(finding.level()), finding.detail()});
     for (const auto& [name, value] : collector.counters)
       lines.push_back({"collector." + id + "." + name, 0, std::to_string(value)});
   }

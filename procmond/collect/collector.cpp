@@ -9,6 +9,7 @@
 namespace de::collect {
 namespace {
 
+constexpr int kMaxTries = 20;
 constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as waiting per scan.
 
 }  // namespace
@@ -83,6 +84,8 @@ Collected Collector::replace_feed(std::unique_ptr<EventFeed> feed) {
   (void)drain();  // It may be gone already; what it held is then lost, which its successor's scan finds out.
   feed_ = std::move(feed);
   losses_noted_ = 0;
+  clones_ = {};
+  live_.forget_counts();
   live_.set_fed(feed_ != nullptr);
   return std::exchange(collected_, {});
 }
@@ -167,6 +170,40 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
   counts_.tracked = live_.tracked();
   count_events(events, first_event);
   return summary;
+}
+
+std::vector<pb::Finding> Collector::check_books() {
+  const std::lock_guard lock(mutex_);
+  if (!feed_) return {};
+  const auto sample = [this]() -> std::optional<CloneSample> {
+    CloneSample now;
+    now.before = feed_->counts().clones;
+    const Result<std::uint64_t> total = read_clone_total();
+    now.after = feed_->counts().clones;
+    if (!total) return std::nullopt;
+    now.total = *total;
+    return now;
+  };
+  if (feed_->counts().clones > 0) (void)clones_.check(sample);  // Not readable: then there is no such finding.
+  // Others go on forking: until nothing happened between the last event and the look at the counters.
+  FeedCounts counts;
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    (void)drain();
+    counts = feed_->counts();
+    if (counts.happened == counts.forks + counts.execs + counts.exits + counts.malformed + counts.dropped) break;
+  }
+  std::vector<pb::Finding> findings = judge(counts, clones_);
+  // What the feed delivered went into the model, and came out as an event or was known from a scan.
+  const ModelCounts& model = live_.counts();
+  pb::Finding& finding = findings.emplace_back();
+  finding.set_component("books.model");
+  const std::uint64_t delivered = counts.forks + counts.execs + counts.exits;
+  finding.set_level(delivered == model.told + model.forks_known ? pb::Finding::OK : pb::Finding::FAILED);
+  finding.set_detail("delivered " + std::to_string(delivered) + " = events " + std::to_string(model.told) +
+                     " + known before " + std::to_string(model.forks_known) +
+                     "; missed and found by scans: " + std::to_string(model.missed_starts) + " starts, " +
+                     std::to_string(model.missed_execs) + " execs, " + std::to_string(model.missed_exits) + " exits");
+  return findings;
 }
 
 pb::DetectionResult Collector::run_task(const pb::DetectionTask& task) {

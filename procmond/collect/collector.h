@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "collect/books.h"
 #include "collect/exe_hash.h"
 #include "collect/live_processes.h"
 #include "collect/process_source.h"
@@ -84,6 +85,9 @@ class Collector {
   // Never fails: what went wrong is in the answer. The answer fits a 4 MiB frame.
   pb::DetectionResult run_task(const pb::DetectionTask& task);
 
+  // Compares what different code counted. Called in every interval; without a feed there is nothing to compare.
+  std::vector<pb::Finding> check_books();
+
   Counts counts() const;
   const std::string& boot_id() const { return source_->boot_id(); }
   // Writes the file of known hashes; the destructor does it too.
@@ -111,6 +115,7 @@ class Collector {
   std::uint64_t losses_noted_ = 0;  // Of feed_.
   std::int64_t last_drain_ms_ = 0;
   Counts counts_;
+  CloneCheck clones_;
 };
 
 }  // namespace de::collect

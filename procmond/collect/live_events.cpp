@@ -76,7 +76,7 @@ LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, std::ve
     known_.erase(found);
   }
   Known& fresh = known_[event.pid];
-  fresh.sweep = sweep_;
+  fresh.sweep = sweep_ - 1;  // Not in the scan that may be running.
   return fresh;
 }
 
@@ -109,6 +109,7 @@ void LiveProcesses::fork(const KernelEvent& event, std::vector<pb::ProcessEvent>
   }
   child.told_ns = event.time_ns;
   remember(before_, child);
+  ++counts_.told;
   pb::ProcessEvent& start = add(pb::EVENT_TYPE_START, before_, events);
   stamp(start, event);
   fill_parent(start, &child);
@@ -132,6 +133,7 @@ void LiveProcesses::exec(const KernelEvent& event, std::vector<pb::ProcessEvent>
   known.observed = false;
   ++known.execs_told;
   link(known);
+  ++counts_.told;
   pb::ProcessEvent& exec = add(pb::EVENT_TYPE_EXEC, seen, events);
   stamp(exec, event);
   fill_parent(exec, &known);
@@ -151,6 +153,7 @@ void LiveProcesses::exit(const KernelEvent& event, std::vector<pb::ProcessEvent>
     ++counts_.ends_unknown;
     before_ = seen;
   }
+  ++counts_.told;
   pb::ProcessEvent& end = add(pb::EVENT_TYPE_EXIT, before_, events);
   stamp(end, event);
   if (event.exit_code) end.set_exit_code(*event.exit_code);

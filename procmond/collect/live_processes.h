@@ -38,6 +38,7 @@ struct BootFacts {
 };
 
 struct ModelCounts {
+  std::uint64_t told = 0;           // Events of the feed that became events of ours.
   std::uint64_t forks_known = 0;    // A scan had seen the process before its fork was read.
   std::uint64_t ends_unknown = 0;   // Of processes that nobody had told us about.
   std::uint64_t missed_starts = 0;  // With a feed: what only a scan told. Each is a loss.
@@ -72,6 +73,7 @@ class LiveProcesses {
 
   std::size_t tracked() const { return known_.size(); }
   const ModelCounts& counts() const { return counts_; }
+  void forget_counts() { counts_ = {}; }  // A new feed starts counting anew.
 
  private:
   static constexpr std::uint32_t kUntold = UINT32_MAX;

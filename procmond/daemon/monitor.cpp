@@ -145,6 +145,9 @@ link::Task<> Monitor::one_scan() {
   auto counts_job = [this]() -> Result<collect::Counts> { return collector_->counts(); };
   auto counts = co_await link::run_on(collect_, std::move(counts_job));
   if (counts) collect_counts_ = *counts;
+  auto books_job = [this]() -> Result<std::vector<pb::Finding>> { return collector_->check_books(); };
+  auto findings = co_await link::run_on(collect_, std::move(books_job));
+  if (findings) note_findings(std::move(*findings));
   spool_events(std::move(done->events));
   if (!done->chunks.empty()) uplink_->offer_snapshot(std::move(done->chunks));
   adjust_to_pressure();
@@ -250,7 +253,25 @@ link::Task<> Monitor::scan_loop() {
   co_return Result<>{};
 }
 
+// A book that does not balance is said once, not in every interval.
+void Monitor::note_findings(std::vector<pb::Finding> findings) {
+  for (const pb::Finding& finding : findings) {
+    const auto is_old = [&finding](const pb::Finding& old) {
+      return old.component() == finding.component() && old.level() == finding.level();
+    };
+    if (finding.level() != pb::Finding::OK && std::ranges::none_of(findings_, is_old))
+      log::error("collect", "the books do not balance",
+                 {log::field("book", finding.component()), log::field("detail", finding.detail())});
+  }
+  findings_ = std::move(findings);
+}
+
 void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
+  pb::Finding& source = *beat.add_findings();
+  source.set_component("events");
+  source.set_level(why_not_better_.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
+  source.set_detail(why_not_better_.empty() ? backend_ : backend_ + ", not better because " + why_not_better_);
+  for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
   const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
   beat.set_status(trouble.empty() ? "ok" : trouble);
   auto& counters = *beat.mutable_counters();
@@ -261,6 +282,11 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   counters["processes_reported"] = collect_counts_.reported;
   counters["processes_vanished"] = collect_counts_.vanished;
   counters["processes_unreadable"] = collect_counts_.unreadable;
+  counters["starts"] = collect_counts_.starts;
+  counters["execs"] = collect_counts_.execs;
+  counters["exits"] = collect_counts_.exits;
+  counters["kernel_dropped"] = collect_counts_.feed.dropped;
+  counters["argument_tails_shed"] = collect_counts_.feed.tails_shed;
   counters["files_hashed"] = collect_counts_.hash.hashed;
   counters["hash_queue"] = collect_counts_.hash.queued;
   counters["spool_appended"] = spooled.appended;

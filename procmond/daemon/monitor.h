@@ -56,6 +56,7 @@ class Monitor {
   Result<> start_pump();
   void take_collected(collect::Collected collected);
   void on_feed_end(const std::string& reason);
+  void note_findings(std::vector<pb::Finding> findings);
   void note_loss(const collect::Collected& collected);
   void adjust_to_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
@@ -80,6 +81,7 @@ class Monitor {
   std::string trouble_;        // Of the latest scan; empty: none.
   std::string spool_trouble_;  // Since events could not be spooled, until they can.
   collect::Counts collect_counts_;
+  std::vector<pb::Finding> findings_;  // Of the latest interval.
   bool scan_requested_ = false;
   bool stopping_ = false;
 };

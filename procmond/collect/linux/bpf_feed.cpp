@@ -125,9 +125,11 @@ FeedCounts BpfFeed::counts() const {
   for (const de_counters& slot : skeleton_->bss->counters) {
     for (const int kind : {DE_FORK, DE_EXEC, DE_EXIT}) {
       counts.happened += __atomic_load_n(&slot.happened[kind], __ATOMIC_RELAXED);
+      if (kind == DE_FORK) counts.fork_calls += __atomic_load_n(&slot.happened[kind], __ATOMIC_RELAXED);
       counts.dropped += __atomic_load_n(&slot.dropped[kind], __ATOMIC_RELAXED);
     }
     counts.threads += __atomic_load_n(&slot.threads, __ATOMIC_RELAXED);
+    counts.workers += __atomic_load_n(&slot.workers, __ATOMIC_RELAXED);
     counts.clones += __atomic_load_n(&slot.clones, __ATOMIC_RELAXED);
     counts.tails_shed +=
         __atomic_load_n(&slot.tails_shed, __ATOMIC_RELAXED) + __atomic_load_n(&slot.dropped[DE_ARGS], __ATOMIC_RELAXED);

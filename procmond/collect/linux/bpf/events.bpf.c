@@ -14,6 +14,8 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define PF_KTHREAD 0x00200000
+#define PF_IO_WORKER 0x00000010
+#define PF_USER_WORKER 0x00004000
 #define SIGNAL_GROUP_EXIT 4
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
@@ -112,9 +114,11 @@ static __always_inline void fill_task(struct de_task* out, struct task_struct* t
 // Every task that comes to be, threads and those the kernel makes for itself included: what /proc/stat counts as
 // `processes`, counted by other code than the forks below.
 SEC("tp_btf/task_newtask")
-int on_new_task(void* ctx) {
-  (void)ctx;
-  __sync_fetch_and_add(&counter_slot()->clones, 1);
+int on_new_task(__u64* ctx) {
+  struct task_struct* task = (struct task_struct*)ctx[0];
+  struct de_counters* slot = counter_slot();
+  __sync_fetch_and_add(&slot->clones, 1);
+  if (BPF_CORE_READ(task, flags) & (PF_IO_WORKER | PF_USER_WORKER)) __sync_fetch_and_add(&slot->workers, 1);
   return 0;
 }
 

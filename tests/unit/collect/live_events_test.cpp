@@ -1,0 +1,332 @@
+// The model fed by kernel events, alone and while scans run.
+#include <gmock/gmock.h>
+
+#include "collect/identity.h"
+#include "collect/live_processes.h"
+
+namespace de::collect {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr std::int64_t kBootMs = 1'700'000'000'000;
+constexpr const char* kBoot = "6a1f0d3e-8c57-5b42-9e10-4d61656d6f6e";
+constexpr std::uint64_t kMs = 1'000'000;
+
+class LiveEvents : public testing::Test {
+ protected:
+  LiveEvents() {
+    live.set_boot({kBoot, kBootMs});
+    live.set_fed(true);
+  }
+  static std::uint64_t start_of(std::uint32_t pid) { return pid * 100 * kMs; }
+  static std::string uid(std::uint32_t pid) { return process_uid(kBoot, pid, start_of(pid)); }
+
+  std::vector<pb::ProcessEvent> apply(KernelEvent event, pb::ProcessRecord seen) {
+    std::vector<pb::ProcessEvent> events;
+    event.seen = &seen;
+    live.apply(event, events);
+    return events;
+  }
+  static KernelEvent about(KernelEventKind kind, std::uint32_t pid, std::uint32_t ppid, std::uint64_t time_ns) {
+    KernelEvent event;
+    event.kind = kind;
+    event.pid = pid;
+    event.start_ns = start_of(pid);
+    event.time_ns = time_ns;
+    event.ppid = ppid;
+    event.parent_start_ns = start_of(ppid);
+    return event;
+  }
+  std::vector<pb::ProcessEvent> fork(std::uint32_t pid, std::uint32_t ppid) {
+    pb::ProcessRecord seen;
+    seen.set_name("forked");
+    seen.set_user_id("1000");
+    seen.set_source(pb::RECORD_SOURCE_BPF);
+    seen.set_pidfs_inode(10'000 + pid);
+    return apply(about(KernelEventKind::Fork, pid, ppid, now += kMs), seen);
+  }
+  std::vector<pb::ProcessEvent> exec(std::uint32_t pid, std::uint32_t ppid, const std::string& name,
+                                     const std::vector<std::string>& argv) {
+    pb::ProcessRecord seen;
+    seen.set_name(name);
+    seen.set_user_id("1000");
+    seen.set_source(pb::RECORD_SOURCE_BPF);
+    seen.set_pidfs_inode(10'000 + pid);
+    seen.set_executable_path("/bin/" + name);
+    seen.set_exe_inode(std::hash<std::string>()(name) % 1000);
+    for (const std::string& argument : argv) seen.add_command_line(argument);
+    return apply(about(KernelEventKind::Exec, pid, ppid, now += kMs), seen);
+  }
+  std::vector<pb::ProcessEvent> exit(std::uint32_t pid, int code) {
+    KernelEvent event = about(KernelEventKind::Exit, pid, 1, now += kMs);
+    event.exit_code = code;
+    return apply(event, {});
+  }
+  // As a scan reads it.
+  static pb::ProcessRecord found(std::uint32_t pid, std::uint32_t ppid, const std::string& name,
+                                 const std::vector<std::string>& argv) {
+    pb::ProcessRecord record;
+    record.set_pid(pid);
+    record.set_ppid(ppid);
+    record.set_process_uid(uid(pid));
+    if (ppid != 0) record.set_parent_uid(uid(ppid));
+    record.set_name(name);
+    record.set_executable_path("/bin/" + name);
+    record.set_exe_inode(7);
+    record.set_state("S");
+    record.set_start_time_ms(kBootMs + static_cast<std::int64_t>(start_of(pid) / kMs));
+    record.set_user_id("1000");
+    for (const std::string& argument : argv) record.add_command_line(argument);
+    record.set_source(pb::RECORD_SOURCE_SCAN);
+    return record;
+  }
+  void begin() {
+    now += kMs;
+    live.begin(kBootMs + static_cast<std::int64_t>(now / kMs), scan_events, now);
+  }
+  bool observe(pb::ProcessRecord record) {
+    const bool taken = live.observe(record, scan_events);
+    if (taken) snapshot.push_back(record);
+    return taken;
+  }
+  std::vector<pb::ProcessEvent> finish() {
+    live.finish(scan_events, [this](pb::ProcessRecord& record) { snapshot.push_back(record); });
+    return std::exchange(scan_events, {});
+  }
+  std::vector<pb::ProcessEvent> scan(const std::vector<pb::ProcessRecord>& records) {
+    snapshot.clear();
+    begin();
+    for (const pb::ProcessRecord& record : records) observe(record);
+    return finish();
+  }
+  static std::vector<std::string> types(const std::vector<pb::ProcessEvent>& events) {
+    std::vector<std::string> out;
+    for (const pb::ProcessEvent& event : events)
+      out.push_back(pb::EventType_Name(event.event_type()).substr(11) + " " + std::to_string(event.process().pid()));
+    return out;
+  }
+
+  TextPool texts;
+  LiveProcesses live{DiffOptions{}, texts};
+  std::uint64_t now = 1'000'000 * kMs;
+  std::vector<pb::ProcessEvent> scan_events;
+  std::vector<pb::ProcessRecord> snapshot;
+};
+
+TEST_F(LiveEvents, AWholeLife) {
+  scan({found(1, 0, "init", {"init"}), found(20, 1, "bash", {"bash", "-l"})});
+  const auto started = fork(30, 20);
+  ASSERT_THAT(types(started), ElementsAre("START 30"));
+  EXPECT_EQ(started[0].process().executable_path(), "/bin/bash") << "until it runs something else it is its parent";
+  EXPECT_EQ(started[0].process().command_line(1), "-l");
+  EXPECT_EQ(started[0].process().process_uid(), uid(30));
+  EXPECT_EQ(started[0].process().parent_uid(), uid(20));
+  EXPECT_EQ(started[0].process().pidfs_inode(), 10'030U);
+  EXPECT_EQ(started[0].parent_command_line(), "bash -l");
+  EXPECT_EQ(started[0].event_time_ms(), kBootMs + static_cast<std::int64_t>(now / kMs));
+  EXPECT_EQ(started[0].boot_time_ns(), now);
+
+  const auto executed = exec(30, 20, "ls", {"ls", "/root"});
+  ASSERT_THAT(types(executed), ElementsAre("EXEC 30"));
+  EXPECT_EQ(executed[0].process().executable_path(), "/bin/ls");
+  EXPECT_THAT(executed[0].process().command_line(), ElementsAre("ls", "/root"));
+  EXPECT_EQ(executed[0].process().exec_seq(), 1U);
+  EXPECT_EQ(executed[0].parent_name(), "bash");
+
+  const auto ended = exit(30, 2);
+  ASSERT_THAT(types(ended), ElementsAre("EXIT 30"));
+  EXPECT_EQ(ended[0].exit_code(), 2);
+  EXPECT_EQ(ended[0].process().executable_path(), "/bin/ls");
+  EXPECT_EQ(ended[0].duration_ms(), (now - start_of(30)) / kMs);
+  EXPECT_EQ(live.tracked(), 2U);
+}
+
+TEST_F(LiveEvents, AncestryOutlivesParents) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(20, 1);
+  exec(20, 1, "sshd", {"sshd"});
+  fork(30, 20);
+  exec(30, 20, "bash", {"bash"});
+  fork(40, 30);
+  exit(30, 0);
+  exit(20, 0);
+  // The kernel names init as the parent now.
+  const auto executed = exec(40, 1, "nc", {"nc", "-l"});
+  ASSERT_THAT(executed, SizeIs(1));
+  const std::string chain = executed[0].ancestry();
+  EXPECT_LT(chain.find("/bin/bash"), chain.find("/bin/sshd"));
+  EXPECT_LT(chain.find("/bin/sshd"), chain.find("/bin/init"));
+  EXPECT_THAT(chain, HasSubstr("\"pid\":1,"));
+  EXPECT_EQ(executed[0].parent_name(), "init") << "who the parent is now";
+}
+
+TEST_F(LiveEvents, AncestorsAreAsTheyWereWhenTheyForked) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(20, 1);
+  exec(20, 1, "dropper", {"dropper"});
+  fork(30, 20);
+  exec(20, 1, "innocent", {"innocent"});
+  const auto executed = exec(30, 20, "payload", {"payload"});
+  EXPECT_THAT(executed[0].ancestry(), HasSubstr("dropper"));
+  EXPECT_EQ(executed[0].parent_executable_path(), "/bin/dropper");
+}
+
+TEST_F(LiveEvents, AChainThatNeverEndsStaysBounded) {
+  scan({found(1, 0, "init", {"init"})});
+  std::uint32_t last = 1;
+  std::size_t longest = 0;
+  for (std::uint32_t pid = 2; pid < 1'000; ++pid) {
+    const auto started = fork(pid, last);
+    longest = std::max(longest, started.at(0).ancestry().size());
+    if (last != 1) exit(last, 0);
+    last = pid;
+  }
+  EXPECT_LT(longest, 200 * kMaxAncestors);
+  EXPECT_THAT(fork(1'000, last)[0].ancestry(), HasSubstr("{\"cut\":true}"));
+}
+
+TEST_F(LiveEvents, AScanDoublesNobodyWhoseStartWasTold) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(30, 1);
+  exec(30, 1, "ls", {"ls"});
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), found(30, 1, "ls", {"ls"})})), IsEmpty());
+  EXPECT_EQ(snapshot.size(), 2U);
+  EXPECT_EQ(snapshot[1].source(), pb::RECORD_SOURCE_BPF);
+  EXPECT_EQ(snapshot[1].pidfs_inode(), 10'030U);
+}
+
+TEST_F(LiveEvents, AForkThatIsReadLateIsNoSecondStart) {
+  scan({found(1, 0, "init", {"init"})});
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), found(30, 1, "init", {"init"})})), ElementsAre("START 30"));
+  EXPECT_EQ(live.counts().missed_starts, 1U);
+  EXPECT_THAT(types(fork(30, 1)), IsEmpty());
+  EXPECT_EQ(live.counts().missed_starts, 0U);
+  EXPECT_EQ(live.counts().forks_known, 1U);
+}
+
+TEST_F(LiveEvents, AScanResurrectsNobodyWhoseEndWasTold) {
+  scan({found(1, 0, "init", {"init"}), found(30, 1, "ls", {"ls"})});
+  snapshot.clear();
+  begin();
+  observe(found(1, 0, "init", {"init"}));
+  const pb::ProcessRecord read_before = found(30, 1, "ls", {"ls"});
+  EXPECT_THAT(types(exit(30, 0)), ElementsAre("EXIT 30"));
+  EXPECT_FALSE(observe(read_before));
+  EXPECT_THAT(types(finish()), IsEmpty());
+  EXPECT_EQ(snapshot.size(), 1U);
+  EXPECT_EQ(live.tracked(), 1U);
+}
+
+TEST_F(LiveEvents, AZombieIsListedButBeginsNothing) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(30, 1);
+  exit(30, 0);
+  pb::ProcessRecord zombie = found(31, 1, "old", {});
+  zombie.set_state("Z");
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), zombie})), IsEmpty());
+  EXPECT_EQ(snapshot.size(), 2U);
+}
+
+TEST_F(LiveEvents, WhoBeganDuringAScanIsInTheSnapshotAndDoesNotEnd) {
+  scan({found(1, 0, "init", {"init"})});
+  snapshot.clear();
+  begin();
+  observe(found(1, 0, "init", {"init"}));
+  fork(30, 1);
+  exec(30, 1, "ls", {"ls"});
+  EXPECT_THAT(types(finish()), IsEmpty());
+  ASSERT_EQ(snapshot.size(), 2U);
+  EXPECT_EQ(snapshot[1].executable_path(), "/bin/ls");
+  EXPECT_EQ(live.tracked(), 2U);
+}
+
+TEST_F(LiveEvents, WhatWasReadBeforeAnExecDoesNotUndoIt) {
+  scan({found(1, 0, "init", {"init"}), found(30, 1, "bash", {"bash"})});
+  snapshot.clear();
+  begin();
+  const pb::ProcessRecord stale = found(30, 1, "bash", {"bash"});
+  exec(30, 1, "nc", {"nc", "-e"});
+  observe(found(1, 0, "init", {"init"}));
+  observe(stale);
+  EXPECT_THAT(types(finish()), IsEmpty());
+  EXPECT_EQ(snapshot[1].executable_path(), "/bin/nc");
+  EXPECT_EQ(snapshot[1].state(), "S") << "its metrics are the scan's";
+}
+
+TEST_F(LiveEvents, LostStartsAndEndsAreFoundByAScan) {
+  scan({found(1, 0, "init", {"init"}), found(30, 1, "a", {"a"})});
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), found(40, 1, "b", {"b"})})),
+              ElementsAre("START 40", "EXIT 30"));
+  EXPECT_EQ(live.counts().missed_starts, 1U);
+  EXPECT_EQ(live.counts().missed_exits, 1U);
+}
+
+TEST_F(LiveEvents, ALostExitIsNoticedWhenThePidHasANewOwner) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(30, 1);
+  KernelEvent again = about(KernelEventKind::Fork, 30, 1, now += kMs);
+  again.start_ns += 5'000 * kMs;
+  EXPECT_THAT(types(apply(again, {})), ElementsAre("EXIT 30", "START 30"));
+  EXPECT_EQ(live.counts().missed_exits, 1U);
+}
+
+TEST_F(LiveEvents, ALostExecIsFoundByAScan) {
+  scan({found(1, 0, "init", {"init"}), found(30, 1, "bash", {"bash"})});
+  pb::ProcessRecord now_nc = found(30, 1, "nc", {"nc"});
+  now_nc.set_exec_seq(1);
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), now_nc})), ElementsAre("EXEC 30"));
+  EXPECT_EQ(live.counts().missed_execs, 1U);
+  EXPECT_EQ(snapshot[1].exec_seq(), 1U);
+}
+
+TEST_F(LiveEvents, AToldExecIsNoLostOne) {
+  scan({found(1, 0, "init", {"init"}), found(30, 1, "bash", {"bash"})});
+  exec(30, 1, "nc", {"nc"});
+  pb::ProcessRecord now_nc = found(30, 1, "nc", {"nc"});
+  now_nc.set_exec_seq(1);
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), now_nc})), IsEmpty());
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), now_nc})), IsEmpty());
+  EXPECT_EQ(live.counts().missed_execs, 0U);
+}
+
+TEST_F(LiveEvents, ACommandLineThatWasRewrittenIsAClaimBesideTheEvidence) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(30, 1);
+  exec(30, 1, "miner", {"miner", "--pool", ""});
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), found(30, 1, "miner", {"miner", "--pool"})})), IsEmpty())
+      << "/proc does not show empty arguments at the end";
+  const auto events = scan({found(1, 0, "init", {"init"}), found(30, 1, "miner", {"[kworker/0:1]"})});
+  ASSERT_THAT(types(events), ElementsAre("MODIFIED 30", "SUSPICIOUS 30"));
+  EXPECT_THAT(events[0].modified_fields(), ElementsAre("command_line_now"));
+  EXPECT_EQ(events[1].reason(), "command line rewritten");
+  EXPECT_THAT(snapshot[1].command_line(), ElementsAre("miner", "--pool", ""));
+  EXPECT_EQ(snapshot[1].command_line_now(), "[kworker/0:1]");
+}
+
+// The same, rewritten before the first scan after the exec.
+TEST_F(LiveEvents, AClaimIsNoticedAtFirstSight) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(30, 1);
+  exec(30, 1, "miner", {"miner"});
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), found(30, 1, "miner", {"/usr/sbin/sshd"})})),
+              ElementsAre("MODIFIED 30", "SUSPICIOUS 30"));
+}
+
+TEST_F(LiveEvents, MemoryIsThatOfWhoIsAlive) {
+  scan({found(1, 0, "init", {"init"})});
+  const std::size_t texts_before = texts.size();
+  for (std::uint32_t pid = 2; pid < 20'000; ++pid) {
+    fork(pid, 1);
+    exec(pid, 1, "p" + std::to_string(pid), {"p", std::to_string(pid)});
+    exit(pid, 0);
+  }
+  EXPECT_EQ(live.tracked(), 1U);
+  EXPECT_LE(texts.size(), texts_before + 3);
+}
+
+}  // namespace
+}  // namespace de::collect
