@@ -54,7 +54,7 @@ Result<> Collector::drain() {
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
   const std::size_t first = collected_.events.size();
   Result<> drained = feed_->drain([this](KernelEvent& event) {
-    if (event.seen != nullptr && !fault::drops("collect")) live_.apply(event, collected_.events);
+    if (event.seen != nullptr && !fault::drops("feed")) live_.apply(event, collected_.events);
   });
   count_events(collected_.events, first);
   note_losses();

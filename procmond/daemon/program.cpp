@@ -57,7 +57,7 @@ struct Opened {
 Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
   OpenedFeed out;
   if (config.events_backend == config::EventBackend::Polling) {
-    out.why_not_better = "events.backend says polling";
+    out.why_not_better = "events.backend says so";
     return out;
   }
   collect::BpfOptions options;

@@ -1,0 +1,212 @@
+// Every process is seen, however short it lives, as it was, and what was lost is known exactly. The truth is that of
+// our own load generator, which logs what it started and how it ended.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <iostream>
+#include <set>
+
+#include "health_report.h"
+#include "spool_state.h"
+#include "truth.h"
+
+namespace de::system_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Events : public testing::Test {
+ protected:
+  void start(std::vector<std::string> procmond_flags = {}) {
+    start_agent();
+    host.start_procmond(std::move(procmond_flags));
+    ASSERT_TRUE(eventually([&] { return is_running_steadily(host) && host.is_steady(); })) << logs_of(host);
+    ASSERT_TRUE(eventually([&] { return !read_health(host).detail("collector.procmond.events").empty(); }));
+    const std::string source = read_health(host).detail("collector.procmond.events");
+    if (source != "bpf") GTEST_SKIP() << "processes are seen by " << source;
+  }
+  void start_agent() {
+    host.start_agent({"--set", "collectors=[{id: procmond, heartbeat_interval_secs: 1}]", "--set",
+                      "query.max_rows=1000000", "--set", "query.timeout_ms=60000", "--set", "query.memory_mb=512"});
+  }
+  // Until everything that was numbered is stored or known to be lost.
+  bool is_settled(std::uint64_t at_least) {
+    const auto spool = read_spool_state(host.dir());
+    const HealthReport health = read_health(host);
+    const auto events = health.number("store", "events"), lost = health.lost_events();
+    return spool && events && lost && spool->acked == spool->last_sequence && spool->last_sequence == *events + *lost &&
+           *events + *lost >= at_least;
+  }
+  std::string truth_path() const { return host.dir() + "/truth.jsonl"; }
+  void expect_balanced_books() {
+    std::set<std::string> books;
+    EXPECT_TRUE(eventually([&] {
+      books.clear();
+      const HealthReport health = read_health(host);
+      for (const char* book : {"books.kernel", "books.forks", "books.clones", "books.model"})
+        if (health.status("collector.procmond." + std::string(book)) == "ok") books.insert(book);
+      return books.size() == 4 && health.status("ingest.events") == "ok";
+    })) << read_health(host).text;
+  }
+  Host host;
+};
+
+#define START_OR_SKIP(...)                     \
+  ASSERT_NO_FATAL_FAILURE(start(__VA_ARGS__)); \
+  if (IsSkipped()) return
+
+void compare(const TrueProcess& truth, const Row& exec, const Seen& seen) {
+  const auto at = [](const Row& row, const char* column) { return row.at(column); };
+  EXPECT_EQ(at(exec, "pid"), std::to_string(truth.pid)) << truth.nonce;
+  EXPECT_EQ(at(exec, "uid"), std::to_string(truth.uid)) << truth.nonce;
+  const std::string& uid = exec.at("process_uid");
+  ASSERT_EQ(seen.starts.count(uid), 1U) << truth.nonce;
+  const Row& start = seen.starts.find(uid)->second;
+  EXPECT_EQ(at(start, "ppid"), std::to_string(truth.ppid)) << truth.nonce;
+  const std::uint64_t started_ns = std::strtoull(at(start, "boot_time_ns").c_str(), nullptr, 10);
+  EXPECT_GE(started_ns, truth.forked_after_ns) << truth.nonce;
+  EXPECT_LE(started_ns, truth.forked_before_ns) << truth.nonce;
+  ASSERT_EQ(seen.exits.count(uid), 1U) << truth.nonce;
+  const Row& exit = seen.exits.find(uid)->second;
+  if (WIFSIGNALED(truth.status)) {
+    EXPECT_EQ(at(exit, "exit_signal"), std::to_string(WTERMSIG(truth.status))) << truth.nonce;
+  } else {
+    EXPECT_EQ(at(exit, "exit_code"), std::to_string(WEXITSTATUS(truth.status))) << truth.nonce;
+  }
+}
+
+TEST_F(Events, ShortLivedProcessesAreAllThereWhole) {
+  START_OR_SKIP();
+  constexpr int kCount = 1'500;
+  const Truth truth = run_load(truth_path(), {"storm", "--count", std::to_string(kCount), "--rate", "500"});
+  ASSERT_EQ(truth.processes.size(), static_cast<std::size_t>(kCount));
+  ASSERT_TRUE(eventually([&] { return is_settled(3 * kCount); }, 60s)) << read_health(host).text << logs_of(host);
+  const Seen seen = read_seen(host);
+  for (const auto& [id, one] : truth.processes) {
+    ASSERT_EQ(seen.execs.count(one.nonce), 1U) << one.nonce;
+    const Row& exec = seen.execs.find(one.nonce)->second;
+    EXPECT_EQ(exec.at("executable_path"), one.exe);
+    EXPECT_TRUE(exec.at("command_line").starts_with(one.exe + " " + one.nonce + " ")) << exec.at("command_line");
+    EXPECT_EQ(exec.at("on_disk_state"), "match");
+    ASSERT_NO_FATAL_FAILURE(compare(one, exec, seen));
+  }
+  expect_balanced_books();
+  const HealthReport health = read_health(host);
+  EXPECT_EQ(health.number("store", "gaps"), 0U) << health.text;
+  EXPECT_TRUE(host.is_steady()) << "nothing is missing: the answer is complete";
+}
+
+TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
+  START_OR_SKIP();
+  const Truth truth = run_load(truth_path(), {"trees", "--count", "60", "--seed", "7"});
+  ASSERT_TRUE(eventually([&] { return is_settled(truth.processes.size()); }, 60s)) << logs_of(host);
+  for (int agents = 0; agents < 2; ++agents) {
+    const Seen seen = read_seen(host);
+    std::size_t compared = 0;
+    for (const auto& [id, one] : truth.processes) {
+      std::string expected;
+      for (const std::uint64_t creator : one.chain)
+        expected += "," + std::to_string(creator == 0 ? truth.generator_pid : truth.processes.at(creator).pid);
+      // Also those that executed nothing.
+      for (const auto& [uid, start] : seen.starts) {
+        const std::uint64_t ns = std::strtoull(start.at("boot_time_ns").c_str(), nullptr, 10);
+        if (start.at("pid") != std::to_string(one.pid) || ns < one.forked_after_ns || ns > one.forked_before_ns)
+          continue;
+        std::string found;
+        const std::string& json = start.at("ancestry");
+        for (std::size_t at = json.find("\"pid\":"); at != json.npos; at = json.find("\"pid\":", at + 1))
+          found += "," + json.substr(at + 6, json.find(',', at) - at - 6);
+        EXPECT_TRUE((found + ",").starts_with(expected + ",")) << found << " instead of " << expected;
+        EXPECT_TRUE(found.ends_with(",1")) << found;
+        ++compared;
+      }
+    }
+    EXPECT_EQ(compared, truth.processes.size());
+    host.agent.signal(SIGKILL);
+    ASSERT_EQ(host.agent.wait(10s), 128 + SIGKILL);
+    start_agent();
+    ASSERT_TRUE(eventually([&] { return is_running_steadily(host); }, 60s)) << logs_of(host);
+  }
+}
+
+// What differs in how it was executed is told apart.
+TEST_F(Events, Oddities) {
+  START_OR_SKIP();
+  const Truth truth = run_load(truth_path(), {"oddities"});
+  ASSERT_TRUE(eventually([&] { return is_settled(truth.processes.size()); }, 60s)) << logs_of(host);
+  const Seen seen = read_seen(host);
+  std::set<std::string> labels;
+  for (const auto& [id, one] : truth.processes) {
+    if (one.nonce.empty()) continue;
+    labels.insert(one.label);
+    ASSERT_EQ(seen.execs.count(one.nonce), 1U) << one.label;
+    const Row& exec = seen.execs.find(one.nonce)->second;
+    ASSERT_NO_FATAL_FAILURE(compare(one, exec, seen)) << one.label;
+    const auto expect = [&](const char* column, const std::string& value) {
+      EXPECT_EQ(exec.at(column), value) << one.label;
+    };
+    if (one.label == "executable in memory") {
+      expect("on_disk_state", "memfd");
+    } else if (one.label == "deleted before it was executed" || one.label == "deleted, but linked elsewhere") {
+      expect("on_disk_state", "deleted");
+      expect("executable_path", one.exe);
+    } else if (one.label.starts_with("script")) {
+      expect("script_path", one.exe);
+      expect("interpreter_path", exec.at("executable_path"));
+    } else if (one.label == "really named (deleted)") {
+      expect("on_disk_state", "match");
+      expect("executable_path", one.exe);
+    } else if (one.label == "named like a kernel thread") {
+      EXPECT_TRUE(exec.at("command_line").starts_with("[kworker")) << exec.at("command_line");
+      EXPECT_TRUE(exec.at("executable_path").ends_with("/load_child"));
+    }
+  }
+  EXPECT_TRUE(labels.contains("executable in memory") && labels.contains("script of a script"));
+}
+
+// procmond stands still while more happens than the kernel can hold for it.
+TEST_F(Events, WhatTheKernelHadNoRoomForIsKnownExactly) {
+  START_OR_SKIP({"--set", "events.buffer_mb=1"});
+  host.procmond.signal(SIGSTOP);
+  const Truth truth = run_load(truth_path(), {"storm", "--count", "3000", "--rate", "unpaced"});
+  host.procmond.signal(SIGCONT);
+  ASSERT_TRUE(eventually([&] { return is_settled(3 * 3'000) && read_health(host).lost_events() != 0U; }, 60s))
+      << read_health(host).text << logs_of(host);
+  ASSERT_TRUE(eventually([&] { return read_health(host).counter("kernel_dropped") > 0; }));
+  EXPECT_TRUE(eventually([&] {
+    const HealthReport health = read_health(host);
+    return health.lost_events() == health.counter("kernel_dropped");
+  })) << read_health(host).text;
+  std::cout << *read_health(host).lost_events() << " lost of some 9000" << std::endl;
+  expect_balanced_books();
+  Ran asked;
+  EXPECT_TRUE(eventually([&] {
+    asked = host.cli({"query", "SELECT count(*) FROM processes.events"});
+    return asked.exit_code == 3 && contains(asked.err, "EventsShed");
+  })) << asked.exit_code
+      << asked.err;
+  EXPECT_TRUE(contains(host.cli({"audit", "tail"}).out, "events.lost"));
+  // What was missed is found out by the next scan, and what happens from now on is seen whole.
+  const Truth after = run_load(truth_path(), {"storm", "--count", "200", "--rate", "200"});
+  EXPECT_TRUE(eventually([&] {
+    const Seen seen = read_seen(host);
+    for (const auto& [id, one] : after.processes)
+      if (seen.execs.count(one.nonce) != 1) return false;
+    return true;
+  })) << logs_of(host);
+}
+
+TEST_F(Events, PollingIsWhatIsLeftAndSaysSo) {
+  start_agent();
+  host.start_procmond({"--set", "events.backend=polling"});
+  ASSERT_TRUE(eventually([&] { return is_running_steadily(host) && host.is_steady(); })) << logs_of(host);
+  EXPECT_TRUE(eventually([&] {
+    const HealthReport health = read_health(host);
+    return health.status("collector.procmond.events") == "degraded" &&
+           contains(health.detail("collector.procmond.events"), "polling, not better because events.backend says so");
+  })) << read_health(host).text;
+}
+
+}  // namespace
+}  // namespace de::system_test
