@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::string_view kScans = "store_scans/10000/iterations:119/real_time";
 constexpr std::string_view kEvents = "store_events/256/iterations:50/real_time";
+constexpr std::string_view kLives = "event_lives/100/iterations:1000/real_time";
+constexpr std::string_view kQueries = "event_queries/iterations:1/real_time";
 constexpr std::string_view kSnapshot = "whole_snapshot/10000/iterations:1";
 constexpr std::string_view kIngest = "ingest/10000/iterations:40/real_time";
 constexpr std::string_view kRules = "shipped_rules/10000/iterations:9";
@@ -23,6 +25,10 @@ constexpr Budget kBudgets[] = {
     {kScans, "bytes_per_process", "stored per process and scan", true, 10, "bytes", ""},
     {kEvents, "events_per_s", "events written, synced", false, 100'000, "/s", ""},
     {kEvents, "bytes_per_event", "stored per event, indices included", true, 200, "bytes", ""},
+    {kLives, "bytes_per_life", "stored per fork, exec and exit", true, 200, "bytes", ""},
+    {kLives, "cpu_us_per_event", "CPU per event, 100 a commit", true, 4, "us CPU", ""},
+    {kQueries, "pid_ms", "events of a pid among a million", true, 50, "ms", ""},
+    {kQueries, "name_ms", "events of a rare name among a million", true, 50, "ms", ""},
     {"mirror_delta/10000/200", "median_ms", "mirror of 10,000, a fifth changed", true, 6, "ms", "cpu_ms"},
     {kRules, "slowest_ms", "slowest shipped rule on 10,000", true, 20, "ms", ""},
     {"one_rule/10000", "p99_ms", "one rule on 10,000 processes, p99", true, 20, "ms", "p99_cpu_ms"},

@@ -32,11 +32,12 @@ void event_lives(benchmark::State& state) {
   // The first day of a store has its tables made first.
   if (!(*store)->append_events("bench", "spool", lives.next(1))) return state.SkipWithError("the first event failed");
   const double before = stored_bytes(**store);
-  double cpu_ms = 0;
+  double cpu_ms = 0, given_bytes = 0;
   for (auto _ : state) {
     state.PauseTiming();
     const auto batch = lives.next(batch_size);
     clock.now_ms = lives.now_ms();
+    given_bytes += static_cast<double>(batch.ByteSizeLong());
     state.ResumeTiming();
     const double begin = de::bench::thread_cpu_ms();
     if (!(*store)->append_events("bench", "spool", batch)) return state.SkipWithError("a batch failed");
@@ -44,6 +45,7 @@ void event_lives(benchmark::State& state) {
   }
   const double events = static_cast<double>(state.iterations()) * batch_size;
   state.counters["cpu_us_per_event"] = cpu_ms * 1000 / events;
+  state.counters["given_bytes_per_event"] = given_bytes / events;
   state.counters["bytes_per_event"] = (stored_bytes(**store) - before) / events;
   state.counters["bytes_per_life"] = (stored_bytes(**store) - before) / events * 3;
 }

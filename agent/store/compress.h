@@ -18,8 +18,7 @@ namespace de::store {
 // Contexts are kept, because making one costs more than packing a small blob.
 class Packer {
  public:
-  Packer() : Packer(1) {}  // Blobs of small integers: higher levels gained under 3 % and cost twice the time.
-  explicit Packer(int level);
+  Packer();
   ~Packer();
   // Appends the compressed form of `raw` to `to`.
   Result<> pack(std::string& to, std::string_view raw);
@@ -29,7 +28,6 @@ class Packer {
     void operator()(ZSTD_CCtx_s* context) const;
   };
   std::unique_ptr<ZSTD_CCtx_s, Free> context_;
-  int level_;
 };
 
 class Unpacker {

@@ -56,13 +56,24 @@ bool take_process_number(const WireField& field, EventParts& parts) {
 
 Result<> take_process(std::string_view serialized, EventParts& parts) {
   WireWalk walk(serialized);
+  // Neighbours mostly belong together and are taken in one piece.
+  std::string* text = nullptr;
+  std::string_view run;
   for (WireField field; walk.next(field);) {
     if (take_process_number(field, parts)) continue;
     // A foreign wire type makes a field unknown, and unknown fields stay together: their order counts.
     const bool job = field.number == 37 ? field.type == kWireLength
                                         : (field.number == 36 || field.number == 38) && field.type == kWireVarint;
-    parts.of(job ? Text::Job : text_of(part_of(field))).append(field.whole);
+    std::string* const next = &parts.of(job ? Text::Job : text_of(part_of(field)));
+    if (next == text && run.data() + run.size() == field.whole.data()) {
+      run = {run.data(), run.size() + field.whole.size()};
+      continue;
+    }
+    if (text != nullptr) text->append(run);
+    text = next;
+    run = field.whole;
   }
+  if (text != nullptr) text->append(run);
   if (!walk.ok()) return fail(Errc::Corrupt, "process record: not protobuf");
   return {};
 }

@@ -23,7 +23,7 @@ using FiledEvent = std::pair<std::uint64_t, const pb::ProcessEvent*>;  // The ti
 
 class EventWriter {
  public:
-  explicit EventWriter(const Day& day) : day_(day), packer_(kLevel) {}
+  explicit EventWriter(const Day& day) : day_(day) {}
   // Positions count from `position` on. Call lost() when this fails or the transaction does.
   Result<> add(Txn& txn, std::string_view collector, std::span<const FiledEvent> events, std::uint64_t position);
   void lost() { knows_tail_ = false; }
@@ -34,7 +34,6 @@ class EventWriter {
   Result<> fold_what_was_found(Txn& txn);
   Result<> put_piece(Txn& txn, std::uint64_t position);
 
-  static constexpr int kLevel = 3;  // 1 is a tenth larger.
   const Day& day_;
   Packer packer_;
   EventBuilder open_;  // What the tail holds, and what this transaction adds to it.

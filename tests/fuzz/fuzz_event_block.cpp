@@ -51,7 +51,7 @@ de::Result<std::string> as_block(std::string_view payload) {
 }
 
 void as_piece(std::string_view payload) {
-  static Packer packer(1);
+  static Packer packer;
   EventColumns columns;
   if (!decode_piece(payload, columns)) return;
   std::string block;
