@@ -40,13 +40,14 @@ std::optional<std::int64_t> CloneCheck::check(const Sample& sample) {
   return missed;
 }
 
-std::vector<pb::Finding> judge(const FeedCounts& counts, const CloneCheck& clones) {
+std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones) {
   std::vector<pb::Finding> findings;
   const std::uint64_t delivered = counts.forks + counts.execs + counts.exits + counts.malformed;
-  findings.push_back(finding("books.kernel", counts.happened == delivered + counts.dropped && counts.malformed == 0,
-                             "happened " + number(counts.happened) + " = delivered " + number(delivered) +
-                                 " + dropped " + number(counts.dropped) +
-                                 (counts.malformed > 0 ? ", malformed " + number(counts.malformed) : "")));
+  findings.push_back(
+      finding("books.kernel", counts.happened == delivered + counts.dropped && counts.malformed + skipped == 0,
+              "happened " + number(counts.happened) + " = delivered " + number(delivered) + " + dropped " +
+                  number(counts.dropped) + (counts.malformed > 0 ? ", malformed " + number(counts.malformed) : "") +
+                  (skipped > 0 ? ", not looked at " + number(skipped) : "")));
   if (counts.clones == 0) return findings;
   findings.push_back(finding("books.forks", counts.clones == counts.fork_calls + counts.threads + counts.workers,
                              "clones " + number(counts.clones) + " = processes " + number(counts.fork_calls) +

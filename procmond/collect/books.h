@@ -47,6 +47,7 @@ class CloneCheck {
 Result<std::uint64_t> read_clone_total();
 
 // The identities of one feed at a moment when everything was drained, as health shows them.
-std::vector<pb::Finding> judge(const FeedCounts& counts, const CloneCheck& clones);
+// `skipped` as EventFeed has it.
+std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones);
 
 }  // namespace de::collect

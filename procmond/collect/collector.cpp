@@ -192,7 +192,7 @@ std::vector<pb::Finding> Collector::check_books() {
     counts = feed_->counts();
     if (counts.happened == counts.forks + counts.execs + counts.exits + counts.malformed + counts.dropped) break;
   }
-  std::vector<pb::Finding> findings = judge(counts, clones_);
+  std::vector<pb::Finding> findings = judge(counts, feed_->skipped(), clones_);
   // What the feed delivered went into the model, and came out as an event or was known from a scan.
   const ModelCounts& model = live_.counts();
   pb::Finding& finding = findings.emplace_back();

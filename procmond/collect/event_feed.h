@@ -58,6 +58,9 @@ class EventFeed {
   // away), Io. What was lost is in counts().
   virtual Result<> drain(const KernelEventFn& fn) = 0;
   virtual FeedCounts counts() const = 0;
+  // Times the kernel did not run our code although it should have: each is something that was neither counted nor seen.
+  // Asks the kernel.
+  virtual std::uint64_t skipped() const { return 0; }
 };
 
 }  // namespace de::collect

@@ -38,6 +38,23 @@ class Events : public testing::Test {
     return spool && events && lost && spool->acked == spool->last_sequence && spool->last_sequence == *events + *lost &&
            *events + *lost >= at_least;
   }
+  // What was seen once it has everything of the truth, or what there is after a while.
+  Seen wait_for(const Truth& truth) {
+    Seen seen;
+    EXPECT_TRUE(eventually(
+        [&] {
+          seen = read_seen(host);
+          for (const auto& [id, one] : truth.processes) {
+            if (one.nonce.empty()) continue;
+            const auto exec = seen.execs.find(one.nonce);
+            if (exec == seen.execs.end() || !seen.exits.contains(exec->second.at("process_uid"))) return false;
+          }
+          return true;
+        },
+        60s))
+        << read_health(host).text << logs_of(host);
+    return seen;
+  }
   std::string truth_path() const { return host.dir() + "/truth.jsonl"; }
   void expect_balanced_books() {
     std::set<std::string> books;
@@ -81,8 +98,7 @@ TEST_F(Events, ShortLivedProcessesAreAllThereWhole) {
   constexpr int kCount = 1'500;
   const Truth truth = run_load(truth_path(), {"storm", "--count", std::to_string(kCount), "--rate", "500"});
   ASSERT_EQ(truth.processes.size(), static_cast<std::size_t>(kCount));
-  ASSERT_TRUE(eventually([&] { return is_settled(3 * kCount); }, 60s)) << read_health(host).text << logs_of(host);
-  const Seen seen = read_seen(host);
+  const Seen seen = wait_for(truth);
   for (const auto& [id, one] : truth.processes) {
     ASSERT_EQ(seen.execs.count(one.nonce), 1U) << one.nonce;
     const Row& exec = seen.execs.find(one.nonce)->second;
@@ -100,9 +116,8 @@ TEST_F(Events, ShortLivedProcessesAreAllThereWhole) {
 TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
   START_OR_SKIP();
   const Truth truth = run_load(truth_path(), {"trees", "--count", "60", "--seed", "7"});
-  ASSERT_TRUE(eventually([&] { return is_settled(truth.processes.size()); }, 60s)) << logs_of(host);
   for (int agents = 0; agents < 2; ++agents) {
-    const Seen seen = read_seen(host);
+    const Seen seen = wait_for(truth);
     std::size_t compared = 0;
     for (const auto& [id, one] : truth.processes) {
       std::string expected;
@@ -134,8 +149,7 @@ TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
 TEST_F(Events, Oddities) {
   START_OR_SKIP();
   const Truth truth = run_load(truth_path(), {"oddities"});
-  ASSERT_TRUE(eventually([&] { return is_settled(truth.processes.size()); }, 60s)) << logs_of(host);
-  const Seen seen = read_seen(host);
+  const Seen seen = wait_for(truth);
   std::set<std::string> labels;
   for (const auto& [id, one] : truth.processes) {
     if (one.nonce.empty()) continue;
@@ -169,7 +183,7 @@ TEST_F(Events, Oddities) {
 TEST_F(Events, WhatTheKernelHadNoRoomForIsKnownExactly) {
   START_OR_SKIP({"--set", "events.buffer_mb=1"});
   host.procmond.signal(SIGSTOP);
-  const Truth truth = run_load(truth_path(), {"storm", "--count", "3000", "--rate", "unpaced"});
+  const Truth truth = run_load(truth_path(), {"storm", "--count", "3000"});
   host.procmond.signal(SIGCONT);
   ASSERT_TRUE(eventually([&] { return is_settled(3 * 3'000) && read_health(host).lost_events() != 0U; }, 60s))
       << read_health(host).text << logs_of(host);
@@ -189,12 +203,8 @@ TEST_F(Events, WhatTheKernelHadNoRoomForIsKnownExactly) {
   EXPECT_TRUE(contains(host.cli({"audit", "tail"}).out, "events.lost"));
   // What was missed is found out by the next scan, and what happens from now on is seen whole.
   const Truth after = run_load(truth_path(), {"storm", "--count", "200", "--rate", "200"});
-  EXPECT_TRUE(eventually([&] {
-    const Seen seen = read_seen(host);
-    for (const auto& [id, one] : after.processes)
-      if (seen.execs.count(one.nonce) != 1) return false;
-    return true;
-  })) << logs_of(host);
+  const Seen seen = wait_for(after);
+  for (const auto& [id, one] : after.processes) EXPECT_EQ(seen.execs.count(one.nonce), 1U);
 }
 
 TEST_F(Events, PollingIsWhatIsLeftAndSaysSo) {

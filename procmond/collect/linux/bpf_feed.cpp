@@ -54,6 +54,7 @@ class BpfFeed final : public EventFeed {
   int wake_fd() const override { return ring_buffer__epoll_fd(ring_.get()); }
   Result<> drain(const KernelEventFn& fn) override;
   FeedCounts counts() const override;
+  std::uint64_t skipped() const override;
 
  private:
   static int on_record(void* self, void* bytes, std::size_t size);
@@ -135,6 +136,17 @@ FeedCounts BpfFeed::counts() const {
         __atomic_load_n(&slot.tails_shed, __ATOMIC_RELAXED) + __atomic_load_n(&slot.dropped[DE_ARGS], __ATOMIC_RELAXED);
   }
   return counts;
+}
+
+std::uint64_t BpfFeed::skipped() const {
+  std::uint64_t skipped = 0;
+  for (const bpf_program* program :
+       {skeleton_->progs.on_new_task, skeleton_->progs.on_fork, skeleton_->progs.on_exec, skeleton_->progs.on_exit}) {
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0) skipped += info.recursion_misses;
+  }
+  return skipped;
 }
 
 }  // namespace

@@ -48,13 +48,14 @@ TEST(FeedBooks, ADifferenceIsAFailureOfThatBook) {
   counts.clones = 12;
   counts.fork_calls = 10;
   counts.threads = 2;
-  for (const pb::Finding& finding : judge(counts, {})) EXPECT_EQ(finding.level(), pb::Finding::OK) << finding.detail();
+  for (const pb::Finding& finding : judge(counts, 0, {})) EXPECT_EQ(finding.level(), pb::Finding::OK) << finding.detail();
   counts.exits = 9;
-  EXPECT_EQ(judge(counts, {})[0].level(), pb::Finding::FAILED);
+  EXPECT_EQ(judge(counts, 0, {})[0].level(), pb::Finding::FAILED);
   counts.dropped = 1;
-  EXPECT_EQ(judge(counts, {})[0].level(), pb::Finding::OK);
+  EXPECT_EQ(judge(counts, 0, {})[0].level(), pb::Finding::OK);
+  EXPECT_EQ(judge(counts, 1, {})[0].level(), pb::Finding::FAILED);
   counts.threads = 1;
-  EXPECT_EQ(judge(counts, {})[1].level(), pb::Finding::FAILED);
+  EXPECT_EQ(judge(counts, 0, {})[1].level(), pb::Finding::FAILED);
 }
 
 // The kernel's own count and that of our programs in it, while others start processes and threads, too.
