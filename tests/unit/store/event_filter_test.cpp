@@ -121,8 +121,8 @@ TEST_F(Filters, EachAlone) {
 }
 
 TEST_F(Filters, ManyBlocksThatOverlapAreMergedInLittleMemory) {
-  // Every block covers ten hours: more of them than may be open at once.
-  for (int n = 0; n < 15; ++n) append(2000, kNoon, 10 * kHourMs);
+  // Every block covers ten hours: twice as many of them as may be open at once.
+  for (int n = 0; n < 40; ++n) append(2000, kNoon, 10 * kHourMs);
   for (const bool newest_first : {false, true}) {
     EventFilter filter;
     filter.newest_first = newest_first;
