@@ -108,8 +108,8 @@ Seen read_seen(Host& host) {
     if (row["event_type"] == "exit") seen.exits.emplace(row["process_uid"], row);
     if (row["event_type"] != "exec") continue;
     const std::string& line = row["command_line"];
-    const std::size_t at = line.find("de-load-");
-    if (at == line.npos) continue;
+    const std::size_t at = line.find(" de-load-") + 1;  // An argument, not part of a path.
+    if (at == 0) continue;
     seen.execs.emplace(line.substr(at, line.find(' ', at) - at), row);
   }
   return seen;
