@@ -162,7 +162,7 @@ TEST_F(Events, Oddities) {
     };
     if (one.label == "executable in memory") {
       expect("on_disk_state", "memfd");
-    } else if (one.label == "deleted before it was executed" || one.label == "deleted, but linked elsewhere") {
+    } else if (one.label == "deleted before it was executed") {
       expect("on_disk_state", "deleted");
       expect("executable_path", one.exe);
     } else if (one.label.starts_with("script")) {
