@@ -17,6 +17,7 @@ namespace de::daemon {
 namespace {
 
 constexpr std::uint32_t kLongestIntervalMs = 3'600'000;
+constexpr std::int64_t kSettledNs = 1'000'000'000;
 constexpr double kPressureOn = 0.7;
 constexpr double kPressureOff = 0.5;
 constexpr std::size_t kChunkBytes = 2UL << 20;  // Half of what a frame may hold.
@@ -155,6 +156,7 @@ link::Task<> Monitor::one_scan() {
 }
 
 void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
+  settle_spool_trouble();
   if (events.empty()) return;
   Result<> spooled = spool_->append(events);
   if (spooled) spooled = spool_->sync();
@@ -163,11 +165,16 @@ void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
     if (spool_trouble_.empty())
       log::error("spool", "events could not be spooled", {log::field("reason", spooled.error().message())});
     spool_trouble_ = spooled.error().message();
-  } else if (!spool_trouble_.empty()) {
-    spool_trouble_.clear();
-    log::info("spool", "events are spooled again");
+    spool_failed_ns_ = clock_.steady_ns();
   }
   uplink_->wake();
+}
+
+// On a disk that is full a small write still succeeds now and then: it takes a while without a failure.
+void Monitor::settle_spool_trouble() {
+  if (spool_trouble_.empty() || clock_.steady_ns() - spool_failed_ns_ < kSettledNs || !spool_->sync()) return;
+  spool_trouble_.clear();
+  log::info("spool", "events are spooled again");
 }
 
 Result<> Monitor::start_pump() {

@@ -52,6 +52,7 @@ class Monitor {
   link::Task<> one_scan();
   link::Task<> run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done);
   Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
+  void settle_spool_trouble();
   void spool_events(std::vector<pb::ProcessEvent> events);
   Result<> start_pump();
   void take_collected(collect::Collected collected);
@@ -78,8 +79,9 @@ class Monitor {
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.
   std::uint64_t scan_id_ = 0;
-  std::string trouble_;        // Of the latest scan; empty: none.
-  std::string spool_trouble_;  // Since events could not be spooled, until they can.
+  std::string trouble_;               // Of the latest scan; empty: none.
+  std::int64_t spool_failed_ns_ = 0;  // When they last could not.
+  std::string spool_trouble_;         // Since events could not be spooled, until they can.
   collect::Counts collect_counts_;
   std::vector<pb::Finding> findings_;  // Of the latest interval.
   bool scan_requested_ = false;
