@@ -12,17 +12,18 @@ using config::Node;
 
 constexpr std::size_t kMaxValueBytes = 64UL << 10;
 
-const schema::ColumnInfo* find_column(std::string_view name) {
-  for (const schema::ColumnInfo& column : schema::find_table("processes")->columns)
+const schema::ColumnInfo* find_column(const schema::TableInfo& table, std::string_view name) {
+  for (const schema::ColumnInfo& column : table.columns)
     if (column.name == name) return &column;
   return nullptr;
 }
 
-Error unknown_column(std::string_view file, const Node& key) {
+Error unknown_column(std::string_view file, const schema::TableInfo& table, const Node& key) {
   std::vector<std::string_view> names;
-  for (const schema::ColumnInfo& column : schema::find_table("processes")->columns) names.push_back(column.name);
-  return complaint(file, key,
-                   "no column \"" + escape_controls(key.text) + "\" in processes" + suggestion(key.text, names));
+  for (const schema::ColumnInfo& column : table.columns) names.push_back(column.name);
+  return complaint(
+      file, key,
+      "no column \"" + escape_controls(key.text) + "\" in " + std::string(table.name) + suggestion(key.text, names));
 }
 
 template <class Number>
@@ -50,20 +51,32 @@ Result<TestValue> read_value(std::string_view file, const Node& node, const sche
   return fail(complaint(file, node, expected));
 }
 
-Result<TestRow> read_row(std::string_view file, const Node& node) {
+Result<TestRow> read_row(std::string_view file, const schema::TableInfo& table, const Node& node) {
   if (!node.is_map()) return fail(complaint(file, node, "a row must be a map of columns: {pid: 1, name: sh}"));
   TestRow row;
   for (const auto& [key, value] : node.entries) {
-    const schema::ColumnInfo* column = find_column(key.text);
-    if (column == nullptr) return fail(unknown_column(file, key));
+    const schema::ColumnInfo* column = find_column(table, key.text);
+    if (column == nullptr) return fail(unknown_column(file, table, key));
     DE_TRY(read, read_value(file, value, *column));
     row.emplace_back(key.text, std::move(read));
   }
   return row;
 }
 
+Result<std::vector<TestRow>> read_list(std::string_view file, const schema::TableInfo& table, const Node& list) {
+  std::vector<TestRow> rows;
+  if (!list.is_list()) return fail(complaint(file, list, "a test needs rows: a list of maps"));
+  if (list.items.size() > kMaxTestRows)
+    return fail(complaint(file, list, "more than " + std::to_string(kMaxTestRows) + " rows in one test"));
+  for (const Node& item : list.items) {
+    DE_TRY(row, read_row(file, table, item));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 Result<RuleTest> read_test(std::string_view file, const Node& node) {
-  static constexpr std::string_view kKnown[] = {"name", "rows"};
+  static constexpr std::string_view kKnown[] = {"name", "rows", "events"};
   if (!node.is_map()) return fail(complaint(file, node, "a test must be a map: {rows: [...]}"));
   DE_CHECK(refuse_unknown_keys(file, node, kKnown));
   RuleTest test;
@@ -73,13 +86,15 @@ Result<RuleTest> read_test(std::string_view file, const Node& node) {
     test.name = std::move(text);
   }
   const Node* rows = node.find("rows");
-  if (rows == nullptr || !rows->is_list())
-    return fail(complaint(file, rows == nullptr ? node : *rows, "a test needs rows: a list of maps"));
-  if (rows->items.size() > kMaxTestRows)
-    return fail(complaint(file, *rows, "more than " + std::to_string(kMaxTestRows) + " rows in one test"));
-  for (const Node& item : rows->items) {
-    DE_TRY(row, read_row(file, item));
-    test.rows.push_back(std::move(row));
+  const Node* events = node.find("events");
+  if (rows == nullptr && events == nullptr) return fail(complaint(file, node, "a test needs rows: a list of maps"));
+  if (rows != nullptr) {
+    DE_TRY(read, read_list(file, *schema::find_table("processes"), *rows));
+    test.rows = std::move(read);
+  }
+  if (events != nullptr) {
+    DE_TRY(read, read_list(file, *schema::find_table("events"), *events));
+    test.events = std::move(read);
   }
   return test;
 }

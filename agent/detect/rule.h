@@ -20,6 +20,7 @@ constexpr std::size_t kMaxRules = 5'000;  // In one rule book.
 constexpr std::size_t kMaxRulesPerFile = 2'000;
 constexpr std::size_t kMaxTestsPerRule = 64;
 constexpr std::size_t kMaxTestRows = 1'000;  // In one test.
+constexpr std::int64_t kMaxWindowMs = 30LL * 86'400'000;
 
 enum class Trigger : std::uint8_t { Event, Snapshot, Both };
 std::string_view to_text(Trigger trigger);
@@ -43,7 +44,8 @@ using TestRow = std::vector<std::pair<std::string, TestValue>>;
 struct RuleTest {
   std::string name;  // "match 1", "no_match 2", or the `name:` it was given.
   bool must_match = true;
-  std::vector<TestRow> rows;
+  std::vector<TestRow> rows;    // Of `processes`.
+  std::vector<TestRow> events;  // Of `processes.events`.
   int line = 0;
 };
 
@@ -66,7 +68,9 @@ struct Rule {
   std::string license;
   bool enabled = true;
   Trigger on = Trigger::Snapshot;
-  int priority = 5;  // 1 (first) to 10.
+  bool on_given = false;       // Otherwise check_rule() finds out what it can be.
+  std::int64_t window_ms = 0;  // How far back it looks in processes.events; 0: as its SQL says.
+  int priority = 5;            // 1 (first) to 10.
   Dedup dedup;
   Requirement requires_;
   std::string sql;

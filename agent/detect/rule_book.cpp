@@ -34,8 +34,8 @@ const Rule* RuleSet::find(std::string_view id) const {
 
 class RuleBook::Impl {
  public:
-  Impl(std::vector<std::string> directories, const Clock& clock, std::unique_ptr<mirror::Session> session)
-      : directories_(std::move(directories)), clock_(clock), session_(std::move(session)) {}
+  Impl(std::vector<std::string> directories, const Clock& clock, CheckSessions sessions)
+      : directories_(std::move(directories)), clock_(clock), sessions_(std::move(sessions)) {}
 
   Result<bool> reload();
   std::shared_ptr<const RuleSet> set = std::make_shared<const RuleSet>();
@@ -52,7 +52,7 @@ class RuleBook::Impl {
 
   const std::vector<std::string> directories_;
   const Clock& clock_;
-  const std::unique_ptr<mirror::Session> session_;
+  CheckSessions sessions_;
   std::map<std::string, Files> files_;  // By directory.
   std::map<std::string, std::string> directory_errors_;
   std::uint64_t generation_ = 0;
@@ -67,13 +67,13 @@ Result<> RuleBook::Impl::take_over(const std::string& path, const std::string& t
   std::vector<std::shared_ptr<const Rule>> rules;
   std::vector<std::string> warnings;
   for (Rule& rule : *parsed) {
-    auto checked = check_rule(*session_, rule);
+    auto checked = check_rule(sessions_, rule);
     if (!checked && checked.error().code() == Errc::Io) return fail(std::move(checked).error());
     if (!checked) {
       state.error = checked.error().message();
       return {};
     }
-    if (const auto explained = session_->explain(rule.sql))
+    if (const auto explained = sessions_.snapshot->explain(rule.sql))
       for (const std::string& warning : explained->warnings) warnings.push_back("rule " + rule.id + ": " + warning);
     rules.push_back(std::make_shared<const Rule>(std::move(rule)));
   }
@@ -170,8 +170,8 @@ RuleBook::RuleBook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RuleBook::~RuleBook() = default;
 
 Result<std::unique_ptr<RuleBook>> RuleBook::open(std::vector<std::string> directories, const Clock& clock) {
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
-  auto impl = std::make_unique<Impl>(std::move(directories), clock, std::move(session));
+  DE_TRY(sessions, CheckSessions::create(clock));
+  auto impl = std::make_unique<Impl>(std::move(directories), clock, std::move(sessions));
   DE_CHECK(impl->reload());
   return std::unique_ptr<RuleBook>(new RuleBook(std::move(impl)));
 }

@@ -13,6 +13,7 @@
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "detect/rule.h"
+#include "mirror/batch_session.h"
 #include "mirror/session.h"
 
 namespace de::detect {
@@ -32,9 +33,19 @@ struct RuleSet {
   const Rule* find(std::string_view id) const;
 };
 
+// What rules are checked with.
+struct CheckSessions {
+  // Errors: Io, Exhausted.
+  static Result<CheckSessions> create(const Clock& clock);
+
+  std::unique_ptr<mirror::Session> snapshot;
+  std::unique_ptr<mirror::BatchSession> batch;
+};
+
 // Everything `rules validate` checks on one rule: its SQL passes the gate, `dedup.keys` are result columns, `requires`
-// names existing tables and columns. Errors: Invalid, with "file:line:column:".
-Result<mirror::Statement> check_rule(mirror::Session& session, const Rule& rule);
+// names existing tables and columns, `on` and `window` are possible. Fills `on` where the file does not say it.
+// Errors: Invalid, with "file:line:column:".
+Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule);
 
 class RuleBook {
  public:

@@ -35,10 +35,38 @@ Result<> check_requirement(const Rule& rule) {
   return {};
 }
 
+// Which runs a rule is fit for: docs/rules.md, "When a rule runs".
+Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
+  auto shape = batch.shape(rule.sql);
+  if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
+  const bool reads_events = std::ranges::find(statement.tables, "processes.events") != statement.tables.end();
+  if (!reads_events && rule.window_ms != 0)
+    return fail(misfit(rule, rule.place.line, "window: the rule does not read processes.events; remove it"));
+  if (!rule.on_given) {
+    rule.on = Trigger::Snapshot;
+    if (shape->row_wise && rule.window_ms == 0) rule.on = reads_events ? Trigger::Event : Trigger::Both;
+  }
+  if (rule.runs_on_event() && !shape->row_wise)
+    return fail(misfit(rule, rule.place.line,
+                       "on: " + std::string(to_text(rule.on)) + " is for rules that look at one row at a time, but " +
+                           shape->why_not + "; use on: snapshot" + (reads_events ? " and a window" : "")));
+  if (reads_events && rule.runs_on_snapshot() && rule.window_ms == 0 && !statement.events_have_start)
+    return fail(misfit(rule, rule.place.line,
+                       "the rule reads processes.events without a time limit; add window: 10m, or a lower limit of "
+                       "event_time_ms to its SQL"));
+  return {};
+}
+
 }  // namespace
 
-Result<mirror::Statement> check_rule(mirror::Session& session, const Rule& rule) {
-  auto statement = session.validate(rule.sql);
+Result<CheckSessions> CheckSessions::create(const Clock& clock) {
+  DE_TRY(snapshot, mirror::Session::create(mirror::Origin::Rule, clock));
+  DE_TRY(batch, mirror::BatchSession::create(clock));
+  return CheckSessions{std::move(snapshot), std::move(batch)};
+}
+
+Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
+  auto statement = sessions.snapshot->validate(rule.sql);
   if (!statement) {
     const std::string why = "sql: " + statement.error().what();
     if (statement.error().code() != Errc::Invalid) return fail(std::move(statement).error().during("rule " + rule.id));
@@ -52,6 +80,7 @@ Result<mirror::Statement> check_rule(mirror::Session& session, const Rule& rule)
           misfit(rule, rule.place.line,
                  "dedup.keys: the result has no column " + escape_controls(key) + suggestion(key, views(columns))));
   DE_CHECK(check_requirement(rule));
+  DE_CHECK(settle_trigger(*sessions.batch, *statement, rule));
   return statement;
 }
 

@@ -56,6 +56,19 @@ constexpr std::pair<std::string_view, pb::Severity> kSeverities[] = {{"low", pb:
 constexpr std::pair<std::string_view, Trigger> kTriggers[] = {
     {"event", Trigger::Event}, {"snapshot", Trigger::Snapshot}, {"both", Trigger::Both}};
 
+// "90s", "10m", "2h", "1d" in milliseconds.
+Result<std::int64_t> read_window(std::string_view file, const Node& node) {
+  std::int64_t value = 0;
+  const char* end = node.text.data() + node.text.size();
+  const auto [stop, ec] = std::from_chars(node.text.data(), end, value);
+  std::int64_t unit = 0;
+  if (node.is_scalar() && ec == std::errc{} && stop + 1 == end)
+    unit = *stop == 's' ? 1'000 : *stop == 'm' ? 60'000 : *stop == 'h' ? 3'600'000 : *stop == 'd' ? 86'400'000 : 0;
+  if (unit == 0 || value < 1 || value > kMaxWindowMs / unit)
+    return fail(complaint(file, node, "window must be a time of at most 30 days, such as 90s, 10m, 2h or 1d"));
+  return value * unit;
+}
+
 // What every field reader needs for its complaints.
 struct Reading {
   std::string_view file;
@@ -157,6 +170,13 @@ constexpr Field kFields[] = {
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(trigger, read_choice(at.file, node, at.key, kTriggers));
        rule.on = trigger;
+       rule.on_given = true;
+       return {};
+     }},
+    {"window",
+     [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
+       DE_TRY(window, read_window(at.file, node));
+       rule.window_ms = window;
        return {};
      }},
     {"priority",

@@ -15,6 +15,7 @@
 #include "daemoneye/base/result.h"
 #include "daemoneye/control.pb.h"
 #include "detect/rule.h"
+#include "mirror/batch_session.h"
 #include "mirror/image.h"
 #include "mirror/session.h"
 
@@ -27,6 +28,8 @@ struct Matches {
   bool truncated = false;
   std::uint64_t elapsed_us = 0;
   std::uint64_t vm_steps = 0;
+  std::vector<std::size_t> events;  // Of a run over new events: which of them each row is about.
+  std::vector<pb::Reason> missing;  // Why the stored events it read may be incomplete.
 
   // The value of a row by column name (first column of that name), or null.
   const pb::Value* find(const pb::Row& row, std::string_view column) const;
@@ -34,6 +37,10 @@ struct Matches {
 
 // Errors: those of Session::run, prefixed with the rule's id.
 Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirror::Budget& budget);
+
+// Over the events that are loaded; `statement` is the rule's. Errors: those of BatchSession::run, prefixed alike.
+Result<Matches> run_rule(mirror::BatchSession& session, std::size_t statement, const Rule& rule,
+                         const mirror::Budget& budget);
 
 struct TestFailure {
   std::string test;     // RuleTest::name

@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <utility>
+
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
 #include "detect/runner.h"
 #include "mirror/row_image.h"
 
@@ -40,6 +44,49 @@ std::string show(const Matches& matches, const pb::Row& row) {
   return out.size() < kShownBytes ? out : out.substr(0, kShownBytes) + "...";
 }
 
+schema::Cell to_cell(const TestValue& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return *integer;
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  if (const auto* text = std::get_if<std::string>(&value)) return std::string_view(*text);
+  return {};
+}
+
+// The events of one test, all of them for every query: SQLite picks.
+class TestEvents final : public mirror::EventSource {
+ public:
+  void load(const RuleTest& test, std::int64_t now_ms) {
+    const auto columns = schema::find_table("events")->columns;
+    rows_.clear();
+    for (const TestRow& row : test.events) {
+      std::vector<schema::Cell>& cells = rows_.emplace_back(columns.size());
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].name == "event_time_ms") cells[i] = now_ms;
+        for (const auto& [name, value] : row)
+          if (name == columns[i].name) cells[i] = to_cell(value);
+      }
+    }
+    const auto time = static_cast<std::size_t>(std::ranges::find(columns, "event_time_ms", &schema::ColumnInfo::name) -
+                                               columns.begin());
+    std::ranges::stable_sort(rows_, {}, [time](const auto& cells) { return cells[time]; });
+  }
+
+  mirror::NextEvents read(const mirror::EventQuery& query) const override {
+    std::vector<mirror::EventRow> rows;
+    for (const auto& cells : rows_) rows.push_back({{}, nullptr, cells});
+    if (query.newest_first) std::ranges::reverse(rows);
+    return [rows, done = false]() mutable -> Result<std::span<const mirror::EventRow>> {
+      if (std::exchange(done, true)) return std::span<const mirror::EventRow>();
+      return std::span<const mirror::EventRow>(rows);
+    };
+  }
+  Result<std::vector<pb::Reason>> missing(std::int64_t, std::int64_t) const override {
+    return std::vector<pb::Reason>();
+  }
+
+ private:
+  std::vector<std::vector<schema::Cell>> rows_;
+};
+
 // Why the test fails, or nothing. Errors: Io, Exhausted.
 Result<std::string> run_test(mirror::Session& session, const Rule& rule, const RuleTest& test, const Clock& clock) {
   auto image = test_image(test, clock.unix_ms());
@@ -69,8 +116,10 @@ Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, st
 Result<TestReport> test_rule(const Rule& rule, const Clock& clock) {
   TestReport report;
   if (rule.tests.empty()) return report;
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
+  TestEvents events;
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, &events));
   for (const RuleTest& test : rule.tests) {
+    events.load(test, clock.unix_ms());
     DE_TRY(failure, run_test(*session, rule, test, clock));
     if (failure.empty())
       ++report.passed;

@@ -6,7 +6,18 @@
 
 #include <sqlite3.h>
 
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
 #include "daemoneye/base/result.h"
+
+namespace re2 {
+class RE2;
+}
 
 namespace de::mirror {
 
@@ -16,8 +27,31 @@ constexpr int kMaxValueBytes = 1 << 20;
 
 // trim, ltrim, rtrim, instr, replace, concat, split, basename, dirname, cidr_match. Errors: Exhausted.
 Result<> add_text_functions(sqlite3* db);
+// Compiled patterns that outlive a run. SQLite itself forgets what belongs to a statement when it is reset.
+class PatternCache {
+ public:
+  explicit PatternCache(std::size_t most);
+  ~PatternCache();
+  PatternCache(const PatternCache&) = delete;
+  PatternCache& operator=(const PatternCache&) = delete;
+
+  const re2::RE2* find(std::string_view pattern) const;
+  // Takes it while there is room; null when there is none, and the caller keeps it.
+  const re2::RE2* keep(std::string_view pattern, std::unique_ptr<re2::RE2>& compiled);
+  void clear();
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  const std::size_t most_;
+  std::unordered_map<std::string, std::unique_ptr<re2::RE2>, Hash, std::equal_to<>> kept_;
+};
+
 // regexp (the operator x REGEXP y), regex_match, regex_split.
-Result<> add_regex_functions(sqlite3* db);
+// `patterns` outlives the connection. Errors: Exhausted.
+Result<> add_regex_functions(sqlite3* db, PatternCache* patterns = nullptr);
 
 // Compiles without running. Errors: Invalid, with RE2's reason.
 Result<> check_pattern(std::string_view pattern);

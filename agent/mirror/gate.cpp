@@ -5,6 +5,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
+#include "mirror/batch_table.h"
 #include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
@@ -167,7 +168,7 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
     if (sqlite3_db_config(db, s.which, s.value, &now) != SQLITE_OK || now != s.value)
       return fail(Errc::Io, "SQLite does not take switch " + std::to_string(s.which));
   }
-  const char* ours[] = {kEventModule, nullptr};
+  const char* ours[] = {kEventModule, kBatchModule, nullptr};
   if (sqlite3_drop_modules(db, ours) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
   // Room for the words with which a statement is explained; the length itself is checked before SQLite sees it.
   sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes) + 64);
@@ -189,6 +190,7 @@ void Gate::start() {
   functions_.clear();
   regex_calls_ = 0;
   through_view_ = false;
+  is_recursive_ = false;
 }
 
 int Gate::refuse(std::string reason) {
@@ -235,8 +237,10 @@ int Gate::authorize(void* self, int action, const char* first, const char* secon
                     const char* view) {
   Gate& gate = *static_cast<Gate*>(self);
   switch (action) {
-    case SQLITE_SELECT:
     case SQLITE_RECURSIVE:
+      gate.is_recursive_ = true;
+      return SQLITE_OK;
+    case SQLITE_SELECT:
       return SQLITE_OK;
     case SQLITE_READ:
       return gate.read(view_of(first), view_of(second), view_of(schema), view_of(view));

@@ -33,6 +33,7 @@ class Gate {
   const std::set<std::string>& tables() const { return tables_; }
   const std::set<std::string>& columns() const { return columns_; }
   const std::set<std::string>& functions() const { return functions_; }
+  bool is_recursive() const { return is_recursive_; }
 
  private:
   static int authorize(void* self, int action, const char* first, const char* second, const char* schema,
@@ -47,6 +48,7 @@ class Gate {
   std::set<std::string> functions_;
   int regex_calls_ = 0;
   bool through_view_ = false;
+  bool is_recursive_ = false;
 };
 
 // Lower case, sorted.

@@ -47,11 +47,17 @@ std::unique_ptr<RE2> compile(std::string_view pattern, std::string& why) {
 class Pattern {
  public:
   Pattern(sqlite3_context* context, int argument, sqlite3_value* value) {
-    kept_ = static_cast<RE2*>(sqlite3_get_auxdata(context, argument));
+    auto* cache = static_cast<PatternCache*>(sqlite3_user_data(context));
+    const std::string_view text = text_of(value);
+    kept_ = cache != nullptr ? cache->find(text) : static_cast<const RE2*>(sqlite3_get_auxdata(context, argument));
     if (kept_ != nullptr) return;
     std::string why;
-    fresh_ = compile(text_of(value), why);
-    if (!fresh_) give_error(context, why);
+    fresh_ = compile(text, why);
+    if (!fresh_) {
+      give_error(context, why);
+      return;
+    }
+    if (cache != nullptr) kept_ = cache->keep(text, fresh_);  // Moved from when it was taken.
     argument_ = argument;
     context_ = context;
   }
@@ -66,7 +72,7 @@ class Pattern {
   const RE2* get() const { return kept_ != nullptr ? kept_ : fresh_.get(); }
 
  private:
-  RE2* kept_ = nullptr;
+  const RE2* kept_ = nullptr;
   std::unique_ptr<RE2> fresh_;
   sqlite3_context* context_ = nullptr;
   int argument_ = 0;
@@ -134,15 +140,31 @@ void regex_split(sqlite3_context* context, int, sqlite3_value** args) {
 
 }  // namespace
 
+PatternCache::PatternCache(std::size_t most) : most_(most) {}
+PatternCache::~PatternCache() = default;
+
+const RE2* PatternCache::find(std::string_view pattern) const {
+  const auto found = kept_.find(pattern);
+  return found == kept_.end() ? nullptr : found->second.get();
+}
+
+const RE2* PatternCache::keep(std::string_view pattern, std::unique_ptr<RE2>& compiled) {
+  if (kept_.size() >= most_) return nullptr;
+  return kept_.emplace(std::string(pattern), std::move(compiled)).first->second.get();
+}
+
+void PatternCache::clear() { kept_.clear(); }
+
 Result<> check_pattern(std::string_view pattern) {
   std::string why;
   if (!compile(pattern, why)) return fail(Errc::Invalid, why);
   return {};
 }
 
-Result<> add_regex_functions(sqlite3* db) {
-  const auto add = [db](const char* name, int arguments, void (*function)(sqlite3_context*, int, sqlite3_value**)) {
-    return sqlite3_create_function_v2(db, name, arguments, kFlags, nullptr, function, nullptr, nullptr, nullptr);
+Result<> add_regex_functions(sqlite3* db, PatternCache* patterns) {
+  const auto add = [db, patterns](const char* name, int arguments,
+                                  void (*function)(sqlite3_context*, int, sqlite3_value**)) {
+    return sqlite3_create_function_v2(db, name, arguments, kFlags, patterns, function, nullptr, nullptr, nullptr);
   };
   if (add("regexp", 2, regexp) != SQLITE_OK || add("regex_match", 3, regex_match) != SQLITE_OK ||
       add("regex_split", 3, regex_split) != SQLITE_OK)

@@ -46,9 +46,9 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
   auto answer = std::make_shared<Answer>(complete());
   answer->columns = {"rule", "result", "test", "detail"};
   DE_TRY(rules, detect::parse_rule_text(request.file_name(), request.text()));
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
-  for (const Rule& rule : rules) {
-    DE_TRY(statement, detect::check_rule(*session, rule));
+  DE_TRY(sessions, detect::CheckSessions::create(clock));
+  for (Rule& rule : rules) {
+    DE_TRY(statement, detect::check_rule(sessions, rule));
     if (request.run_tests()) {
       add_test_rows(*answer, rule, detect::test_rule(rule, clock));
     } else {
@@ -111,6 +111,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("version", rule->version);
   add("enabled", rule->enabled ? "yes" : "no");
   add("on", detect::to_text(rule->on));
+  if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
   add("priority", std::to_string(rule->priority));
   add("dedup_keys", joined(rule->dedup.keys));
   add("dedup_seconds", std::to_string(rule->dedup.seconds));

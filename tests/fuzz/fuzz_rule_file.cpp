@@ -9,17 +9,17 @@
 namespace {
 
 void try_as(std::string_view file, std::string_view text) {
-  const auto rules = de::detect::parse_rule_text(file, text);
+  auto rules = de::detect::parse_rule_text(file, text);
   if (!rules) {
     if (!rules.error().what().starts_with(file)) __builtin_trap();
     return;
   }
   if (rules->size() > de::detect::kMaxRulesPerFile) __builtin_trap();
-  static const auto kSession = de::mirror::Session::create(de::mirror::Origin::Rule, de::system_clock());
+  static auto sessions = std::move(*de::detect::CheckSessions::create(de::system_clock()));
   for (std::size_t i = 0; i < rules->size() && i < 3; ++i) {
-    const de::detect::Rule& rule = (*rules)[i];
+    de::detect::Rule& rule = (*rules)[i];
     if (rule.id.empty() || rule.sql.empty() || rule.priority < 1 || rule.priority > 10) __builtin_trap();
-    (void)de::detect::check_rule(**kSession, rule);
+    (void)de::detect::check_rule(sessions, rule);
     for (const de::detect::RuleTest& test : rule.tests)
       if (const auto image = de::detect::test_image(test, 0); !image && image.error().code() == de::Errc::Io)
         __builtin_trap();

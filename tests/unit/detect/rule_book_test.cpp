@@ -234,12 +234,12 @@ TEST_F(RuleBookTest, WarnsOfCartesianProducts) {
 }
 
 TEST(CheckRule, LooksAtKeysAndRequirements) {
-  const auto session = mirror::Session::create(mirror::Origin::Rule, system_clock());
-  ASSERT_TRUE(session);
+  auto sessions = CheckSessions::create(system_clock());
+  ASSERT_TRUE(sessions);
   const auto check = [&](const std::string& more) {
-    const auto rules = parse_rule_text("r.yaml", "id: a\nsql: SELECT pid, name AS who FROM processes\n" + more);
+    auto rules = parse_rule_text("r.yaml", "id: a\nsql: SELECT pid, name AS who FROM processes\n" + more);
     EXPECT_TRUE(rules) << rules.error().message();
-    const auto checked = check_rule(**session, rules->front());
+    const auto checked = check_rule(*sessions, rules->front());
     return checked ? "good" : checked.error().message();
   };
   EXPECT_EQ(check(""), "good");
@@ -251,14 +251,47 @@ TEST(CheckRule, LooksAtKeysAndRequirements) {
 }
 
 TEST(CheckRule, RefusesParametersAndBadPatterns) {
-  const auto session = mirror::Session::create(mirror::Origin::Rule, system_clock());
-  ASSERT_TRUE(session);
+  auto sessions = CheckSessions::create(system_clock());
+  ASSERT_TRUE(sessions);
   Rule rule;
   rule.id = "a";
   rule.sql = "SELECT ?";
-  EXPECT_THAT(check_rule(**session, rule).error().message(), HasSubstr("a rule has no parameters"));
+  EXPECT_THAT(check_rule(*sessions, rule).error().message(), HasSubstr("a rule has no parameters"));
   rule.sql = "SELECT pid FROM processes WHERE name REGEXP '(x'";
-  EXPECT_THAT(check_rule(**session, rule).error().message(), HasSubstr("invalid regular expression"));
+  EXPECT_THAT(check_rule(*sessions, rule).error().message(), HasSubstr("invalid regular expression"));
+}
+
+TEST(CheckRule, FindsOutWhenARuleCanRun) {
+  auto sessions = CheckSessions::create(system_clock());
+  ASSERT_TRUE(sessions);
+  const auto on = [&](const std::string& sql, const std::string& more = "") {
+    auto rules = parse_rule_text("r.yaml", "id: a\nsql: " + sql + "\n" + more);
+    EXPECT_TRUE(rules) << rules.error().message();
+    const auto checked = check_rule(*sessions, rules->front());
+    return checked ? std::string(to_text(rules->front().on)) : checked.error().message();
+  };
+  const std::string row = "SELECT pid FROM processes WHERE name = 'x'";
+  const std::string join = "SELECT c.pid FROM processes c JOIN processes p ON p.pid = c.ppid";
+  const std::string event = "SELECT pid FROM processes.events WHERE event_type = 'exec'";
+  const std::string count = "SELECT name, count(*) FROM processes.events GROUP BY name";
+  const std::string bounded = count + " HAVING min(event_time_ms) > 0";
+  EXPECT_EQ(on(row), "both");
+  EXPECT_EQ(on(row, "on: snapshot"), "snapshot");
+  EXPECT_EQ(on(row, "on: event"), "event");
+  EXPECT_EQ(on(join), "snapshot");
+  EXPECT_EQ(on(join, "on: both"),
+            "r.yaml:1:1: rule a: on: both is for rules that look at one row at a time, but it combines several rows; "
+            "use on: snapshot");
+  EXPECT_EQ(on(event), "event");
+  EXPECT_EQ(on(event, "window: 10m"), "snapshot");
+  EXPECT_EQ(on(event, "on: both\nwindow: 10m"), "both");
+  EXPECT_THAT(on(event, "on: both"), HasSubstr("without a time limit; add window: 10m"));
+  EXPECT_THAT(on(count), HasSubstr("without a time limit; add window: 10m"));
+  EXPECT_THAT(on(bounded), HasSubstr("without a time limit"));
+  EXPECT_EQ(on(count, "window: 1h"), "snapshot");
+  EXPECT_EQ(on("SELECT count(*) FROM events WHERE event_time_ms > (unixepoch() - 60) * 1000"), "snapshot");
+  EXPECT_THAT(on(count, "on: event\nwindow: 1h"), HasSubstr("aggregates over rows; use on: snapshot and a window"));
+  EXPECT_THAT(on(row, "window: 1h"), HasSubstr("does not read processes.events; remove it"));
 }
 
 }  // namespace

@@ -214,5 +214,18 @@ TEST(Severity, WordsAreThoseOfTheFile) {
   EXPECT_EQ(to_text(static_cast<pb::Severity>(99)), "unknown");
 }
 
+TEST(ParseRule, ReadsTheWindow) {
+  const auto window = [](const std::string& text) {
+    const auto rules = parse_rule_text("r.yaml", "id: a\nsql: SELECT 1\nwindow: " + text + "\n");
+    return rules ? std::to_string(rules->front().window_ms) : rules.error().message();
+  };
+  EXPECT_EQ(window("90s"), "90000");
+  EXPECT_EQ(window("10m"), "600000");
+  EXPECT_EQ(window("2h"), "7200000");
+  EXPECT_EQ(window("30d"), "2592000000");
+  for (const char* bad : {"31d", "0s", "-5m", "10", "m", "10 m", "10M", "1.5h", "99999999999999999999s", "[1]"})
+    EXPECT_EQ(window(bad), "r.yaml:3:9: window must be a time of at most 30 days, such as 90s, 10m, 2h or 1d") << bad;
+}
+
 }  // namespace
 }  // namespace de::detect

@@ -162,6 +162,22 @@ TEST(HealthBook, ForgetsRemovedAndChangedRules) {
   EXPECT_EQ(book.find("a"), nullptr);
 }
 
+TEST(TestRule, RunsOverEvents) {
+  const Rule rule = make_rule(
+      "SELECT pid, exit_code FROM processes.events WHERE event_type = 'exit' AND exit_signal = 9 ORDER BY "
+      "event_time_ms",
+      "tests:\n"
+      "  match: [{events: [{event_type: exit, pid: 7, exit_signal: 9}]}]\n"
+      "  no_match: [{events: [{event_type: exec, pid: 7}, {event_type: exit, pid: 7, exit_signal: 15}]}]\n");
+  const auto report = test_rule(rule, system_clock());
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_EQ(report->passed, 2U);
+  EXPECT_TRUE(report->failures.empty()) << report->failures[0].message;
+  const auto wrong = parse_rule_text("r.yaml", "id: a\nsql: SELECT 1\ntests: {match: [{events: [{exit_kode: 1}]}]}\n");
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("no column \"exit_kode\" in processes.events (did you mean"));
+}
+
 TEST(ShippedRules, AllLoadAndPassTheirTests) {
   const auto book = RuleBook::open({std::string(DE_SOURCE_DIR) + "/packaging/rules"}, system_clock());
   ASSERT_TRUE(book) << book.error().message();

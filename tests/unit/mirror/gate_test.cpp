@@ -304,5 +304,13 @@ TEST(Gate, ValidateTellsWhatIsUsed) {
   EXPECT_THAT(statement->functions, testing::ElementsAre("lower", "regexp"));
 }
 
+TEST(Gate, CountsRegularExpressionsOfAStatementOnce) {
+  const auto session = few_session();
+  std::string sql = "SELECT pid FROM processes WHERE name REGEXP '0'";
+  for (int i = 1; i < 32; ++i) sql += " OR name REGEXP '" + std::to_string(i) + "'";
+  EXPECT_TRUE(session->explain(sql));
+  EXPECT_FALSE(session->explain(sql + " OR name REGEXP 'x'"));
+}
+
 }  // namespace
 }  // namespace de::mirror

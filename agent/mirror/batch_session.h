@@ -1,0 +1,55 @@
+// Runs statements over a handful of new events, within microseconds: they are prepared once, the events are read where
+// they are, and a statement whose constants no event has is not run at all.
+//
+// Thread: one thread at a time, any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/base/result.h"
+#include "mirror/event_source.h"
+#include "mirror/session.h"
+#include "mirror/shape.h"
+
+namespace de::mirror {
+
+class BatchSession {
+ public:
+  static constexpr std::size_t kMaxPatterns = 1'024;  // Compiled regular expressions that are kept.
+
+  // `event` is the place of the event, among those loaded, that the row is about.
+  using OnRow = std::function<bool(std::span<const Value> row, std::size_t event)>;
+
+  // `clock` outlives the session. Errors: Io, Exhausted.
+  static Result<std::unique_ptr<BatchSession>> create(const Clock& clock);
+  ~BatchSession();
+  BatchSession(const BatchSession&) = delete;
+  BatchSession& operator=(const BatchSession&) = delete;
+
+  // The gate without running. Errors: Invalid, Timeout, Exhausted.
+  Result<Shape> shape(std::string_view sql);
+
+  // Returns the statement's number, counted from 0. Errors: those of shape(); Invalid when it is not row-wise.
+  Result<std::size_t> add(std::string_view sql);
+  void clear();
+
+  // The events must outlive the runs over them.
+  void load(std::span<const EventRow> events);
+  // Whether some loaded event has what the statement asks for; true when that cannot be told without running it.
+  bool can_match(std::size_t statement) const;
+  // Errors: Invalid, Timeout, Exhausted, Io.
+  Result<Outcome> run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,
+                      const OnRow& on_row);
+
+ private:
+  class Impl;
+  explicit BatchSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace de::mirror

@@ -1,0 +1,295 @@
+#include "mirror/batch_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "daemoneye/schema/event_columns.h"
+#include "daemoneye/schema/process_columns.h"
+#include "mirror/database.h"
+#include "mirror/function_args.h"
+
+namespace de::mirror {
+namespace {
+
+using schema::Cell;
+
+constexpr double kRows = 1'000;  // No batch is that large: constants are to be preferred.
+constexpr std::string_view kScanColumns[] = {"scan_id", "collection_time_ms", "collection_time"};
+
+struct Table : sqlite3_vtab {
+  Batch* batch = nullptr;
+  BatchKind kind = BatchKind::Processes;
+};
+
+struct Cursor : sqlite3_vtab_cursor {
+  std::size_t at = 0;
+};
+
+Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
+Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
+
+std::size_t position(std::span<const schema::Column<pb::ProcessEvent>> columns, std::string_view name) {
+  return static_cast<std::size_t>(std::ranges::find(columns, name, [](const auto& c) { return c.name; }) -
+                                  columns.begin());
+}
+
+// The columns of a process stand behind those of the event, in both tables in the same order.
+std::size_t first_process_column() {
+  static const std::size_t first = schema::event_columns().size() - schema::process_columns().size();
+  return first;
+}
+
+std::size_t command_line_column() {
+  static const std::size_t column = position(schema::event_columns(), "command_line");
+  return column;
+}
+
+std::string declaration(BatchKind kind) {
+  const bool events = kind == BatchKind::Events;
+  std::string sql = "CREATE TABLE x(";
+  const auto columns = schema::event_columns();
+  for (const auto& column : columns.subspan(events ? 0 : first_process_column()))
+    sql += '"' + std::string(column.name) + "\" " + std::string(schema::to_text(column.type)) + ',';
+  if (events) return sql + '"' + std::string(schema::kCollectorColumn.name) + "\" TEXT)";
+  for (const std::string_view name : kScanColumns) sql += std::string(name) + " INTEGER,";
+  sql.back() = ')';
+  return sql;
+}
+
+int on_connect(sqlite3* db, void* batch, int count, const char* const* words, sqlite3_vtab** out, char**) {
+  const BatchKind kind = count > 3 && std::string_view(words[3]) == "events" ? BatchKind::Events : BatchKind::Processes;
+  if (const int rc = sqlite3_declare_vtab(db, declaration(kind).c_str()); rc != SQLITE_OK) return rc;
+  auto* table = new (std::nothrow) Table();
+  if (table == nullptr) return SQLITE_NOMEM;
+  table->batch = static_cast<Batch*>(batch);
+  table->kind = kind;
+  *out = table;
+  return SQLITE_OK;
+}
+
+int on_create(sqlite3* db, void* batch, int count, const char* const* words, sqlite3_vtab** out, char** error) {
+  return on_connect(db, batch, count, words, out, error);
+}
+
+int on_disconnect(sqlite3_vtab* table) {
+  delete static_cast<Table*>(table);
+  return SQLITE_OK;
+}
+
+int on_open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
+  *out = new (std::nothrow) Cursor();
+  return *out == nullptr ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+int on_close(sqlite3_vtab_cursor* cursor) {
+  delete &own(cursor);
+  return SQLITE_OK;
+}
+
+char letter_of(const Table& table, int column) {
+  if (column < 0) return '\0';
+  const auto columns = schema::event_columns();
+  const std::size_t at =
+      static_cast<std::size_t>(column) + (table.kind == BatchKind::Events ? 0 : first_process_column());
+  if (at >= columns.size()) return '\0';
+  const std::string_view name = columns[at].name;
+  if (name == "name") return 'n';
+  if (name == "executable_path") return 'e';
+  if (name == "event_type") return 't';
+  return name == "pid" ? 'p' : '\0';
+}
+
+// The plan has two letters an argument: the column, and '=' for one value or 'I' for a list.
+int on_plan(sqlite3_vtab* raw, sqlite3_index_info* info) {
+  const Table& table = *static_cast<Table*>(raw);
+  std::string plan;
+  double rows = kRows;
+  for (int i = 0; i < info->nConstraint; ++i) {
+    const auto& constraint = info->aConstraint[i];
+    if (constraint.usable == 0 || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
+    const char letter = letter_of(table, constraint.iColumn);
+    const char* collation = sqlite3_vtab_collation(info, i);
+    if (letter == '\0' || collation == nullptr || std::string_view(collation) != "BINARY") continue;
+    plan += letter;
+    plan += sqlite3_vtab_in(info, i, 1) != 0 ? 'I' : '=';
+    info->aConstraintUsage[i].argvIndex = static_cast<int>(plan.size() / 2);
+    rows /= 10;
+  }
+  info->idxStr = sqlite3_mprintf("%s", plan.c_str());
+  if (info->idxStr == nullptr) return SQLITE_NOMEM;
+  info->needToFreeIdxStr = 1;
+  info->estimatedCost = rows;
+  info->estimatedRows = static_cast<sqlite3_int64>(std::max(1.0, rows));
+  return SQLITE_OK;
+}
+
+// False when the value is not of the column's own kind: SQLite converts before it compares, we do not.
+bool add_value(Wanted& wanted, sqlite3_value* value) {
+  const int type = sqlite3_value_type(value);
+  if (wanted.column == 'p') {
+    if (type == SQLITE_INTEGER) wanted.numbers.push_back(sqlite3_value_int64(value));
+    return type == SQLITE_INTEGER;
+  }
+  if (type == SQLITE_TEXT) wanted.texts.emplace_back(text_of(value));
+  return type == SQLITE_TEXT;
+}
+
+void note(std::vector<Need>& needs, std::string_view plan, std::span<sqlite3_value* const> values) {
+  Need& need = needs.emplace_back();
+  for (std::size_t i = 0; i < values.size() && 2 * i + 1 < plan.size(); ++i) {
+    Wanted wanted{plan[2 * i], {}, {}};
+    bool known = true;
+    if (plan[2 * i + 1] == 'I') {
+      sqlite3_value* item = nullptr;
+      for (int rc = sqlite3_vtab_in_first(values[i], &item); rc == SQLITE_OK && item != nullptr;
+           rc = sqlite3_vtab_in_next(values[i], &item))
+        known = add_value(wanted, item) && known;
+    } else {
+      known = add_value(wanted, values[i]);
+    }
+    if (!known) continue;
+    std::ranges::sort(wanted.texts);
+    std::ranges::sort(wanted.numbers);
+    need.push_back(std::move(wanted));
+  }
+}
+
+int settle(Cursor& cursor) {
+  const Table& table = table_of(&cursor);
+  Batch& batch = *table.batch;
+  while (cursor.at < batch.size() && !batch.has_row(table.kind, cursor.at)) ++cursor.at;
+  batch.current = cursor.at;
+  return SQLITE_OK;
+}
+
+// Every row is handed out; SQLite checks the constraints, as it knows how. They are for the capture.
+int on_filter(sqlite3_vtab_cursor* cursor, int, const char* plan, int count, sqlite3_value** values) {
+  Batch& batch = *table_of(cursor).batch;
+  if (batch.capture != nullptr) note(*batch.capture, plan, {values, static_cast<std::size_t>(count)});
+  own(cursor).at = 0;
+  return settle(own(cursor));
+}
+
+int on_next(sqlite3_vtab_cursor* cursor) {
+  ++own(cursor).at;
+  return settle(own(cursor));
+}
+
+int on_eof(sqlite3_vtab_cursor* cursor) { return own(cursor).at >= table_of(cursor).batch->size() ? 1 : 0; }
+
+// The batch outlives the run, so nothing is copied; but SQL functions want a zero behind a text, and copy when there
+// is none. Behind the end of what a message or a literal holds there always is a byte to look at.
+void give(sqlite3_context* context, std::string_view text) {
+  if (text.data() == nullptr) return give_text(context, {});
+  const bool is_ended = text.data()[text.size()] == '\0' && std::memchr(text.data(), 0, text.size()) == nullptr;
+  if (is_ended)
+    sqlite3_result_text(context, text.data(), -1, SQLITE_STATIC);
+  else
+    sqlite3_result_text64(context, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void give(sqlite3_context* context, const Cell& cell) {
+  if (const auto* integer = std::get_if<std::int64_t>(&cell)) return sqlite3_result_int64(context, *integer);
+  if (const auto* real = std::get_if<double>(&cell)) return sqlite3_result_double(context, *real);
+  if (const auto* view = std::get_if<std::string_view>(&cell)) return give(context, *view);
+  if (const auto* text = std::get_if<std::string>(&cell)) return give_text(context, *text);  // It dies with the cell.
+  sqlite3_result_null(context);
+}
+
+int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
+  const Table& table = table_of(raw);
+  const std::size_t row = own(raw).at;
+  const EventRow& event = table.batch->at(row);
+  const bool events = table.kind == BatchKind::Events;
+  const std::size_t at = static_cast<std::size_t>(column) + (events ? 0 : first_process_column());
+  const auto columns = schema::event_columns();
+  if (at == command_line_column() && event.event->process().command_line_size() > 0)
+    give(context, table.batch->command_line(row));
+  else if (at < columns.size())
+    give(context, columns[at].read(*event.event));
+  else if (events)
+    give_text(context, event.collector);
+  else if (at == columns.size())
+    sqlite3_result_null(context);
+  else
+    sqlite3_result_int64(context, event.event->event_time_ms());
+  return SQLITE_OK;
+}
+
+int on_rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
+  *out = static_cast<sqlite3_int64>(own(cursor).at);
+  return SQLITE_OK;
+}
+
+sqlite3_module make_module() {
+  sqlite3_module module{};
+  module.iVersion = 2;
+  module.xCreate = on_create;
+  module.xConnect = on_connect;
+  module.xBestIndex = on_plan;
+  module.xDisconnect = on_disconnect;
+  module.xDestroy = on_disconnect;
+  module.xOpen = on_open;
+  module.xClose = on_close;
+  module.xFilter = on_filter;
+  module.xNext = on_next;
+  module.xEof = on_eof;
+  module.xColumn = on_column;
+  module.xRowid = on_rowid;
+  return module;
+}
+
+}  // namespace
+
+void Batch::load(std::span<const EventRow> events) {
+  events_ = events;
+  only_.reset();
+  command_lines_.assign(events.size(), std::nullopt);
+}
+
+bool Batch::has_row(BatchKind kind, std::size_t index) const {
+  if (only_ && *only_ != index) return false;
+  return kind == BatchKind::Events ||
+         (events_[index].event->event_type() != pb::EVENT_TYPE_EXIT && events_[index].event->has_process());
+}
+
+std::string_view Batch::command_line(std::size_t index) {
+  std::optional<std::string>& kept = command_lines_[index];
+  if (!kept) {
+    const Cell cell = schema::event_columns()[command_line_column()].read(*events_[index].event);
+    if (const auto* text = std::get_if<std::string>(&cell)) kept = *text;
+    if (const auto* view = std::get_if<std::string_view>(&cell)) kept = std::string(*view);
+    if (!kept) kept.emplace();
+  }
+  return *kept;
+}
+
+bool Batch::satisfies(const Need& need, std::size_t index) const {
+  const pb::ProcessEvent& event = *events_[index].event;
+  return std::ranges::all_of(need, [&](const Wanted& wanted) {
+    if (wanted.column == 'p') return std::ranges::binary_search(wanted.numbers, std::int64_t{event.process().pid()});
+    std::string_view text = event.process().name();
+    if (wanted.column == 'e') text = event.process().executable_path();
+    if (wanted.column == 't') text = schema::to_text(event.event_type());
+    return std::ranges::binary_search(wanted.texts, text);
+  });
+}
+
+Result<> add_batch_module(sqlite3* db, Batch& batch) {
+  static const sqlite3_module kModule = make_module();
+  if (sqlite3_create_module_v2(db, kBatchModule, &kModule, &batch, nullptr) != SQLITE_OK)
+    return fail(Errc::Exhausted, std::string("add the table of new events: ") + sqlite3_errmsg(db));
+  return {};
+}
+
+Result<> create_batch_tables(sqlite3* db) {
+  for (const std::string table : {"processes(processes)", "snapshots(processes)", "events(events)"}) {
+    const std::size_t paren = table.find('(');
+    DE_CHECK(exec(db, "CREATE VIRTUAL TABLE processes." + table.substr(0, paren) + " USING " + kBatchModule +
+                          table.substr(paren)));
+  }
+  return {};
+}
+
+}  // namespace de::mirror

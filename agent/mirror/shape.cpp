@@ -1,0 +1,81 @@
+#include "mirror/shape.h"
+
+#include <algorithm>
+#include <set>
+
+#include "mirror/database.h"
+
+namespace de::mirror {
+namespace {
+
+// lag, lead and the like leave no trace among the instructions that others cannot leave, too.
+constexpr std::string_view kWindowFunctions[] = {"cume_dist",    "dense_rank", "first_value", "lag",
+                                                 "last_value",   "lead",       "nth_value",   "ntile",
+                                                 "percent_rank", "rank",       "row_number"};
+
+Result<Stmt> prepare_explain(sqlite3* db, std::string_view words, std::string_view sql) {
+  const std::string text = std::string(words) + std::string(sql);
+  sqlite3_stmt* raw = nullptr;
+  const int rc = sqlite3_prepare_v3(db, text.data(), static_cast<int>(text.size()), 0, &raw, nullptr);
+  Stmt stmt(raw);
+  if (rc != SQLITE_OK) return fail(Errc::Invalid, std::string("explain: ") + sqlite3_errmsg(db));
+  return stmt;
+}
+
+std::string_view text_at(sqlite3_stmt* stmt, int column) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(stmt, column));
+  return text == nullptr ? std::string_view{} : std::string_view(text);
+}
+
+Result<> look_at_program(sqlite3* db, std::string_view sql, Shape& shape) {
+  DE_TRY(stmt, prepare_explain(db, "EXPLAIN ", sql));
+  std::set<int> cursors;
+  while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
+    const std::string_view opcode = text_at(stmt.get(), 1);
+    if (opcode == "VOpen") cursors.insert(sqlite3_column_int(stmt.get(), 2));
+    if (opcode == "VFilter") ++shape.readings;
+    if (opcode.starts_with("Agg")) shape.why_not = "it aggregates over rows";
+    if (opcode == "DecrJumpZero" || opcode == "OffsetLimit") shape.why_not = "it has a LIMIT or EXISTS";
+  }
+  if (cursors.size() > 1) shape.why_not = "it combines several rows";
+  if (cursors.empty()) shape.why_not = "it reads no table";
+  return {};
+}
+
+// Everything but a plain loop over the table is taken for something that looks at several rows.
+Result<> look_at_plan(sqlite3* db, std::string_view sql, Shape& shape) {
+  DE_TRY(stmt, prepare_explain(db, "EXPLAIN QUERY PLAN ", sql));
+  while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
+    const std::string_view detail = text_at(stmt.get(), 3);
+    const bool is_loop = detail.starts_with("SCAN ") && detail.find(" VIRTUAL TABLE INDEX ") != std::string_view::npos;
+    if (is_loop && detail.find("LEFT-JOIN") == std::string_view::npos) continue;
+    if (detail == "MULTI-INDEX OR" || detail.starts_with("INDEX ")) continue;
+    if (detail.starts_with("USE TEMP B-TREE FOR ")) {
+      shape.gathers = true;
+      continue;
+    }
+    if (shape.why_not.empty()) shape.why_not = "it combines several rows or selects";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Shape> look_at_shape(sqlite3* db, std::string_view sql, Gate& gate) {
+  Shape shape;
+  shape.reads_processes = gate.tables().contains("processes");
+  shape.reads_events = gate.tables().contains("processes.events");
+  const bool recursive = gate.is_recursive();
+  const auto functions = gate.functions();
+  gate.start();  // It counts, and each look is a statement of its own.
+  DE_CHECK(look_at_program(db, sql, shape));
+  gate.start();
+  DE_CHECK(look_at_plan(db, sql, shape));
+  if (recursive) shape.why_not = "it is recursive";
+  for (const std::string_view window : kWindowFunctions)
+    if (functions.contains(std::string(window))) shape.why_not = "it has a window function";
+  shape.row_wise = shape.why_not.empty();
+  return shape;
+}
+
+}  // namespace de::mirror
