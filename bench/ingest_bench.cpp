@@ -99,7 +99,7 @@ class Receiver {
     if (!store || !mirror || !connection) return false;
     store_ = std::move(*store);
     mirror_ = std::move(*mirror);
-    intake_ = std::make_unique<de::ingest::Intake>(*store_, *mirror_, writer_, clock_, kReady);
+    intake_ = std::make_unique<de::ingest::Intake>(*store_, *mirror_, writer_, clock_, kReady, [](auto, auto) {});
     consumers_.acked = [](const std::string&, const std::string&) { return std::uint64_t{0}; };
     consumers_.publish = [this](std::string collector, std::string spool_id, de::pb::Publish publish) {
       return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));

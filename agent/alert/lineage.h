@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemoneye/alert.pb.h"
@@ -43,6 +44,10 @@ class Lineage {
   // Nearest parent first, until pid 1, a parent that is not in the snapshot or cannot be the parent, a cycle, or
   // kMaxDepth. Errors: those of Session::run.
   Result<std::vector<pb::Ancestor>> ancestors(const Facts& process);
+
+  // The ancestors an event brings along (ProcessEvent.ancestry), nearest first, at most kMaxDepth.
+  // Errors: Invalid (not that form), those of Session::run.
+  Result<std::vector<pb::Ancestor>> read_ancestry(std::string_view json);
 
  private:
   mirror::Session& session_;

@@ -8,6 +8,8 @@
 #include "alert/dedupe_key.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/crypto/uuid.h"
+#include "daemoneye/schema/event_columns.h"
+#include "daemoneye/schema/process_columns.h"
 
 namespace de::alert {
 namespace {
@@ -70,6 +72,16 @@ bool is_same_process(const detect::Matches& matches, const pb::Row& row, const F
   return !start || !facts.start_time_ms || *start == *facts.start_time_ms;
 }
 
+void fill_gaps(Subject& subject, const Facts& facts) {
+  const auto fill = [](std::optional<std::string>& slot, const std::string& value) {
+    if (!slot && !value.empty()) slot = value;
+  };
+  fill(subject.name, facts.name);
+  fill(subject.executable_path, facts.executable_path);
+  fill(subject.user, facts.user_id);
+  if (subject.process_uid.empty()) subject.process_uid = facts.process_uid;
+}
+
 void add_from_snapshot(Subject& subject, const detect::Matches& matches, const pb::Row& row, Lineage& lineage) {
   if (!subject.pid) return;
   Result<std::optional<Facts>> facts = lineage.find(*subject.pid);
@@ -78,13 +90,7 @@ void add_from_snapshot(Subject& subject, const detect::Matches& matches, const p
     return;
   }
   if (!*facts || !is_same_process(matches, row, **facts)) return;
-  const auto fill = [](std::optional<std::string>& slot, const std::string& value) {
-    if (!slot && !value.empty()) slot = value;
-  };
-  fill(subject.name, (*facts)->name);
-  fill(subject.executable_path, (*facts)->executable_path);
-  fill(subject.user, (*facts)->user_id);
-  if (subject.process_uid.empty()) subject.process_uid = (*facts)->process_uid;
+  fill_gaps(subject, **facts);
   Result<std::vector<pb::Ancestor>> ancestry = lineage.ancestors(**facts);
   if (ancestry) {
     subject.ancestry = std::move(*ancestry);
@@ -93,7 +99,39 @@ void add_from_snapshot(Subject& subject, const detect::Matches& matches, const p
   }
 }
 
-Subject describe(const detect::Matches& matches, const pb::Row& row, Lineage& lineage) {
+Facts to_facts(const pb::ProcessRecord& process) {
+  Facts facts;
+  facts.pid = process.pid();
+  if (process.has_ppid()) facts.ppid = process.ppid();
+  facts.name = process.name();
+  facts.executable_path = process.executable_path();
+  facts.user_id = process.user_id();
+  facts.process_uid = schema::uid_text(process.process_uid());
+  facts.parent_uid = schema::uid_text(process.parent_uid());
+  if (process.has_start_time_ms()) facts.start_time_ms = process.start_time_ms();
+  return facts;
+}
+
+// The same values as the next snapshot would give, so that both make one alert.
+void add_from_event(Subject& subject, const pb::ProcessEvent& event, Lineage& lineage) {
+  const Facts facts = to_facts(event.process());
+  fill_gaps(subject, facts);
+  if (event.has_ancestry()) {
+    auto ancestry = lineage.read_ancestry(event.ancestry());
+    if (ancestry) {
+      subject.ancestry = std::move(*ancestry);
+      return;
+    }
+    subject.problem = ancestry.error().message();
+  }
+  auto ancestry = lineage.ancestors(facts);
+  if (ancestry)
+    subject.ancestry = std::move(*ancestry);
+  else
+    subject.problem = ancestry.error().message();
+}
+
+Subject describe(const detect::Matches& matches, const pb::Row& row, const pb::ProcessEvent* event, Lineage& lineage) {
   Subject subject;
   subject.pid = pid_of(matches, row);
   subject.name = key_text(matches.find(row, "name"));
@@ -101,7 +139,11 @@ Subject describe(const detect::Matches& matches, const pb::Row& row, Lineage& li
   for (const std::string_view column : {"user_id", "uid", "user_name"})
     if (!subject.user) subject.user = key_text(matches.find(row, column));
   if (const auto uid = text_of(matches.find(row, "process_uid"))) subject.process_uid = escape_controls(*uid);
-  add_from_snapshot(subject, matches, row, lineage);
+  // A row may be about another process than its event: a rule can call the parent's number pid.
+  if (event != nullptr && subject.pid == event->process().pid())
+    add_from_event(subject, *event, lineage);
+  else
+    add_from_snapshot(subject, matches, row, lineage);
   return subject;
 }
 
@@ -181,17 +223,32 @@ pb::Alert make_frame(const detect::Rule& rule, const detect::Matches& matches, c
   *alert.mutable_completeness() = context.completeness;
   if (!context.completeness.has_complete())
     degrade(alert, "ExecutionError", "nothing was said about the completeness of the data");
+  for (const pb::Reason& reason : matches.missing) {
+    alert.mutable_completeness()->set_complete(false);
+    *alert.mutable_completeness()->add_reasons() = reason;
+  }
   if (matches.truncated) degrade(alert, "ResultCapped", "the rule matched more rows than one run may return");
   return alert;
 }
 
 const std::string& rule_name(const detect::Rule& rule) { return rule.name.empty() ? rule.id : rule.name; }
 
+void set_event(pb::Alert& alert, const mirror::EventRow& row) {
+  pb::AlertEvent& event = *alert.mutable_event();
+  event.set_type(std::string(schema::to_text(row.event->event_type())));
+  event.set_time_ms(row.event->event_time_ms());
+  event.set_sequence(row.event->sequence());
+  event.set_collector(escape_controls(row.collector));
+  alert.set_first_seen_ms(event.time_ms());
+  alert.set_last_seen_ms(event.time_ms());
+}
+
 pb::Alert make_alert(const pb::Alert& frame, const detect::Rule& rule, const detect::Matches& matches,
-                     const pb::Row& row, Lineage& lineage) {
+                     const pb::Row& row, const mirror::EventRow* event, Lineage& lineage) {
   pb::Alert alert = frame;
   alert.set_id(crypto::uuid_v4());
-  Subject subject = describe(matches, row, lineage);
+  Subject subject = describe(matches, row, event == nullptr ? nullptr : event->event, lineage);
+  if (event != nullptr) set_event(alert, *event);
   std::string title = rule_name(rule);
   if (subject.name) title += ": " + subject.name->substr(0, 256);
   if (subject.pid) title += " (pid " + std::to_string(*subject.pid) + ")";
@@ -238,7 +295,11 @@ std::vector<pb::Alert> raise(const detect::Rule& rule, const detect::Matches& ma
   if (matches.rows.empty()) return alerts;
   const pb::Alert frame = make_frame(rule, matches, context, clock);
   const std::size_t listed = std::min(matches.rows.size(), context.max_alerts_per_run);
-  for (std::size_t i = 0; i < listed; ++i) alerts.push_back(make_alert(frame, rule, matches, matches.rows[i], lineage));
+  for (std::size_t i = 0; i < listed; ++i) {
+    const bool has_event = i < matches.events.size() && matches.events[i] < context.events.size();
+    const mirror::EventRow* event = has_event ? &context.events[matches.events[i]] : nullptr;
+    alerts.push_back(make_alert(frame, rule, matches, matches.rows[i], event, lineage));
+  }
   if (listed < matches.rows.size()) alerts.push_back(make_summary(frame, rule, matches, listed));
   return alerts;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct Context {
   std::uint64_t generation = 0;  // Of the rule book.
   std::string correlation_id;    // One per rule run; empty: a fresh one.
   std::size_t max_alerts_per_run = 100;
+  // Of a run over new events: those that Matches::events counts.
+  std::span<const mirror::EventRow> events;
 };
 
 // At most max_alerts_per_run alerts, then one more that summarises the rows beyond (its process_count and count say

@@ -60,7 +60,7 @@ Result<> Agent::open() {
   detector_options.rules_dirs = config_.paths.rules_dirs;
   detector_options.budget = to_budget(config_.rules, kRuleBytes);
   detector_options.host = identity_.host;
-  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_));
+  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, events_.get()));
   detector_ = std::move(detector);
   DE_TRY(loaded, detector_->reload());
   (void)loaded;  // No rules yet is a state that health reports.
@@ -70,12 +70,16 @@ Result<> Agent::open() {
   admission.is_genuine = [this](const link::Peer& peer, const pb::Hello& hello) { return is_genuine(peer, hello); };
   registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
   expect_collectors();
-  intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_,
-                                             [this](std::shared_ptr<const mirror::Image> image) {
-                                               image_ = image;
-                                               to_detect_ = std::move(image);
-                                               detect_wake_.cancel();
-                                             });
+  const auto on_image = [this](std::shared_ptr<const mirror::Image> image) {
+    image_ = image;
+    to_detect_ = std::move(image);
+    detect_wake_.cancel();
+  };
+  const auto on_events = [this](const std::string& collector, std::vector<pb::ProcessEvent> events) {
+    new_events_.push(collector, std::move(events));
+    detect_wake_.cancel();
+  };
+  intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, on_image, on_events);
   DE_CHECK(intake_->recall_gaps());
   DE_CHECK(open_sinks());
 
@@ -210,6 +214,8 @@ pb::Completeness Agent::completeness() const {
   add(registry_->reasons());
   add(intake_->reasons());
   add(detect_reasons_);
+  add(event_reasons_);
+  add(new_events_.reasons());
   if (!image_) {
     pb::Reason& reason = *out.add_reasons();
     reason.set_reason("CollectorUnavailable");

@@ -21,6 +21,7 @@
 #include "daemoneye/config/config.h"
 #include "daemoneye/link/listener.h"
 #include "ingest/detector.h"
+#include "ingest/event_queue.h"
 #include "ingest/intake.h"
 #include "ingest/stored_events.h"
 #include "serve/control.h"
@@ -59,6 +60,8 @@ class Agent {
   link::Task<> housekeeping();
   link::Task<> reload_rules();
   link::Task<> detect_loop();
+  link::Task<> detect_events();
+  link::Task<> detect_snapshot();
   link::Task<> store_alerts(std::vector<ingest::RaisedAlert> alerts);
   link::Task<> enforce_retention();
   link::Task<> report_troubles();
@@ -109,7 +112,9 @@ class Agent {
   std::int64_t started_ns_ = 0;
   std::shared_ptr<const mirror::Image> image_;      // The latest; shared with readers.
   std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
-  std::vector<pb::Reason> detect_reasons_;
+  ingest::EventQueue new_events_{clock_};           // Likewise.
+  std::vector<pb::Reason> detect_reasons_;          // Of the latest snapshot,
+  std::vector<pb::Reason> event_reasons_;           // and of the events since.
   alert::OwnTroubles troubles_;
   bool trouble_untold_ = false;  // The last alert about ourselves could not be stored.
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};

@@ -189,24 +189,45 @@ link::Task<> Agent::enforce_retention() {
 
 link::Task<> Agent::detect_loop() {
   while (!stopping_) {
-    if (!to_detect_) {
+    if (!to_detect_ && new_events_.is_empty()) {
       detect_wake_.expires_after(std::chrono::hours(1));
       boost::system::error_code ec;
       co_await detect_wake_.async_wait(link::into(ec));
       continue;
     }
-    auto image = std::exchange(to_detect_, nullptr);
-    const pb::Completeness known = completeness();
-    auto job = [this, image, &known]() -> Result<ingest::Round> { return detector_->run(image, known); };
-    auto round = co_await link::run_on(detect_, std::move(job));
-    if (!round) continue;
-    detect_reasons_ = std::move(round->reasons);
-    auto stored = co_await store_alerts(std::move(round->alerts));
-    if (!stored) log::error("alert", "alerts could not be stored", {log::field("reason", stored.error().message())});
-    image.reset();
-    give_back_free_memory();
+    // Events first: they are few, and somebody wants to know now. A snapshot still comes after every run of them.
+    auto seen = co_await detect_events();
+    if (!seen) log::error("alert", "alerts could not be stored", {log::field("reason", seen.error().message())});
+    auto looked = co_await detect_snapshot();
+    if (!looked) log::error("alert", "alerts could not be stored", {log::field("reason", looked.error().message())});
   }
   co_return Result<>{};
+}
+
+link::Task<> Agent::detect_events() {
+  if (new_events_.is_empty()) co_return Result<>{};
+  const std::vector<ingest::NewEvent> events = new_events_.pop();
+  const pb::Completeness known = completeness();
+  auto job = [this, &events, &known]() -> Result<ingest::Round> { return detector_->run_events(events, known); };
+  auto round = co_await link::run_on(detect_, std::move(job));
+  if (!round) co_return fail(std::move(round).error());
+  event_reasons_ = std::move(round->reasons);
+  co_return co_await store_alerts(std::move(round->alerts));
+}
+
+link::Task<> Agent::detect_snapshot() {
+  if (!to_detect_) co_return Result<>{};
+  auto image = std::exchange(to_detect_, nullptr);
+  const pb::Completeness known = completeness();
+  auto job = [this, image, &known]() -> Result<ingest::Round> { return detector_->run(image, known); };
+  auto round = co_await link::run_on(detect_, std::move(job));
+  if (!round) co_return fail(std::move(round).error());
+  detect_reasons_ = std::move(round->reasons);
+  event_reasons_.clear();
+  auto stored = co_await store_alerts(std::move(round->alerts));
+  image.reset();
+  give_back_free_memory();
+  co_return stored;
 }
 
 link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {

@@ -7,6 +7,8 @@
 namespace de::ingest {
 namespace {
 
+constexpr std::int64_t kReportEveryNs = 500'000'000;
+
 RuleChanges compare(const detect::RuleSet& before, const detect::RuleSet& now) {
   RuleChanges changes;
   changes.generation = now.generation;
@@ -38,21 +40,33 @@ void log_errors(const std::vector<detect::FileError>& before, const std::vector<
   }
 }
 
+pb::Reason make_reason(const char* reason, std::string detail) {
+  pb::Reason out;
+  out.set_reason(reason);
+  out.set_detail(std::move(detail));
+  return out;
+}
+
 }  // namespace
 
 Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
-                   std::unique_ptr<mirror::Session> session)
+                   std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch)
     : options_(std::move(options)),
       clock_(clock),
       book_(std::move(book)),
       session_(std::move(session)),
+      batch_(std::move(batch)),
       lineage_(*session_) {}
 
-Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock) {
+Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock,
+                                                 const mirror::EventSource* events) {
   DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock));
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock));
-  std::unique_ptr<Detector> detector(new Detector(std::move(options), clock, std::move(book), std::move(session)));
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, events));
+  DE_TRY(batch, mirror::BatchSession::create(clock));
+  std::unique_ptr<Detector> detector(
+      new Detector(std::move(options), clock, std::move(book), std::move(session), std::move(batch)));
   log_errors({}, detector->book_->snapshot()->errors);
+  detector->prepare_event_rules();
   detector->publish_report();
   return detector;
 }
@@ -64,6 +78,7 @@ Result<std::optional<RuleChanges>> Detector::reload() {
   const auto now = book_->snapshot();
   log_errors(before->errors, now->errors);
   health_.keep_only(now->rules);
+  prepare_event_rules();
   publish_report();
   return std::optional<RuleChanges>(compare(*before, *now));
 }
@@ -79,33 +94,76 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
   context.host = options_.host;
   context.generation = rules->generation;
   if (auto loaded = session_->load(std::move(image)); !loaded) {
-    pb::Reason& reason = round.reasons.emplace_back();
-    reason.set_reason("ExecutionError");
-    reason.set_detail(loaded.error().message());
+    round.reasons.push_back(make_reason("ExecutionError", loaded.error().message()));
     return round;
   }
   for (const auto& rule : rules->rules) {
     if (!rule->enabled || !rule->runs_on_snapshot()) continue;
+    session_->see_events_from(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
-    health_.record(*rule, matches);
-    ++round.rules_run;
-    if (!matches) {
-      pb::Reason& reason = round.reasons.emplace_back();
-      reason.set_reason(matches.error().code() == Errc::Timeout || matches.error().code() == Errc::Exhausted
-                            ? "ResourceLimit"
-                            : "ExecutionError");
-      reason.set_detail(matches.error().message());
-      continue;
-    }
-    for (pb::Alert& alert : alert::raise(*rule, *matches, context, lineage_, clock_))
-      round.alerts.push_back({std::move(alert), static_cast<std::int64_t>(rule->dedup.seconds) * 1000});
+    session_->see_events_from(mirror::kNoStartMs);
+    take_over(*rule, matches, context, round);
   }
   publish_report();
   round.elapsed_us = static_cast<std::uint64_t>((clock_.steady_ns() - begin_ns) / 1000);
   return round;
 }
 
+void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>& matches,
+                         const alert::Context& context, Round& round) {
+  health_.record(rule, matches);
+  ++round.rules_run;
+  if (!matches) {
+    const Errc code = matches.error().code();
+    round.reasons.push_back(
+        make_reason(code == Errc::Timeout || code == Errc::Exhausted ? "ResourceLimit" : "ExecutionError",
+                    matches.error().message()));
+    return;
+  }
+  for (pb::Alert& alert : alert::raise(rule, *matches, context, lineage_, clock_))
+    round.alerts.push_back({std::move(alert), static_cast<std::int64_t>(rule.dedup.seconds) * 1000});
+}
+
+void Detector::prepare_event_rules() {
+  event_rules_.clear();
+  unprepared_.clear();
+  batch_->clear();
+  for (const auto& rule : book_->snapshot()->rules) {
+    if (!rule->enabled || !rule->runs_on_event()) continue;
+    const auto statement = batch_->add(rule->sql);
+    if (statement)
+      event_rules_.push_back({rule, *statement});
+    else
+      unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
+  }
+}
+
+Round Detector::run_events(std::span<const NewEvent> events, const pb::Completeness& completeness) {
+  Round round;
+  const std::int64_t begin_ns = clock_.steady_ns();
+  round.reasons = unprepared_;
+  rows_.clear();
+  for (const NewEvent& event : events) rows_.push_back({*event.collector, &event.event, {}});
+  batch_->load(rows_);
+  alert::Context context;
+  context.completeness = completeness;
+  context.host = options_.host;
+  context.generation = book_->snapshot()->generation;
+  context.events = rows_;
+  for (const EventRule& entry : event_rules_) {
+    if (!batch_->can_match(entry.statement)) continue;
+    take_over(*entry.rule, detect::run_rule(*batch_, entry.statement, *entry.rule, options_.budget), context, round);
+  }
+  batch_->load({});
+  const std::int64_t now_ns = clock_.steady_ns();
+  // Who asks wants to see what just happened; copying the books for every batch would cost more than the rules do.
+  if (!round.alerts.empty() || !round.reasons.empty() || now_ns - reported_ns_ > kReportEveryNs) publish_report();
+  round.elapsed_us = static_cast<std::uint64_t>((now_ns - begin_ns) / 1000);
+  return round;
+}
+
 void Detector::publish_report() {
+  reported_ns_ = clock_.steady_ns();
   auto report = std::make_shared<RuleReport>();
   report->rules = book_->snapshot();
   for (const auto& rule : report->rules->rules)

@@ -1,5 +1,5 @@
-// Runs the rules over every published snapshot and turns what they match into alerts. One run at a time; while one
-// runs, only the newest image waits.
+// Runs the rules over every published snapshot and over every batch of new events, and turns what they match into
+// alerts. One run at a time; while one runs, only the newest image waits, and new events wait in an EventQueue.
 //
 // Thread: detect (a pool of one), except where a method says any thread.
 #pragma once
@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,16 @@
 #include "daemoneye/base/clock.h"
 #include "detect/rule_book.h"
 #include "detect/runner.h"
+#include "mirror/batch_session.h"
 #include "mirror/session.h"
 
 namespace de::ingest {
+
+// What was committed, with where it came from.
+struct NewEvent {
+  std::shared_ptr<const std::string> collector;
+  pb::ProcessEvent event;
+};
 
 struct DetectorOptions {
   std::vector<std::string> rules_dirs;
@@ -56,23 +64,40 @@ struct RuleReport {
 class Detector {
  public:
   // Errors: those of RuleBook::open and Session::create.
-  static Result<std::unique_ptr<Detector>> open(DetectorOptions options, const Clock& clock);
+  // `events` outlives the detector; without it there is no history to look back at.
+  static Result<std::unique_ptr<Detector>> open(DetectorOptions options, const Clock& clock,
+                                                const mirror::EventSource* events = nullptr);
 
   // Looks at the rule directories; nothing when nothing changed.
   Result<std::optional<RuleChanges>> reload();
+  // The rules that can be asked of single events, over these; `rules_run` counts those that could match.
+  Round run_events(std::span<const NewEvent> events, const pb::Completeness& completeness);
   Round run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness);
   // As of the last reload or round. Any thread.
   std::shared_ptr<const RuleReport> report() const;
 
  private:
+  struct EventRule {
+    std::shared_ptr<const detect::Rule> rule;
+    std::size_t statement = 0;
+  };
+
   Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
-           std::unique_ptr<mirror::Session> session);
+           std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch);
+  void prepare_event_rules();
+  void take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, const alert::Context& context,
+                 Round& round);
   void publish_report();
 
   const DetectorOptions options_;
   const Clock& clock_;
   std::unique_ptr<detect::RuleBook> book_;
   std::unique_ptr<mirror::Session> session_;
+  std::unique_ptr<mirror::BatchSession> batch_;
+  std::vector<EventRule> event_rules_;  // Prepared once per generation of the rule book.
+  std::vector<pb::Reason> unprepared_;
+  std::vector<mirror::EventRow> rows_;  // Reused.
+  std::int64_t reported_ns_ = 0;
   alert::Lineage lineage_;
   detect::HealthBook health_;
   mutable std::mutex report_mutex_;  // For report_; a leaf.

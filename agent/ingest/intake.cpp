@@ -27,8 +27,13 @@ std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.f
 }  // namespace
 
 Intake::Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
-               OnImage on_image)
-    : store_(store), mirror_(mirror), writer_(writer), clock_(clock), on_image_(std::move(on_image)) {}
+               OnImage on_image, OnEvents on_events)
+    : store_(store),
+      mirror_(mirror),
+      writer_(writer),
+      clock_(clock),
+      on_image_(std::move(on_image)),
+      on_events_(std::move(on_events)) {}
 
 link::Task<std::uint64_t> Intake::publish(std::string collector, std::string spool_id, pb::Publish publish) {
   switch (publish.body_case()) {
@@ -166,7 +171,9 @@ void Intake::note_summary(const std::string& collector, const pb::ScanSummary& s
 link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {
   counts_.events_received += static_cast<std::uint64_t>(batch.events_size());
   std::vector<pb::Gap> gaps;
-  auto job = [this, &collector, &spool_id, &batch, &gaps]() -> Result<store::AppendOutcome> {
+  std::uint64_t known = 0;  // Up to here they are duplicates.
+  auto job = [this, &collector, &spool_id, &batch, &gaps, &known]() -> Result<store::AppendOutcome> {
+    known = store_.acked_sequence(collector, spool_id);
     DE_TRY(outcome, store_.append_events(collector, spool_id, batch));
     for (const store::SequenceJump& jump : outcome.jumps) {
       pb::Gap& gap = gaps.emplace_back();
@@ -192,7 +199,16 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
     counts_.events_lost += events_in(gap);
     note_gap(collector, gap, clock_.unix_ms());
   }
+  if (outcome->stored > 0) hand_on(collector, known, batch);
   co_return outcome->acked_sequence;
+}
+
+// Nothing is alerted on that was not committed, and nothing twice because an acknowledgement was lost.
+void Intake::hand_on(const std::string& collector, std::uint64_t known, pb::EventBatch& batch) {
+  std::vector<pb::ProcessEvent> fresh;
+  for (pb::ProcessEvent& event : *batch.mutable_events())
+    if (event.sequence() > known) fresh.push_back(std::move(event));
+  on_events_(collector, std::move(fresh));
 }
 
 link::Task<std::uint64_t> Intake::take_gap(std::string collector, std::string spool_id, pb::Gap gap) {

@@ -45,10 +45,12 @@ class Intake {
 
   // Called on the io thread after every committed snapshot.
   using OnImage = std::function<void(std::shared_ptr<const mirror::Image>)>;
+  // Called on the io thread after every commit, with the events of it that are new.
+  using OnEvents = std::function<void(const std::string& collector, std::vector<pb::ProcessEvent> events)>;
 
   // All references outlive the intake.
   Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
-         OnImage on_image);
+         OnImage on_image, OnEvents on_events);
   // Reads the gaps of the last hour, which an agent that was restarted does not forget. Before anything is published.
   Result<> recall_gaps();
 
@@ -82,6 +84,7 @@ class Intake {
   link::Task<std::uint64_t> take_chunk(std::string collector, pb::SnapshotChunk chunk);
   link::Task<std::uint64_t> take_events(std::string collector, std::string spool_id, pb::EventBatch batch);
   link::Task<std::uint64_t> take_gap(std::string collector, std::string spool_id, pb::Gap gap);
+  void hand_on(const std::string& collector, std::uint64_t known, pb::EventBatch& batch);
   Result<> check_order(const std::string& collector, const pb::SnapshotChunk& chunk);
   Result<ChunkDone> write_chunk(const std::string& collector, const pb::SnapshotChunk& chunk, bool first);
   link::Task<> drop_scan();
@@ -94,6 +97,7 @@ class Intake {
   boost::asio::thread_pool& writer_;
   const Clock& clock_;
   const OnImage on_image_;
+  const OnEvents on_events_;
   Counts counts_;
   bool scan_open_ = false;
   OpenScan scan_;

@@ -70,6 +70,9 @@ void describe(Answer& answer, const pb::Alert& alert) {
   add("count", std::to_string(alert.count()));
   add("host", alert.host());
   if (alert.has_scan_id()) add("scan_id", std::to_string(alert.scan_id()));
+  if (alert.has_event())
+    add("event", alert.event().type() + " at " + to_iso8601(alert.event().time_ms()).text + ", sequence " +
+                     std::to_string(alert.event().sequence()) + " of " + alert.event().collector());
   add("process_uid", alert.process_uid());
   for (const pb::AlertField& field : alert.data()) add("data." + field.column(), value_text(field.value()));
   std::string line;

@@ -100,6 +100,15 @@ void append_completeness(std::string& out, const pb::Completeness& completeness)
   object.close();
 }
 
+void append_event(std::string& out, const pb::AlertEvent& event) {
+  JsonObject object(out);
+  object.text("type", event.type());
+  object.number("time_ms", event.time_ms());
+  object.number("sequence", event.sequence());
+  object.text("collector", event.collector());
+  object.close();
+}
+
 void append_ancestry(std::string& out, const pb::Alert& alert) {
   append_array(out, alert.ancestry(), [&](const pb::Ancestor& ancestor) {
     JsonObject entry(out);
@@ -143,6 +152,7 @@ std::string json_record(const pb::Alert& alert) {
   object.text("host", alert.host());
   object.text("state", to_text(alert.state()));
   if (alert.has_scan_id()) object.number("scan_id", alert.scan_id());
+  if (alert.has_event()) append_event(object.key("event"), alert.event());
   object.text("process_uid", alert.process_uid());
   object.number("process_count", alert.process_count());
   append_array(object.key("affected_processes"), alert.affected_processes(),

@@ -52,11 +52,18 @@ class IntakeTest : public testing::Test {
     if (!opened) throw std::runtime_error(opened.error().message());
     store_ = std::move(*opened);
     mirror_ = std::move(*mirror::Mirror::create());
-    intake_ = std::make_unique<Intake>(*store_, *mirror_, writer_, clock_,
-                                       [this](std::shared_ptr<const mirror::Image> image) {
-                                         scans_when_published_ = stored_scans();
-                                         image_ = std::move(image);
-                                       });
+    intake_ = std::make_unique<Intake>(
+        *store_, *mirror_, writer_, clock_,
+        [this](std::shared_ptr<const mirror::Image> image) {
+          scans_when_published_ = stored_scans();
+          image_ = std::move(image);
+        },
+        [this](const std::string& collector, std::vector<pb::ProcessEvent> events) {
+          for (const pb::ProcessEvent& event : events) {
+            EXPECT_THAT(stored_sequences(), testing::Contains(event.sequence()));
+            handed_on_.push_back(collector + " " + std::to_string(event.sequence()));
+          }
+        });
   }
 
   template <class T>
@@ -182,6 +189,7 @@ class IntakeTest : public testing::Test {
   std::unique_ptr<Intake> intake_;
   std::shared_ptr<const mirror::Image> image_;
   std::set<std::uint64_t> scans_when_published_;
+  std::vector<std::string> handed_on_;
 };
 
 }  // namespace de::ingest

@@ -1,0 +1,57 @@
+#include "ingest/event_queue.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "daemoneye/log/log.h"
+
+namespace de::ingest {
+
+void EventQueue::drop_front() {
+  bytes_ -= events_.front().bytes;
+  events_.pop_front();
+}
+
+void EventQueue::push(const std::string& collector, std::vector<pb::ProcessEvent> events) {
+  const auto shared = std::make_shared<const std::string>(collector);
+  for (pb::ProcessEvent& event : events) {
+    const std::size_t bytes = event.ByteSizeLong();
+    bytes_ += bytes;
+    events_.push_back({{shared, std::move(event)}, bytes});
+    ++counts_.pushed;
+  }
+  const std::uint64_t before = counts_.skipped;
+  // One event is taken however large it is.
+  while (events_.size() > kMaxEvents || (bytes_ > kMaxBytes && events_.size() > 1)) {
+    drop_front();
+    ++counts_.skipped;
+  }
+  if (counts_.skipped == before) return;
+  // One log line an hour; health has the number.
+  if (clock_.unix_ms() - skipped_at_ms_ > kToldForMs)
+    log::warn("detect", "events arrive faster than rules can look at them; the oldest are passed over");
+  skipped_at_ms_ = clock_.unix_ms();
+}
+
+std::vector<NewEvent> EventQueue::pop() {
+  std::vector<NewEvent> out;
+  while (!events_.empty() && out.size() < kRunEvents) {
+    out.push_back(std::move(events_.front().event));
+    drop_front();
+    ++counts_.popped;
+  }
+  return out;
+}
+
+std::vector<pb::Reason> EventQueue::reasons() const {
+  std::vector<pb::Reason> out;
+  if (counts_.skipped == 0 || clock_.unix_ms() - skipped_at_ms_ > kToldForMs) return out;
+  pb::Reason& reason = out.emplace_back();
+  reason.set_reason("ResourceLimit");
+  reason.set_detail("rules passed over " + std::to_string(counts_.skipped) +
+                    " events because too many came at once; they are stored");
+  return out;
+}
+
+}  // namespace de::ingest

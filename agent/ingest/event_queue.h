@@ -1,0 +1,59 @@
+// Committed events on their way to the rules. What waits is bounded: one run takes everything that came meanwhile up
+// to a limit, and beyond another limit the oldest are passed over, counted, and told for an hour. They are stored all
+// the same, and the next snapshot is looked at by every rule that looks at processes.
+//
+// Thread: io.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "daemoneye/base/clock.h"
+#include "daemoneye/control.pb.h"
+#include "ingest/detector.h"
+
+namespace de::ingest {
+
+struct EventQueueCounts {
+  std::uint64_t pushed = 0;
+  std::uint64_t popped = 0;
+  std::uint64_t skipped = 0;  // pushed == popped + skipped + waiting.
+};
+
+class EventQueue {
+ public:
+  static constexpr std::size_t kRunEvents = 1'024;  // Of one run.
+  static constexpr std::size_t kMaxEvents = 16'384;
+  static constexpr std::size_t kMaxBytes = 32UL << 20;
+  static constexpr std::int64_t kToldForMs = 3'600'000;
+
+  // `clock` outlives the queue.
+  explicit EventQueue(const Clock& clock) : clock_(clock) {}
+
+  void push(const std::string& collector, std::vector<pb::ProcessEvent> events);
+  // The oldest, at most kRunEvents; empty when none waits.
+  std::vector<NewEvent> pop();
+  bool is_empty() const { return events_.empty(); }
+  std::size_t waiting() const { return events_.size(); }
+  const EventQueueCounts& counts() const { return counts_; }
+  // ResourceLimit while events were passed over within the last hour.
+  std::vector<pb::Reason> reasons() const;
+
+ private:
+  struct Waiting {
+    NewEvent event;
+    std::size_t bytes = 0;
+  };
+
+  void drop_front();
+
+  const Clock& clock_;
+  std::deque<Waiting> events_;
+  std::size_t bytes_ = 0;
+  EventQueueCounts counts_;
+  std::int64_t skipped_at_ms_ = 0;
+};
+
+}  // namespace de::ingest
