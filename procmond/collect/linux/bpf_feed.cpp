@@ -3,7 +3,7 @@
 #ifdef DE_BPF
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/utsname.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bit>
@@ -16,6 +16,8 @@
 
 namespace de::collect {
 namespace {
+
+constexpr ino_t kInitialPidNamespace = 0xeffffffc;  // PROC_PID_INIT_INO of the kernel.
 
 struct SkeletonDeleter {
   void operator()(events_bpf* skeleton) const { events_bpf__destroy(skeleton); }
@@ -70,6 +72,10 @@ Result<> BpfFeed::open(const BpfOptions& options) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page || options.ring_bytes > (1UL << 30))
     return fail(Errc::Invalid, "the ring's size is no power of two between a page and 1 GiB");
+  struct stat space {};
+  if (::stat("/proc/self/ns/pid", &space) == 0 && space.st_ino != kInitialPidNamespace)
+    return fail(Errc::Unsupported,
+                "BPF: we are in a pid namespace of our own, where processes have other numbers than the kernel's");
   if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
     return fail(Errc::Unsupported, "BPF: the kernel does not describe its types in /sys/kernel/btf/vmlinux");
   first_complaint.clear();
