@@ -186,7 +186,9 @@ void EventBuilder::clear() {
   last_ = {};
   position_ = boot_ns_ = boot_offset_ms_ = time_ms_ = sequence_ = pid_ = pidfs_ = 0;
   parent_.reset();
-  if (serialized_.capacity() > kFullBlockBytes) serialized_ = std::string();
+  if (serialized_.capacity() <= kFullBlockBytes) return;
+  serialized_ = std::string();  // A giant event leaves nothing behind.
+  parts_ = {};
 }
 
 }  // namespace de::store

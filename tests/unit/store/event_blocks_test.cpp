@@ -175,6 +175,23 @@ TEST_F(Blocks, DamageTakesTheDayOutAndIsNamed) {
   }
 }
 
+TEST_F(Blocks, ADayOfTheVersionWithoutBlocksIsNamed) {
+  append(10);
+  store_.reset();
+  {
+    auto day = Day::open(dir_ / ("store/" + kToday), kToday, 64ULL << 30);
+    auto txn = Txn::begin((*day)->env(), Txn::Kind::Write);
+    std::string counts = encode_counts({});
+    counts.pop_back();  // It did not know positions.
+    ASSERT_TRUE(txn->put((*day)->table(DayTable::Info), "counts", seal(counts)));
+    ASSERT_TRUE(txn->commit());
+  }
+  open();
+  const auto stats = store_->stats();
+  ASSERT_EQ(stats->quarantined.size(), 1u);
+  EXPECT_EQ(stats->quarantined[0].reason, "counts: of a version that kept its events one by one");
+}
+
 TEST_F(Blocks, AMissingBlockIsDamage) {
   append(1500);
   store_.reset();
