@@ -9,6 +9,7 @@
 namespace de::collect {
 namespace {
 
+constexpr std::size_t kKeepScratch = 256UL << 10;
 constexpr int kMaxTries = 20;
 constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as waiting per scan.
 
@@ -52,11 +53,14 @@ int Collector::wake_fd() const {
 Result<> Collector::drain() {
   if (!feed_) return {};
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
-  const std::size_t first = collected_.events.size();
   Result<> drained = feed_->drain([this](KernelEvent& event) {
-    if (event.seen != nullptr && !fault::drops("feed")) live_.apply(event, collected_.events);
+    if (event.seen == nullptr || fault::drops("feed")) return;
+    live_.apply(event, told_);
+    count_events(told_, 0);
+    for (const pb::ProcessEvent& told : told_) collected_.events.add(told);
+    told_.Clear();
   });
-  count_events(collected_.events, first);
+  if (told_.SpaceUsedExcludingSelfLong() > kKeepScratch) told_ = EventList();  // One giant does not stay in memory.
   note_losses();
   return drained;
 }
@@ -109,8 +113,8 @@ void Collector::add_hash(pb::ProcessRecord& record, const FileKey& image) {
   if (executable && executable->key == image) (void)hasher_->submit(std::move(executable->fd), image);
 }
 
-void Collector::count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first) {
-  for (std::size_t i = first; i < events.size(); ++i) {
+void Collector::count_events(const EventList& events, int first) {
+  for (int i = first; i < events.size(); ++i) {
     const pb::EventType type = events[i].event_type();
     if (type == pb::EVENT_TYPE_START) ++counts_.starts;
     if (type == pb::EVENT_TYPE_EXEC) ++counts_.execs;
@@ -120,10 +124,9 @@ void Collector::count_events(const std::vector<pb::ProcessEvent>& events, std::s
   }
 }
 
-Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessRecord&)>& on_record,
-                                        std::vector<pb::ProcessEvent>& events) {
+Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessRecord&)>& on_record, EventList& events) {
   const std::int64_t started_ns = clock_.steady_ns();
-  const std::size_t first_event = events.size();
+  const int first_event = events.size();
   pending_.clear();
   {
     const std::lock_guard lock(mutex_);

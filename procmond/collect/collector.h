@@ -23,6 +23,7 @@
 #include "daemoneye/broker.pb.h"
 #include "daemoneye/process.pb.h"
 #include "daemoneye/tasks.pb.h"
+#include "spool/outgoing.h"
 
 namespace de::collect {
 
@@ -54,7 +55,7 @@ struct Counts {
 
 // What collect_events() brings.
 struct Collected {
-  std::vector<pb::ProcessEvent> events;
+  spool::EncodedEvents events;
   std::uint64_t lost = 0;  // Happened, and never reached us: between from_ms and to_ms.
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
@@ -79,8 +80,7 @@ class Collector {
 
   // Hands every process to `on_record` (which may take the record away) and appends to `events` what happened since
   // the scan before; the first scan appends none. Errors: Denied, Io (the list of processes could not be read).
-  Result<pb::ScanSummary> scan(const std::function<void(pb::ProcessRecord&)>& on_record,
-                               std::vector<pb::ProcessEvent>& events);
+  Result<pb::ScanSummary> scan(const std::function<void(pb::ProcessRecord&)>& on_record, EventList& events);
 
   // Never fails: what went wrong is in the answer. The answer fits a 4 MiB frame.
   pb::DetectionResult run_task(const pb::DetectionTask& task);
@@ -98,7 +98,7 @@ class Collector {
             const Clock& clock, std::unique_ptr<EventFeed> feed);
 
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
-  void count_events(const std::vector<pb::ProcessEvent>& events, std::size_t first);
+  void count_events(const EventList& events, int first);
   Result<> drain();
   void note_losses();
 
@@ -111,6 +111,7 @@ class Collector {
   mutable std::mutex mutex_;
   std::unique_ptr<EventFeed> feed_;
   LiveProcesses live_;
+  EventList told_;                  // Of one kernel event; scratch.
   Collected collected_;             // Since the last collect_events().
   std::uint64_t losses_noted_ = 0;  // Of feed_.
   std::int64_t last_drain_ms_ = 0;

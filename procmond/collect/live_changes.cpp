@@ -56,20 +56,20 @@ bool changed(const Record& before, const Record& now, Has has, Get get) {
 }  // namespace
 
 void LiveProcesses::add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
-                                  std::vector<pb::ProcessEvent>& events) {
+                                  EventList& events) {
   pb::ProcessEvent& event = add(pb::EVENT_TYPE_SUSPICIOUS, record, events);
   event.set_reason(reason);
   event.set_severity(severity);
 }
 
-void LiveProcesses::add_start(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::add_start(const pb::ProcessRecord& record, EventList& events) {
   pb::ProcessEvent& event = add(pb::EVENT_TYPE_START, record, events);
   if (record.has_start_time_ms()) event.set_event_time_ms(std::min(record.start_time_ms(), now_ms_));
   if (!record.kernel_thread() && record.start_time_ms() > now_ms_ + kFutureMs)
     add_suspicion(record, "start in the future", pb::SEVERITY_HIGH, events);
 }
 
-void LiveProcesses::add_exit(std::uint32_t pid, const Known& known, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::add_exit(std::uint32_t pid, const Known& known, EventList& events) {
   recall(pid, known, before_);
   before_.set_collection_time_ms(now_ms_);
   pb::ProcessEvent& event = add(pb::EVENT_TYPE_EXIT, before_, events);
@@ -127,7 +127,7 @@ void LiveProcesses::keep_model(pb::ProcessRecord& now, const Known& known) {
 }
 
 // A process whose execs the kernel tells.
-void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, EventList& events) {
   if (known.told_ns >= scan_began_ns_ && known.told_ns != 0) return keep_model(record, known);
   const bool exec_seen = known.observed && record.exec_seq() != known.scan_exec_seq;
   known.scan_exec_seq = record.exec_seq();
@@ -153,14 +153,14 @@ void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, std::v
   remember(record, known);
 }
 
-void LiveProcesses::judge_claim(const pb::ProcessRecord& now, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::judge_claim(const pb::ProcessRecord& now, EventList& events) {
   if (before_.command_line_now() == now.command_line_now()) return;
   const bool is_new = !before_.has_command_line_now();
   add(pb::EVENT_TYPE_MODIFIED, now, events).add_modified_fields("command_line_now");
   if (is_new) add_suspicion(now, "command line rewritten", pb::SEVERITY_LOW, events);
 }
 
-void LiveProcesses::add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::add_changes(const pb::ProcessRecord& now, Known& known, EventList& events) {
   recall(now.pid(), known, before_);
   using R = pb::ProcessRecord;
   std::vector<const char*> fields;
@@ -204,7 +204,7 @@ void LiveProcesses::add_changes(const pb::ProcessRecord& now, Known& known, std:
 }
 
 // A parent lives longer than its child. Kernel threads, and what the kernel starts itself, have none.
-void LiveProcesses::judge_age(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::judge_age(const pb::ProcessRecord& record, EventList& events) {
   if (record.kernel_thread() || record.pid() <= 2 || record.ppid() == 0 || record.ppid() == 2) return;
   const Known* parent = parent_of(record);
   if (parent == nullptr || parent->start_ms <= record.start_time_ms() + kYoungerMs) return;

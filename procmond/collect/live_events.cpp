@@ -54,7 +54,7 @@ void LiveProcesses::stamp(pb::ProcessEvent& event, const KernelEvent& cause) {
   event.set_boot_time_ns(cause.time_ns);
 }
 
-void LiveProcesses::apply(KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::apply(KernelEvent& event, EventList& events) {
   identify(event);
   switch (event.kind) {
     case KernelEventKind::Fork:
@@ -67,12 +67,13 @@ void LiveProcesses::apply(KernelEvent& event, std::vector<pb::ProcessEvent>& eve
 }
 
 // Who has the pid now began after the last owner ended, whether that was told or not.
-LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, EventList& events) {
   const auto found = known_.find(event.pid);
   if (found != known_.end()) {
     end_unseen(event.pid, events);
-    stamp(events.back(), event);
-    fill_parent(events.back(), &found->second);
+    pb::ProcessEvent& end = events[events.size() - 1];
+    stamp(end, event);
+    fill_parent(end, &found->second);
     known_.erase(found);
   }
   Known& fresh = known_[event.pid];
@@ -81,7 +82,7 @@ LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, std::ve
 }
 
 // The child is what its parent is, until it runs something else.
-void LiveProcesses::fork(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
   pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   if (found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid())) {
@@ -115,7 +116,7 @@ void LiveProcesses::fork(const KernelEvent& event, std::vector<pb::ProcessEvent>
   fill_parent(start, &child);
 }
 
-void LiveProcesses::exec(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::exec(const KernelEvent& event, EventList& events) {
   pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   const bool is_known = found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid());
@@ -139,7 +140,7 @@ void LiveProcesses::exec(const KernelEvent& event, std::vector<pb::ProcessEvent>
   fill_parent(exec, &known);
 }
 
-void LiveProcesses::exit(const KernelEvent& event, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::exit(const KernelEvent& event, EventList& events) {
   const pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   const bool is_known =

@@ -1,5 +1,7 @@
 #include "collect/live_processes.h"
 
+#include <google/protobuf/io/coded_stream.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -43,6 +45,12 @@ void drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_io_read_bytes();
   record.clear_io_write_bytes();
   record.clear_fd_count();
+}
+
+void merge(std::string_view text, pb::ProcessRecord& record) {
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(text.data()),
+                                               static_cast<int>(text.size()));
+  (void)record.MergeFromCodedStream(&input);
 }
 
 std::string joined_arguments(const pb::ProcessRecord& record) {
@@ -90,8 +98,8 @@ void LiveProcesses::remember(const pb::ProcessRecord& record, Known& known) {
 void LiveProcesses::recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record) {
   record.Clear();
   // Both texts were made by remember(); they parse.
-  (void)record.MergeFromString(std::string(known.rest.get()));
-  (void)record.MergeFromString(std::string(known.arguments.get()));
+  merge(known.rest.get(), record);
+  merge(known.arguments.get(), record);
   record.set_pid(pid);
   record.set_name(std::string(known.name.get()));
   if (known.ppid != kUntold) record.set_ppid(known.ppid);
@@ -105,7 +113,7 @@ void LiveProcesses::recall(std::uint32_t pid, const Known& known, pb::ProcessRec
   if (known.pidfs_inode != 0) record.set_pidfs_inode(known.pidfs_inode);
 }
 
-void LiveProcesses::begin(std::int64_t now_ms, const std::vector<pb::ProcessEvent>& events, std::uint64_t now_ns) {
+void LiveProcesses::begin(std::int64_t now_ms, const EventList& events, std::uint64_t now_ns) {
   now_ms_ = now_ms;
   scan_began_ns_ = now_ns;
   scanning_ = true;
@@ -114,16 +122,15 @@ void LiveProcesses::begin(std::int64_t now_ms, const std::vector<pb::ProcessEven
   replaced_.clear();
 }
 
-pb::ProcessEvent& LiveProcesses::add(pb::EventType type, const pb::ProcessRecord& record,
-                                     std::vector<pb::ProcessEvent>& events) {
-  pb::ProcessEvent event;  // Complete before `events` grows: `record` may be inside it.
+pb::ProcessEvent& LiveProcesses::add(pb::EventType type, const pb::ProcessRecord& record, EventList& events) {
+  pb::ProcessEvent& event = *events.Add();  // Stays where it is when `events` grows: `record` may be inside it.
   event.set_event_type(type);
   event.set_event_time_ms(now_ms_);
   *event.mutable_process() = record;
-  return events.emplace_back(std::move(event));
+  return event;
 }
 
-bool LiveProcesses::observe(pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events) {
+bool LiveProcesses::observe(pb::ProcessRecord& record, EventList& events) {
   const auto found = known_.find(record.pid());
   Uid uid;
   if (!copy_uid(record.process_uid(), uid)) {
@@ -170,7 +177,7 @@ bool LiveProcesses::observe(pb::ProcessRecord& record, std::vector<pb::ProcessEv
 }
 
 // An end that nobody told.
-void LiveProcesses::end_unseen(std::uint32_t pid, std::vector<pb::ProcessEvent>& events) {
+void LiveProcesses::end_unseen(std::uint32_t pid, EventList& events) {
   if (fed_) ++counts_.missed_exits;
   add_exit(pid, known_.at(pid), events);
 }
@@ -229,8 +236,7 @@ void LiveProcesses::fill_parent(pb::ProcessEvent& event, const Known* self) {
   if (parent_.command_line_size() > 0) event.set_parent_command_line(joined_arguments(parent_));
 }
 
-void LiveProcesses::finish(std::vector<pb::ProcessEvent>& events,
-                           const std::function<void(pb::ProcessRecord&)>& on_record) {
+void LiveProcesses::finish(EventList& events, const std::function<void(pb::ProcessRecord&)>& on_record) {
   for (auto& [pid, known] : known_) {
     if (known.sweep == sweep_) continue;
     if (fed_ && known.told_ns >= scan_began_ns_) {
@@ -244,10 +250,10 @@ void LiveProcesses::finish(std::vector<pb::ProcessEvent>& events,
   }
   for (auto& [pid, known] : known_) link(known);
   // Only now is every parent known, wherever it stood in the list; those that ended are still remembered.
-  const std::size_t last = events.size();
-  for (std::size_t i = first_event_; i < last; ++i)
+  const int last = events.size();
+  for (int i = first_event_; i < last; ++i)
     if (events[i].event_type() == pb::EVENT_TYPE_START) judge_age(events[i].process(), events);
-  for (std::size_t i = first_event_; i < events.size(); ++i) {
+  for (int i = first_event_; i < events.size(); ++i) {
     const pb::ProcessRecord& process = events[i].process();
     fill_parent(events[i], find(process.pid(), process.process_uid()));
   }

@@ -27,6 +27,9 @@
 
 namespace de::collect {
 
+// Reused: what is cleared keeps its memory for the next events.
+using EventList = google::protobuf::RepeatedPtrField<pb::ProcessEvent>;
+
 struct DiffOptions {
   double memory_change_percent = 0;  // 0: memory_usage never makes a modified event.
   double cpu_change_percent = 0;     // The same for cpu_usage, in points.
@@ -56,20 +59,19 @@ class LiveProcesses {
   void set_fed(bool fed) { fed_ = fed; }
 
   // live_events.cpp: one event of a feed. `event.seen` must be there; it is taken apart.
-  void apply(KernelEvent& event, std::vector<pb::ProcessEvent>& events);
+  void apply(KernelEvent& event, EventList& events);
 
   // A scan: begin, observe once per record, finish, with the same `events`, which may already hold others; kernel
   // events may come in between. A scan that failed is left without finish(): it ends no process.
   // `now_ns` is CLOCK_BOOTTIME.
-  void begin(std::int64_t now_ms, const std::vector<pb::ProcessEvent>& events, std::uint64_t now_ns = 0);
+  void begin(std::int64_t now_ms, const EventList& events, std::uint64_t now_ns = 0);
   // False: the process has ended since it was read and is no part of the snapshot. Otherwise the record may have been
   // changed to what is known better.
-  bool observe(pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
+  bool observe(pb::ProcessRecord& record, EventList& events);
   // Adds the exits and fills in the parents of the events of the scan. `on_record` gets those that began while the scan
   // was running and are not in it.
   void finish(
-      std::vector<pb::ProcessEvent>& events,
-      const std::function<void(pb::ProcessRecord&)>& on_record = [](pb::ProcessRecord&) {});
+      EventList& events, const std::function<void(pb::ProcessRecord&)>& on_record = [](pb::ProcessRecord&) {});
 
   std::size_t tracked() const { return known_.size(); }
   const ModelCounts& counts() const { return counts_; }
@@ -108,9 +110,9 @@ class LiveProcesses {
 
   void remember(const pb::ProcessRecord& record, Known& known);
   static void recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record);
-  void end_unseen(std::uint32_t pid, std::vector<pb::ProcessEvent>& events);
+  void end_unseen(std::uint32_t pid, EventList& events);
   const Known* find(std::uint32_t pid, std::string_view uid) const;
-  pb::ProcessEvent& add(pb::EventType type, const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
+  pb::ProcessEvent& add(pb::EventType type, const pb::ProcessRecord& record, EventList& events);
   void fill_parent(pb::ProcessEvent& event, const Known* self);
   const Known* parent_of(const pb::ProcessRecord& record) const;
   const Lineage& node_of(std::uint32_t pid, Known& known);
@@ -119,25 +121,24 @@ class LiveProcesses {
   // live_events.cpp
   void identify(KernelEvent& event) const;
   std::int64_t to_ms(std::uint64_t boot_ns) const;
-  void fork(const KernelEvent& event, std::vector<pb::ProcessEvent>& events);
-  void exec(const KernelEvent& event, std::vector<pb::ProcessEvent>& events);
-  void exit(const KernelEvent& event, std::vector<pb::ProcessEvent>& events);
+  void fork(const KernelEvent& event, EventList& events);
+  void exec(const KernelEvent& event, EventList& events);
+  void exit(const KernelEvent& event, EventList& events);
   void stamp(pb::ProcessEvent& event, const KernelEvent& cause);
-  Known& make_room(const KernelEvent& event, std::vector<pb::ProcessEvent>& events);
+  Known& make_room(const KernelEvent& event, EventList& events);
   void note_end(const Uid& uid);
 
   // live_changes.cpp
-  void add_exit(std::uint32_t pid, const Known& known, std::vector<pb::ProcessEvent>& events);
-  void add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity,
-                     std::vector<pb::ProcessEvent>& events);
-  void add_start(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
-  void add_changes(const pb::ProcessRecord& now, Known& known, std::vector<pb::ProcessEvent>& events);
+  void add_exit(std::uint32_t pid, const Known& known, EventList& events);
+  void add_suspicion(const pb::ProcessRecord& record, const char* reason, pb::Severity severity, EventList& events);
+  void add_start(const pb::ProcessRecord& record, EventList& events);
+  void add_changes(const pb::ProcessRecord& now, Known& known, EventList& events);
   void note_metrics(const pb::ProcessRecord& now, Known& known, std::vector<const char*>& fields) const;
-  void judge_age(const pb::ProcessRecord& record, std::vector<pb::ProcessEvent>& events);
-  void judge_claim(const pb::ProcessRecord& now, std::vector<pb::ProcessEvent>& events);
+  void judge_age(const pb::ProcessRecord& record, EventList& events);
+  void judge_claim(const pb::ProcessRecord& now, EventList& events);
   void keep_evidence(pb::ProcessRecord& now, Known& known);
   void keep_model(pb::ProcessRecord& now, const Known& known);
-  void observe_told(pb::ProcessRecord& record, Known& known, std::vector<pb::ProcessEvent>& events);
+  void observe_told(pb::ProcessRecord& record, Known& known, EventList& events);
 
   const DiffOptions options_;
   TextPool& texts_;
@@ -157,7 +158,7 @@ class LiveProcesses {
   bool primed_ = false;  // A sweep was finished: from now on differences are events.
   bool fed_ = false;
   bool scanning_ = false;
-  std::size_t first_event_ = 0;
+  int first_event_ = 0;
   ModelCounts counts_;
 };
 

@@ -149,13 +149,15 @@ link::Task<> Monitor::one_scan() {
   auto books_job = [this]() -> Result<std::vector<pb::Finding>> { return collector_->check_books(); };
   auto findings = co_await link::run_on(collect_, std::move(books_job));
   if (findings) note_findings(std::move(*findings));
-  spool_events(std::move(done->events));
+  spool::EncodedEvents encoded;
+  for (const pb::ProcessEvent& event : done->events) encoded.add(event);
+  spool_events(encoded);
   if (!done->chunks.empty()) uplink_->offer_snapshot(std::move(done->chunks));
   adjust_to_pressure();
   co_return Result<>{};
 }
 
-void Monitor::spool_events(std::vector<pb::ProcessEvent> events) {
+void Monitor::spool_events(const spool::EncodedEvents& events) {
   settle_spool_trouble();
   if (events.empty()) return;
   Result<> spooled = spool_->append(events);
@@ -195,7 +197,7 @@ Result<> Monitor::start_pump() {
 
 void Monitor::take_collected(collect::Collected collected) {
   const std::size_t events = collected.events.size();
-  spool_events(std::move(collected.events));
+  spool_events(collected.events);
   if (collected.lost > 0) note_loss(collected);
   if (pump_) pump_->taken(events);
 }

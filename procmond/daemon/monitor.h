@@ -42,7 +42,7 @@ class Monitor {
   struct ScanDone {
     pb::ScanSummary summary;
     std::deque<std::string> chunks;  // Serialised Envelopes.
-    std::vector<pb::ProcessEvent> events;
+    collect::EventList events;
   };
 
   Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
@@ -53,7 +53,7 @@ class Monitor {
   link::Task<> run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done);
   Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
   void settle_spool_trouble();
-  void spool_events(std::vector<pb::ProcessEvent> events);
+  void spool_events(const spool::EncodedEvents& events);
   Result<> start_pump();
   void take_collected(collect::Collected collected);
   void on_feed_end(const std::string& reason);

@@ -32,7 +32,7 @@ int print_once(const config::ProcmondConfig& config, bool as_array) {
   options.hash.enabled = false;  // A snapshot does not wait for hashes.
   auto collector = collect::Collector::create(options, system_clock());
   if (!collector) return report(collector.error(), 1);
-  std::vector<pb::ProcessEvent> events;
+  collect::EventList events;
   std::uint64_t printed = 0;
   const auto on_record = [&](pb::ProcessRecord& record) {
     std::fputs(as_array ? (printed == 0 ? "[" : ",\n") : "", stdout);

@@ -14,11 +14,34 @@ constexpr std::size_t kMaxBatchBytes = kMaxEventBytes;
 constexpr std::size_t kMaxReadBytes = 8UL << 20;  // Of one read_after: what the caller has to hold.
 constexpr std::size_t kMaxPublishes = 1024;       // A spool of gaps only must not grow the answer without end.
 
-bool parse_event(std::string_view bytes, std::uint32_t seed, const RecordRef& ref, pb::ProcessEvent& event) {
+// The event's bytes; nothing when the record is not the one it should be.
+std::string_view event_bytes(std::string_view bytes, std::uint32_t seed, const RecordRef& ref) {
   const auto record = read_record(bytes, seed);
-  return record && record->sequence == ref.sequence &&
-         event.ParseFromArray(record->payload.data(), static_cast<int>(record->payload.size())) &&
-         event.sequence() == ref.sequence;
+  return record && record->sequence == ref.sequence ? record->payload : std::string_view();
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
+  out += static_cast<char>(value);
+}
+
+void append_field(std::string& out, int number, std::string_view bytes) {
+  constexpr int kLengthDelimited = 2;
+  append_varint(out, static_cast<std::uint64_t>(number << 3 | kLengthDelimited));
+  append_varint(out, bytes.size());
+  out += bytes;
+}
+
+// An Envelope with a Publish with an EventBatch, from the batch's own bytes.
+std::string to_envelope(std::string_view batch) {
+  std::string publish;
+  publish.reserve(batch.size() + 64);
+  append_field(publish, pb::Publish::kTopicFieldNumber, kTopic);
+  append_field(publish, pb::Publish::kEventsFieldNumber, batch);
+  std::string envelope;
+  envelope.reserve(publish.size() + 16);
+  append_field(envelope, pb::Envelope::kPublishFieldNumber, publish);
+  return envelope;
 }
 
 }  // namespace
@@ -28,28 +51,31 @@ struct Spool::Place {
   std::size_t index = 0;
 };
 
-Result<std::vector<pb::Publish>> Spool::read_after(std::uint64_t sequence, std::size_t max_events) {
+Result<std::vector<Outgoing>> Spool::read_after(std::uint64_t sequence, std::size_t max_events) {
   DE_CHECK(sync());
-  std::vector<pb::Publish> answer;
+  std::vector<Outgoing> answer;
   std::uint64_t at = std::max(sequence, state_.acked);
   std::size_t events = 0;
   std::size_t bytes = 0;
   while (events < max_events && bytes < kMaxReadBytes && answer.size() < kMaxPublishes && at < state_.last_sequence) {
     const Place next = find_after(at);
     const bool at_end = next.segment == segments_.size();
-    pb::Publish publish;
-    publish.set_topic(kTopic);
+    Outgoing out;
     if (at_end || segments_[next.segment].records[next.index].sequence != at + 1) {
+      pb::Envelope envelope;
+      pb::Publish& publish = *envelope.mutable_publish();
+      publish.set_topic(kTopic);
       *publish.mutable_gap() = gap_after(at, next);
-      at = publish.gap().last_sequence();
+      out.last_sequence = publish.gap().last_sequence();
+      out.envelope = envelope.SerializeAsString();
     } else {
       DE_TRY(batch, read_batch(next, std::min(kMaxBatchEvents, max_events - events), bytes));
-      if (batch.events_size() == 0) continue;  // Its first record went bad and is forgotten: now it is a gap.
-      at = batch.events(batch.events_size() - 1).sequence();
-      events += static_cast<std::size_t>(batch.events_size());
-      *publish.mutable_events() = std::move(batch);
+      if (batch.events == 0) continue;  // Its first record went bad and is forgotten: now it is a gap.
+      events += batch.events;
+      out = std::move(batch);
     }
-    answer.push_back(std::move(publish));
+    at = out.last_sequence;
+    answer.push_back(std::move(out));
   }
   return answer;
 }
@@ -105,7 +131,7 @@ pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
 
 // Up to `max_events` events that lie one behind the other, starting at `place`. A record that does not read back any
 // more is dropped from the index, with those of the segment if its file is gone; the batch ends before it.
-Result<pb::EventBatch> Spool::read_batch(const Place& place, std::size_t max_events, std::size_t& bytes) {
+Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, std::size_t& bytes) {
   Segment& segment = segments_[place.segment];
   const RecordRef first = segment.records[place.index];
   std::size_t count = 1;
@@ -118,34 +144,40 @@ Result<pb::EventBatch> Spool::read_batch(const Place& place, std::size_t max_eve
     length += ref.bytes;
     ++count;
   }
-  pb::EventBatch batch;
+  Outgoing out;
+  std::string batch;
   auto raw = read_segment(segment, first.offset, length);
   if (!raw && raw.error().code() == Errc::NotFound) {
     ++counts_.damaged_regions;
     segment.records.clear();
-    return batch;
+    return out;
   }
   if (!raw) return fail(std::move(raw).error());
   for (std::size_t i = 0; i < count; ++i) {
     const RecordRef ref = segment.records[place.index + i];
     const std::string_view at =
         std::string_view(*raw).substr(std::min(raw->size(), std::size_t{ref.offset} - first.offset));
-    pb::ProcessEvent event;
-    if (!parse_event(at.substr(0, ref.bytes), seed_, ref, event)) {
+    const std::string_view event = event_bytes(at.substr(0, ref.bytes), seed_, ref);
+    if (event.empty()) {
       ++counts_.damaged_regions;
       segment.records.erase(segment.records.begin() + static_cast<std::ptrdiff_t>(place.index + i));
       break;
     }
     bytes += ref.bytes;
-    *batch.add_events() = std::move(event);
+    append_field(batch, pb::EventBatch::kEventsFieldNumber, event);
+    out.last_sequence = ref.sequence;
+    ++out.events;
   }
-  return batch;
+  out.envelope = to_envelope(batch);
+  return out;
 }
 
 std::int64_t Spool::event_time(const Segment& segment, const RecordRef& ref) const {
   const auto raw = read_segment(segment, ref.offset, ref.bytes);
   pb::ProcessEvent event;
-  return raw && parse_event(*raw, seed_, ref, event) ? event.event_time_ms() : segment.to_ms;
+  return raw && event.ParseFromString(std::string(event_bytes(*raw, seed_, ref))) && event.event_time_ms() != 0
+             ? event.event_time_ms()
+             : segment.to_ms;
 }
 
 Result<std::string> Spool::read_segment(const Segment& segment, std::uint64_t offset, std::size_t bytes) const {

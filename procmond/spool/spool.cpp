@@ -16,6 +16,13 @@ LossReason reason_of(const Error& error) {
   return error.code() == Errc::Exhausted ? LossReason::DiskFull : LossReason::WriteFailed;
 }
 
+// A field may come behind the others.
+void append_sequence(std::string& event, std::uint64_t sequence) {
+  event += static_cast<char>(pb::ProcessEvent::kSequenceFieldNumber << 3);
+  for (; sequence >= 0x80; sequence >>= 7) event += static_cast<char>((sequence & 0x7f) | 0x80);
+  event += static_cast<char>(sequence);
+}
+
 }  // namespace
 
 struct Spool::Chunk {
@@ -34,14 +41,16 @@ Spool::~Spool() {
   if (!state_.spool_id.empty()) (void)save(true);
 }
 
-Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
+Result<> Spool::append(const EncodedEvents& events) {
   Result<> result;
   Chunk chunk;
   std::string payload;
-  for (pb::ProcessEvent& event : events) {
+  std::size_t at = 0;
+  for (const EncodedEvents::Item& item : events.items) {
     const std::uint64_t sequence = ++state_.last_sequence;
-    const std::int64_t time_ms = event.event_time_ms();
-    event.set_sequence(sequence);
+    const std::int64_t time_ms = item.time_ms;
+    const std::string_view event = std::string_view(events.bytes).substr(at, item.bytes);
+    at += item.bytes;
     ++counts_.appended;
     if (fault::drops("spool")) continue;
     if (!result) {
@@ -50,9 +59,10 @@ Result<> Spool::append(std::vector<pb::ProcessEvent>& events) {
       lose(sequence, sequence, time_ms, time_ms, reason_of(result.error()));
       continue;
     }
-    const std::size_t bytes = kRecordHeaderBytes + event.ByteSizeLong();
-    if (bytes > kRecordHeaderBytes + kMaxEventBytes || kSegmentHeaderBytes + bytes > options_.max_bytes / 2 ||
-        !event.SerializeToString(&payload)) {
+    payload.assign(event);
+    append_sequence(payload, sequence);
+    const std::size_t bytes = kRecordHeaderBytes + payload.size();
+    if (bytes > kRecordHeaderBytes + kMaxEventBytes || kSegmentHeaderBytes + bytes > options_.max_bytes / 2) {
       ++counts_.refused;
       lose(sequence, sequence, time_ms, time_ms, LossReason::TooLarge);
       continue;

@@ -18,6 +18,7 @@
 #include "daemoneye/base/result.h"
 #include "daemoneye/base/unique_fd.h"
 #include "daemoneye/broker.pb.h"
+#include "spool/outgoing.h"
 #include "spool/segment.h"
 #include "spool/state_file.h"
 
@@ -56,10 +57,10 @@ class Spool {
   static Result<std::unique_ptr<Spool>> open(const SpoolOptions& options, const Clock& clock);
   ~Spool();
 
-  // Stamps `sequence` into every event and writes them. On an error those that could not be written are lost, counted,
+  // Gives every event its `sequence` and writes them. On an error those that could not be written are lost, counted,
   // and will be read back as a Gap; the spool stays usable. One event beyond kMaxEventBytes is lost the same way, but
   // is no error. Errors: Exhausted (no room on the disk), Io.
-  Result<> append(std::vector<pb::ProcessEvent>& events);
+  Result<> append(const EncodedEvents& events);
 
   // Gives out `count` numbers to events that are known to have happened but never reached us: they come back as a Gap.
   void append_lost(std::uint64_t count, std::int64_t from_ms, std::int64_t to_ms);
@@ -68,10 +69,10 @@ class Spool {
   // is lost as a Gap.
   Result<> sync();
 
-  // What follows `sequence`, in order: EventBatches of at most kMaxBatchEvents events and 3.5 MB, and Gaps. Ends after
+  // What follows `sequence`, in order: batches of at most kMaxBatchEvents events and 3.5 MB, and gaps. Ends after
   // `max_events` events or 8 MB. Syncs first if need be. Numbers at or below the watermark are not read again.
   // Errors: as sync(); Io.
-  Result<std::vector<pb::Publish>> read_after(std::uint64_t sequence, std::size_t max_events);
+  Result<std::vector<Outgoing>> read_after(std::uint64_t sequence, std::size_t max_events);
 
   // Everything up to `sequence` is committed elsewhere. Smaller than before changes nothing.
   // Errors: Invalid (never given out).
@@ -122,7 +123,7 @@ class Spool {
   // read.cpp
   Place find_after(std::uint64_t sequence) const;
   pb::Gap gap_after(std::uint64_t sequence, const Place& next);
-  Result<pb::EventBatch> read_batch(const Place& place, std::size_t max_events, std::size_t& bytes);
+  Result<Outgoing> read_batch(const Place& place, std::size_t max_events, std::size_t& bytes);
   std::int64_t event_time(const Segment& segment, const RecordRef& ref) const;
   Result<std::string> read_segment(const Segment& segment, std::uint64_t offset, std::size_t bytes) const;
 

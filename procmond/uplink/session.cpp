@@ -198,18 +198,11 @@ Result<bool> Session::queue_due() {
 Result<> Session::queue_events() {
   if (sent_sequence_ >= uplink_.spool_.last_sequence()) return {};
   DE_TRY(batches, uplink_.spool_.read_after(sent_sequence_, kEventsPerRead));
-  for (pb::Publish& batch : batches) {
+  for (spool::Outgoing& batch : batches) {
     if (credits_ == 0) break;
-    if (batch.has_gap()) {
-      sent_sequence_ = std::max(sent_sequence_, batch.gap().last_sequence());
-    } else if (batch.events().events_size() > 0) {
-      sent_sequence_ = batch.events().events(batch.events().events_size() - 1).sequence();
-      uplink_.counts_.events_sent += static_cast<std::uint64_t>(batch.events().events_size());
-    }
-    pb::Envelope message;
-    message.mutable_publish()->Swap(&batch);
-    if (message.publish().topic().empty()) message.mutable_publish()->set_topic("events.process.batch");
-    queue(message);
+    sent_sequence_ = std::max(sent_sequence_, batch.last_sequence);
+    uplink_.counts_.events_sent += batch.events;
+    out_.push_back(std::move(batch.envelope));
     --credits_;
   }
   return {};

@@ -153,7 +153,10 @@ TEST(PidReuse, AnotherProcessWithTheSamePidIsAnotherProcess) {
   const auto read = (*spool)->read_after(0, 100'000);
   ASSERT_TRUE(read) << read.error().message();
   std::vector<std::string> seen;
-  for (const auto& publish : *read) {
+  for (const spool::Outgoing& out : *read) {
+    pb::Envelope envelope;
+    ASSERT_TRUE(envelope.ParseFromString(out.envelope));
+    const pb::Publish& publish = envelope.publish();
     EXPECT_FALSE(publish.has_gap());
     for (const auto& event : publish.events().events())
       if (event.process().pid() == static_cast<std::uint32_t>(kReused))

@@ -43,7 +43,7 @@ class RealCollector : public testing::Test {
 
   std::map<std::uint32_t, pb::ProcessRecord> scan() {
     std::map<std::uint32_t, pb::ProcessRecord> records;
-    events_.clear();
+    events_.Clear();
     const Result<pb::ScanSummary> summary =
         collector_->scan([&](pb::ProcessRecord& record) { records[record.pid()].Swap(&record); }, events_);
     EXPECT_TRUE(summary);
@@ -74,7 +74,7 @@ class RealCollector : public testing::Test {
   const std::string tool_ = dir_ / "tool";
   std::string hash_;
   std::unique_ptr<Collector> collector_;
-  std::vector<pb::ProcessEvent> events_;
+  EventList events_;
   pb::ScanSummary summary_;
 };
 
@@ -280,7 +280,7 @@ TEST(CollectorOverFake, ABrokenListIsAFailedScanAndEndsNobody) {
   auto owned = std::make_unique<FakeSource>();
   FakeSource& source = *owned;
   const auto collector = Collector::create_over(std::move(owned), {}, system_clock());
-  std::vector<pb::ProcessEvent> events;
+  EventList events;
   const auto ignore = [](pb::ProcessRecord&) {};
   ASSERT_TRUE(collector->scan(ignore, events));
   source.broken = true;

@@ -25,8 +25,8 @@ class LiveEvents : public testing::Test {
   static std::uint64_t start_of(std::uint32_t pid) { return pid * 100 * kMs; }
   static std::string uid(std::uint32_t pid) { return process_uid(kBoot, pid, start_of(pid)); }
 
-  std::vector<pb::ProcessEvent> apply(KernelEvent event, pb::ProcessRecord seen) {
-    std::vector<pb::ProcessEvent> events;
+  EventList apply(KernelEvent event, pb::ProcessRecord seen) {
+    EventList events;
     event.seen = &seen;
     live.apply(event, events);
     return events;
@@ -41,7 +41,7 @@ class LiveEvents : public testing::Test {
     event.parent_start_ns = start_of(ppid);
     return event;
   }
-  std::vector<pb::ProcessEvent> fork(std::uint32_t pid, std::uint32_t ppid) {
+  EventList fork(std::uint32_t pid, std::uint32_t ppid) {
     pb::ProcessRecord seen;
     seen.set_name("forked");
     seen.set_user_id("1000");
@@ -49,8 +49,7 @@ class LiveEvents : public testing::Test {
     seen.set_pidfs_inode(10'000 + pid);
     return apply(about(KernelEventKind::Fork, pid, ppid, now += kMs), seen);
   }
-  std::vector<pb::ProcessEvent> exec(std::uint32_t pid, std::uint32_t ppid, const std::string& name,
-                                     const std::vector<std::string>& argv) {
+  EventList exec(std::uint32_t pid, std::uint32_t ppid, const std::string& name, const std::vector<std::string>& argv) {
     pb::ProcessRecord seen;
     seen.set_name(name);
     seen.set_user_id("1000");
@@ -61,7 +60,7 @@ class LiveEvents : public testing::Test {
     for (const std::string& argument : argv) seen.add_command_line(argument);
     return apply(about(KernelEventKind::Exec, pid, ppid, now += kMs), seen);
   }
-  std::vector<pb::ProcessEvent> exit(std::uint32_t pid, int code) {
+  EventList exit(std::uint32_t pid, int code) {
     KernelEvent event = about(KernelEventKind::Exit, pid, 1, now += kMs);
     event.exit_code = code;
     return apply(event, {});
@@ -93,17 +92,17 @@ class LiveEvents : public testing::Test {
     if (taken) snapshot.push_back(record);
     return taken;
   }
-  std::vector<pb::ProcessEvent> finish() {
+  EventList finish() {
     live.finish(scan_events, [this](pb::ProcessRecord& record) { snapshot.push_back(record); });
     return std::exchange(scan_events, {});
   }
-  std::vector<pb::ProcessEvent> scan(const std::vector<pb::ProcessRecord>& records) {
+  EventList scan(const std::vector<pb::ProcessRecord>& records) {
     snapshot.clear();
     begin();
     for (const pb::ProcessRecord& record : records) observe(record);
     return finish();
   }
-  static std::vector<std::string> types(const std::vector<pb::ProcessEvent>& events) {
+  static std::vector<std::string> types(const EventList& events) {
     std::vector<std::string> out;
     for (const pb::ProcessEvent& event : events)
       out.push_back(pb::EventType_Name(event.event_type()).substr(11) + " " + std::to_string(event.process().pid()));
@@ -113,7 +112,7 @@ class LiveEvents : public testing::Test {
   TextPool texts;
   LiveProcesses live{DiffOptions{}, texts};
   std::uint64_t now = 1'000'000 * kMs;
-  std::vector<pb::ProcessEvent> scan_events;
+  EventList scan_events;
   std::vector<pb::ProcessRecord> snapshot;
 };
 

@@ -38,8 +38,8 @@ pb::ProcessRecord process(std::uint32_t pid, char identity, const std::string& n
 
 class Diff : public testing::Test {
  protected:
-  std::vector<pb::ProcessEvent> run(const std::vector<pb::ProcessRecord>& records, std::int64_t now = kNow) {
-    std::vector<pb::ProcessEvent> events;
+  EventList run(const std::vector<pb::ProcessRecord>& records, std::int64_t now = kNow) {
+    EventList events;
     diff_.begin(now, events);
     for (pb::ProcessRecord record : records) diff_.observe(record, events);
     diff_.finish(events);
@@ -56,7 +56,7 @@ TEST_F(Diff, TheFirstSweepIsNoNews) {
 }
 
 TEST_F(Diff, AFailedFirstSweepStaysTheFirst) {
-  std::vector<pb::ProcessEvent> events;
+  EventList events;
   diff_.begin(kNow, events);
   pb::ProcessRecord record = process(10, 'a');
   diff_.observe(record, events);
@@ -149,7 +149,7 @@ TEST_F(Diff, ModifiedNamesTheFields) {
   for (const Case& c : cases) {
     TextPool texts;
     LiveProcesses diff{DiffOptions{}, texts};
-    std::vector<pb::ProcessEvent> events;
+    EventList events;
     pb::ProcessRecord record = process(10, 'a');
     record.set_executable_hash("1111");
     record.set_hash_algorithm("sha256");
@@ -270,14 +270,15 @@ TEST_F(Diff, AProcessWeCannotLookAtHasNotEnded) {
 
 TEST_F(Diff, AnUnfinishedSweepEndsNobody) {
   run({process(10, 'a'), process(11, 'b')});
-  std::vector<pb::ProcessEvent> events;
+  EventList events;
   diff_.begin(kNow, events);
   EXPECT_THAT(run({process(10, 'a'), process(11, 'b')}), IsEmpty());
 }
 
 TEST_F(Diff, EventsOfOthersAreLeftAlone) {
   run({});
-  std::vector<pb::ProcessEvent> events(1);
+  EventList events;
+  events.Add();
   diff_.begin(kNow, events);
   pb::ProcessRecord record = process(10, 'a');
   diff_.observe(record, events);
@@ -289,12 +290,12 @@ TEST_F(Diff, EventsOfOthersAreLeftAlone) {
 TEST(DiffMetrics, OnlyWhenAskedFor) {
   TextPool texts;
   LiveProcesses diff{DiffOptions{50, 25}, texts};
-  std::vector<pb::ProcessEvent> events;
+  EventList events;
   const auto sweep = [&](std::uint64_t memory, double cpu) {
     pb::ProcessRecord record = process(10, 'a');
     record.set_memory_usage(memory);
     record.set_cpu_usage(cpu);
-    events.clear();
+    events.Clear();
     diff.begin(kNow, events);
     diff.observe(record, events);
     diff.finish(events);

@@ -59,15 +59,32 @@ class SpoolTest : public ::testing::Test {
     }
     return made;
   }
+  static EncodedEvents encode(const std::vector<pb::ProcessEvent>& made) {
+    EncodedEvents encoded;
+    for (const pb::ProcessEvent& event : made) encoded.add(event);
+    return encoded;
+  }
+  // Batches and gaps as the agent reads them.
+  static Result<std::vector<pb::Publish>> read_after(Spool& spool, std::uint64_t sequence, std::size_t max_events) {
+    DE_TRY(outgoing, spool.read_after(sequence, max_events));
+    std::vector<pb::Publish> publishes;
+    for (const Outgoing& out : outgoing) {
+      pb::Envelope envelope;
+      EXPECT_TRUE(envelope.ParseFromString(out.envelope));
+      EXPECT_EQ(envelope.publish().events().events_size(), static_cast<int>(out.events));
+      publishes.push_back(envelope.publish());
+    }
+    return publishes;
+  }
   static Result<> add(Spool& spool, std::size_t count, std::size_t padding = 20) {
     auto made = events(spool.last_sequence() + 1, count, padding);
-    return spool.append(made);
+    return spool.append(encode(made));
   }
   static Content read_all(Spool& spool, std::uint64_t from, std::size_t per_call = 1000) {
     Content content;
     std::uint64_t at = std::max(from, spool.acked_sequence());
     while (at < spool.last_sequence()) {
-      const auto publishes = spool.read_after(at, per_call);
+      const auto publishes = read_after(spool, at, per_call);
       if (!publishes || publishes->empty()) {
         ADD_FAILURE() << "read_after(" << at << ") gives nothing";
         break;

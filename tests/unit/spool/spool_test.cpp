@@ -13,9 +13,7 @@ namespace {
 
 TEST_F(SpoolTest, StampsContiguousSequencesAndReadsThemBack) {
   const auto spool = open();
-  auto made = events(1, 10);
-  ASSERT_TRUE(spool->append(made));
-  for (std::size_t i = 0; i < made.size(); ++i) EXPECT_EQ(made[i].sequence(), i + 1);
+  ASSERT_TRUE(add(*spool, 10));
   ASSERT_TRUE(add(*spool, 5));
   EXPECT_EQ(spool->last_sequence(), 15u);
   const Content content = read_all(*spool, 0);
@@ -28,7 +26,7 @@ TEST_F(SpoolTest, StampsContiguousSequencesAndReadsThemBack) {
 TEST_F(SpoolTest, EmptyReadsAndAppends) {
   const auto spool = open();
   std::vector<pb::ProcessEvent> none;
-  ASSERT_TRUE(spool->append(none));
+  ASSERT_TRUE(spool->append(encode(none)));
   EXPECT_TRUE(spool->read_after(0, 100)->empty());
   EXPECT_TRUE(spool->read_after(99, 100)->empty());
   ASSERT_TRUE(add(*spool, 3));
@@ -51,13 +49,13 @@ TEST_F(SpoolTest, BatchesAreBoundedInEventsAndBytes) {
   options_ = {root_ + "/spool", 64 * 1024 * 1024, 8 * 1024 * 1024};
   const auto spool = open();
   ASSERT_TRUE(add(*spool, 700));
-  auto publishes = spool->read_after(0, 600);
+  auto publishes = read_after(*spool, 0, 600);
   ASSERT_EQ(publishes->size(), 3u);
   EXPECT_EQ((*publishes)[0].events().events_size(), 256);
   EXPECT_EQ((*publishes)[2].events().events_size(), 88);
   EXPECT_EQ((*publishes)[0].topic(), "events.process.batch");
   ASSERT_TRUE(add(*spool, 12, 1'000'000));
-  publishes = spool->read_after(700, 600);
+  publishes = read_after(*spool, 700, 600);
   std::size_t total = 0;
   for (const pb::Publish& publish : *publishes) {
     EXPECT_LE(publish.ByteSizeLong(), 4u * 1024 * 1024 - 64);
@@ -234,7 +232,7 @@ TEST_F(SpoolTest, TooLargeAnEventIsAGapNotAnError) {
   const auto spool = open();
   auto made = events(1, 3);
   made[1].mutable_process()->set_executable_path(std::string(40'000, 'x'));  // More than half the cap.
-  ASSERT_TRUE(spool->append(made));
+  ASSERT_TRUE(spool->append(encode(made)));
   const Content content = read_all(*spool, 0);
   EXPECT_EQ(content.events.size(), 2u);
   ASSERT_EQ(content.gaps.size(), 1u);
@@ -296,7 +294,7 @@ TEST_F(SpoolTest, GapAtTheVeryEndSurvivesRestart) {
     const auto spool = open();
     ASSERT_TRUE(add(*spool, 2));
     auto made = events(3, 1, 40'000);
-    ASSERT_TRUE(spool->append(made));
+    ASSERT_TRUE(spool->append(encode(made)));
   }
   const auto spool = open();
   EXPECT_EQ(spool->last_sequence(), 3u);

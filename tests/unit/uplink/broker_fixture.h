@@ -180,7 +180,9 @@ class BrokerTest : public testing::Test {
   void add_events(std::size_t count) {
     std::vector<pb::ProcessEvent> events(count);
     for (auto& event : events) event.set_event_time_ms(clock_.unix_ms());
-    ASSERT_TRUE(spool_->append(events));
+    spool::EncodedEvents encoded;
+    for (const pb::ProcessEvent& event : events) encoded.add(event);
+    ASSERT_TRUE(spool_->append(encoded));
     if (uplink_) uplink_->wake();
   }
   std::vector<LedgerLine> ledger_lines() const {

@@ -1,0 +1,40 @@
+// Events on their way in and out of the spool, as the bytes they are on the wire: serialised once, when they happen.
+//
+// Thread: any (values).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemoneye/process.pb.h"
+
+namespace de::spool {
+
+// Serialised ProcessEvents without their sequence, one behind the other.
+struct EncodedEvents {
+  struct Item {
+    std::size_t bytes = 0;
+    std::int64_t time_ms = 0;  // event_time_ms
+  };
+  std::string bytes;
+  std::vector<Item> items;
+
+  void add(const pb::ProcessEvent& event) {
+    const std::size_t before = bytes.size();
+    (void)event.AppendToString(&bytes);  // Fails without required fields, which proto3 has not.
+    items.push_back({bytes.size() - before, event.event_time_ms()});
+  }
+  std::size_t size() const { return items.size(); }
+  bool empty() const { return items.empty(); }
+};
+
+// One message for the agent: a batch of events, or a gap.
+struct Outgoing {
+  std::string envelope;  // A serialised Envelope with a Publish.
+  std::uint64_t last_sequence = 0;
+  std::size_t events = 0;  // 0: a gap.
+};
+
+}  // namespace de::spool
