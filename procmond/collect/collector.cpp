@@ -20,8 +20,12 @@ Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& opt
   auto texts = std::make_unique<TextPool>();
   Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock, *texts);
   if (!source) return fail(std::move(source).error().during("process source"));
-  return std::unique_ptr<Collector>(
+  Result<std::unique_ptr<ProcessSource>> event_source = make_process_source(options.source, clock, *texts);
+  if (!event_source) return fail(std::move(event_source).error().during("process source"));
+  std::unique_ptr<Collector> collector(
       new Collector(std::move(texts), std::move(*source), options, clock, std::move(feed)));
+  collector->event_source_ = std::move(*event_source);
+  return collector;
 }
 
 std::unique_ptr<Collector> Collector::create_over(std::unique_ptr<ProcessSource> source,
@@ -54,15 +58,34 @@ Result<> Collector::drain() {
   if (!feed_) return {};
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
   Result<> drained = feed_->drain([this](KernelEvent& event) {
-    if (event.seen == nullptr || fault::drops("feed")) return;
+    if (event.seen == nullptr) look_up(event);
+    if (fault::drops("feed")) return;
     live_.apply(event, told_);
     count_events(told_, 0);
-    for (const pb::ProcessEvent& told : told_) collected_.events.add(told);
+    bool giant = false;
+    for (const pb::ProcessEvent& told : told_) {
+      collected_.events.add(told);
+      giant |= collected_.events.items.back().bytes > kKeepScratch;
+    }
     told_.Clear();
+    if (giant) told_ = EventList();  // It does not stay in memory.
   });
-  if (told_.SpaceUsedExcludingSelfLong() > kKeepScratch) told_ = EventList();  // One giant does not stay in memory.
   note_losses();
   return drained;
+}
+
+// The feed only says that it happened: /proc is asked what it is, unless it is gone already.
+void Collector::look_up(KernelEvent& event) {
+  looked_up_.Clear();
+  event.seen = &looked_up_;
+  if (event.kind != KernelEventKind::Exit && event_source_) {
+    (void)event_source_->visit(std::span(&event.pid, 1),
+                               [this](pb::ProcessRecord& record, const auto&) { looked_up_.Swap(&record); });
+  }
+  looked_up_.set_source(pb::RECORD_SOURCE_CONNECTOR);
+  if (!looked_up_.process_uid().empty()) return;
+  // Nobody will ever see it again, so that the time of its fork is as good a name as that of its start.
+  if (event.kind == KernelEventKind::Fork) event.start_ns = event.time_ns;
 }
 
 void Collector::note_losses() {
@@ -201,9 +224,11 @@ std::vector<pb::Finding> Collector::check_books() {
   pb::Finding& finding = findings.emplace_back();
   finding.set_component("books.model");
   const std::uint64_t delivered = counts.forks + counts.execs + counts.exits;
-  finding.set_level(delivered == model.told + model.forks_known ? pb::Finding::OK : pb::Finding::FAILED);
+  finding.set_level(delivered == model.told + model.forks_known + model.unidentified ? pb::Finding::OK
+                                                                                     : pb::Finding::FAILED);
   finding.set_detail("delivered " + std::to_string(delivered) + " = events " + std::to_string(model.told) +
-                     " + known before " + std::to_string(model.forks_known) +
+                     " + known before " + std::to_string(model.forks_known) + " + nameless " +
+                     std::to_string(model.unidentified) +
                      "; missed and found by scans: " + std::to_string(model.missed_starts) + " starts, " +
                      std::to_string(model.missed_execs) + " execs, " + std::to_string(model.missed_exits) + " exits");
   return findings;

@@ -101,6 +101,7 @@ class Collector {
   void count_events(const EventList& events, int first);
   Result<> drain();
   void note_losses();
+  void look_up(KernelEvent& event);
 
   const Clock& clock_;
   const std::unique_ptr<TextPool> texts_;  // Before its users.
@@ -111,9 +112,11 @@ class Collector {
   mutable std::mutex mutex_;
   std::unique_ptr<EventFeed> feed_;
   LiveProcesses live_;
-  EventList told_;                  // Of one kernel event; scratch.
-  Collected collected_;             // Since the last collect_events().
-  std::uint64_t losses_noted_ = 0;  // Of feed_.
+  std::unique_ptr<ProcessSource> event_source_;  // For feeds that do not say what they saw; its own, scans have theirs.
+  pb::ProcessRecord looked_up_;                  // Scratch.
+  EventList told_;                               // Of one kernel event; scratch.
+  Collected collected_;                          // Since the last collect_events().
+  std::uint64_t losses_noted_ = 0;               // Of feed_.
   std::int64_t last_drain_ms_ = 0;
   Counts counts_;
   CloneCheck clones_;

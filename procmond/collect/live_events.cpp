@@ -45,6 +45,16 @@ void LiveProcesses::identify(KernelEvent& event) const {
     if (event.ppid != 0 && event.parent_start_ns != 0)
       record.set_parent_uid(process_uid(boot_.boot_id, event.ppid, event.parent_start_ns));
   }
+  // A feed that gives numbers only: what nobody could look at any more is whom we know by that number.
+  const auto by_pid = [this](std::uint32_t pid) {
+    const auto found = known_.find(pid);
+    return found != known_.end() ? std::string(found->second.uid.data(), found->second.uid.size()) : std::string();
+  };
+  if (record.process_uid().empty()) record.set_process_uid(by_pid(event.pid));
+  if (event.kind == KernelEventKind::Fork && event.ppid != 0 && !record.has_parent_uid()) {
+    record.set_ppid(event.ppid);
+    if (std::string parent = by_pid(event.ppid); !parent.empty()) record.set_parent_uid(std::move(parent));
+  }
   record.set_boot_time_ms(boot_.time_ms);
   record.set_collection_time_ms(to_ms(event.time_ns));
 }
@@ -56,6 +66,10 @@ void LiveProcesses::stamp(pb::ProcessEvent& event, const KernelEvent& cause) {
 
 void LiveProcesses::apply(KernelEvent& event, EventList& events) {
   identify(event);
+  if (event.seen->process_uid().size() != sizeof(Uid)) {
+    ++counts_.unidentified;
+    return;
+  }
   switch (event.kind) {
     case KernelEventKind::Fork:
       return fork(event, events);
@@ -103,6 +117,7 @@ void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
     recall(event.ppid, from, before_);
     before_.clear_exec_seq();
     before_.clear_executable_hash();
+    if (seen.command_line_size() > 0) before_.clear_command_line();
     before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
     child.lineage = node_of(parent->first, parent->second);
   } else {
@@ -130,7 +145,7 @@ void LiveProcesses::exec(const KernelEvent& event, EventList& events) {
   remember(seen, known);
   known.node.reset();
   known.told_ns = event.time_ns;
-  known.captured = true;
+  known.captured = seen.source() == pb::RECORD_SOURCE_BPF;
   known.observed = false;
   ++known.execs_told;
   link(known);

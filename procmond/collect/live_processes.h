@@ -43,6 +43,7 @@ struct BootFacts {
 struct ModelCounts {
   std::uint64_t told = 0;           // Events of the feed that became events of ours.
   std::uint64_t forks_known = 0;    // A scan had seen the process before its fork was read.
+  std::uint64_t unidentified = 0;   // Events of a process that nobody could name any more.
   std::uint64_t ends_unknown = 0;   // Of processes that nobody had told us about.
   std::uint64_t missed_starts = 0;  // With a feed: what only a scan told. Each is a loss.
   std::uint64_t missed_execs = 0;

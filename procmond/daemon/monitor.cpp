@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "collect/linux/connector.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
@@ -218,18 +219,30 @@ void Monitor::note_loss(const collect::Collected& collected) {
   next_scan_.cancel();
 }
 
-// What is left is the difference between scans.
+// The next best that still works without privileges; the difference between scans always does.
 void Monitor::on_feed_end(const std::string& reason) {
   pump_.reset();
-  take_collected(collector_->replace_feed(nullptr));
-  log::error("collect", "events are seen by polling from now on",
-             {log::field("was", backend_), log::field("reason", reason)});
-  const auto entered =
-      ledger_.append("procmond", "backend.degraded",
-                     "{\"from\":\"" + backend_ + "\",\"to\":\"polling\",\"why\":" + json_string(reason) + "}");
+  std::unique_ptr<collect::EventFeed> next;
+  std::string why = backend_ + ": " + reason;
+  if (backend_ == "bpf") {
+    if (auto connector = collect::open_connector(collect::kConnectorBuffer)) {
+      next = std::move(*connector);
+    } else {
+      why += "; connector: " + connector.error().message();
+    }
+  }
+  const std::string to = next ? next->name() : "polling";
+  take_collected(collector_->replace_feed(std::move(next)));
+  log::error("collect", "another way to see events from now on",
+             {log::field("was", backend_), log::field("is", to), log::field("reason", reason)});
+  const auto entered = ledger_.append(
+      "procmond", "backend.degraded",
+      "{\"from\":" + json_string(backend_) + ",\"to\":" + json_string(to) + ",\"why\":" + json_string(reason) + "}");
   if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
-  why_not_better_ = backend_ + ": " + reason;
-  backend_ = "polling";
+  why_not_better_ = std::move(why);
+  backend_ = to;
+  if (const Result<> started = start_pump(); !started)
+    log::error("collect", "no thread for events", {log::field("reason", started.error().message())});
   scan_requested_ = true;
   next_scan_.cancel();
 }

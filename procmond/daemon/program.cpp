@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "collect/linux/bpf_feed.h"
+#include "collect/linux/connector.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
@@ -64,14 +65,26 @@ Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
   options.capture.mask_arguments = !config.unmasked_arguments;
   options.ring_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
   options.latency_ms = config.events_latency_ms;
-  auto feed = collect::open_bpf(options, system_clock());
-  if (feed) {
-    out.feed = std::move(*feed);
-    return out;
+  if (config.events_backend != config::EventBackend::Connector) {
+    auto bpf = collect::open_bpf(options, system_clock());
+    if (!bpf && config.events_backend == config::EventBackend::Bpf)
+      return fail(std::move(bpf).error().during("events.backend is bpf"));
+    if (bpf) {
+      out.feed = std::move(*bpf);
+      return out;
+    }
+    out.why_not_better = "bpf: " + bpf.error().message();
+  } else {
+    out.why_not_better = "events.backend says so";
   }
-  if (config.events_backend == config::EventBackend::Bpf)
-    return fail(std::move(feed).error().during("events.backend is bpf"));
-  out.why_not_better = "bpf: " + feed.error().message();
+  auto connector = collect::open_connector(collect::kConnectorBuffer);
+  if (!connector && config.events_backend == config::EventBackend::Connector)
+    return fail(std::move(connector).error().during("events.backend is connector"));
+  if (connector) {
+    out.feed = std::move(*connector);
+  } else {
+    out.why_not_better += "; connector: " + connector.error().message();
+  }
   return out;
 }
 

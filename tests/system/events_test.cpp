@@ -207,6 +207,31 @@ TEST_F(Events, WhatTheKernelHadNoRoomForIsKnownExactly) {
   for (const auto& [id, one] : after.processes) EXPECT_EQ(seen.execs.count(one.nonce), 1U);
 }
 
+// Without BPF the kernel still says that something happened; what it was is read from /proc, when it is still there.
+TEST_F(Events, TheConnectorSeesEveryForkAndExit) {
+  start_agent();
+  host.start_procmond({"--set", "events.backend=connector"});
+  if (!eventually([&] { return is_running_steadily(host) && host.is_steady(); }, 10s)) {
+    if (contains(host.log("procmond"), "events.backend is connector")) GTEST_SKIP() << host.log("procmond");
+    FAIL() << logs_of(host);
+  }
+  ASSERT_TRUE(eventually([&] {
+    return contains(read_health(host).detail("collector.procmond.events"), "connector, not better because");
+  })) << read_health(host).text;
+  const Truth truth = run_load(truth_path(), {"storm", "--count", "300", "--rate", "200"});
+  ASSERT_TRUE(eventually([&] { return is_settled(3 * 300); }, 60s)) << read_health(host).text << logs_of(host);
+  std::map<std::string, int> exits;  // By pid and code.
+  for (const Row& row : query_rows(host, "SELECT pid, exit_code, source FROM processes.events WHERE event_type='exit'"))
+    ++exits[row.at("pid") + " " + row.at("exit_code")];
+  for (const auto& [id, one] : truth.processes)
+    EXPECT_GE(exits[std::to_string(one.pid) + " " + std::to_string(WEXITSTATUS(one.status))], 1) << one.nonce;
+  EXPECT_TRUE(eventually([&] {
+    const HealthReport health = read_health(host);
+    return health.status("collector.procmond.books.kernel") == "ok" &&
+           health.status("collector.procmond.books.model") == "ok";
+  })) << read_health(host).text;
+}
+
 TEST_F(Events, PollingIsWhatIsLeftAndSaysSo) {
   start_agent();
   host.start_procmond({"--set", "events.backend=polling"});
