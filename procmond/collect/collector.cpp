@@ -56,6 +56,7 @@ int Collector::wake_fd() const {
 // With mutex_ held.
 Result<> Collector::drain() {
   if (!feed_) return {};
+  if (fault::drops("feed-gone")) return fail(Errc::Closed, "taken away on purpose");
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
   Result<> drained = feed_->drain([this](KernelEvent& event) {
     if (event.seen == nullptr) look_up(event);

@@ -232,6 +232,59 @@ TEST_F(Events, TheConnectorSeesEveryForkAndExit) {
   })) << read_health(host).text;
 }
 
+#ifdef DE_FAULTS
+// For the daemons that are started while it is there.
+class Fault {
+ public:
+  explicit Fault(const char* fault) { ::setenv("DE_FAULT", fault, 1); }
+  ~Fault() { ::unsetenv("DE_FAULT"); }
+  Fault(const Fault&) = delete;
+  Fault& operator=(const Fault&) = delete;
+};
+
+TEST_F(Events, TheNextSourceTakesOverWhenOneIsGone) {
+  {
+    const Fault fault("feed-gone:40");
+    START_OR_SKIP();
+  }
+  const auto source = [&] { return read_health(host).detail("collector.procmond.events"); };
+  ASSERT_TRUE(eventually([&] {
+    (void)run({"/bin/true"});
+    return source().starts_with("connector, not better because bpf: taken away on purpose") ||
+           source().starts_with("polling, not better because bpf: taken away on purpose");
+  })) << source()
+      << logs_of(host);
+  EXPECT_TRUE(contains(host.cli({"audit", "tail"}).out, "backend.degraded"));
+  EXPECT_TRUE(host.procmond.is_running());
+  if (source().starts_with("polling")) GTEST_SKIP() << source();
+  const pid_t child = host.run_from_tmp("later");
+  EXPECT_TRUE(eventually([&] {
+    return !query_rows(host, "SELECT 1 FROM processes.events WHERE event_type = 'start' AND source = 'connector' AND pid = " +
+                                 std::to_string(child))
+                .empty();
+  })) << logs_of(host);
+}
+
+TEST_F(Events, OneEventLostBehindTheKernelIsMissedExactly) {
+  {
+    const Fault fault("feed:100");
+    START_OR_SKIP();
+  }
+  for (int i = 0; i < 60; ++i) (void)run({"/bin/true"});
+  std::string book;
+  EXPECT_TRUE(eventually([&] {
+    const HealthReport health = read_health(host);
+    book = health.detail("collector.procmond.books.model");
+    const auto delivered = health.number("collector.procmond.books.model", "=");
+    const auto events = health.number("collector.procmond.books.model", "+");
+    return health.status("collector.procmond.books.model") == "failed" && delivered && events &&
+           *delivered == *events + 1;
+  })) << book
+      << logs_of(host);
+  EXPECT_EQ(read_health(host).status("collector.procmond.books.kernel"), "ok");
+}
+#endif
+
 TEST_F(Events, PollingIsWhatIsLeftAndSaysSo) {
   start_agent();
   host.start_procmond({"--set", "events.backend=polling"});
