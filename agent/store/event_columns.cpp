@@ -64,7 +64,8 @@ Result<> encode_block(const EventColumns& columns, Packer& packer, std::string& 
     }
     if (each.size() >= kPackFromBytes) {
       DE_CHECK(packer.pack(data, each));
-      if (data.size() - start < each.size()) {
+      // To save less than an eighth is not worth the reader's time.
+      if (data.size() - start < each.size() - each.size() / 8) {
         put_varint(to, length | kZstd);
         put_varint(to, data.size() - start);
         continue;

@@ -23,6 +23,11 @@ struct EventRows::Decoding {
   std::uint64_t take(Column which, std::uint64_t expected) {
     return expected + static_cast<std::uint64_t>(unzigzag(take(which)));
   }
+  std::uint32_t take_32(Column which) {
+    const std::uint64_t value = take(which);
+    if (value > UINT32_MAX) refuse();
+    return static_cast<std::uint32_t>(value);
+  }
   // A number between 1 and what there is, as a distance from the end.
   std::uint32_t back(std::uint64_t distance, std::size_t count) {
     if (distance == 0 || distance > count) {
@@ -91,8 +96,9 @@ std::string_view EventRows::uid_at(std::uint64_t number) const {
 }
 
 void EventRows::decode_numbers(Decoding& at, Row& row) const {
-  row.flags = at.take(Column::Flags);
-  if ((row.flags & ~kAllEventFlags) != 0) at.refuse();
+  const std::uint64_t flags = at.take(Column::Flags);
+  if ((flags & ~kAllEventFlags) != 0) at.refuse();
+  row.flags = static_cast<std::uint8_t>(flags);
   row.position = at.position + 1 + at.take(Column::Position);
   row.type = at.take(Column::Type);
   if ((row.flags & kHasBoot) != 0) {
@@ -105,8 +111,8 @@ void EventRows::decode_numbers(Decoding& at, Row& row) const {
   row.filed_ms = at.take(Column::Filed, row.time_ms);
   row.sequence = at.take(Column::Sequence, at.sequence + 1);
   if ((row.flags & kHasDuration) != 0) row.duration_ms = at.take(Column::Duration);
-  if ((row.flags & kHasExitCode) != 0) row.exit_code = at.take(Column::ExitCode);
-  if ((row.flags & kHasExitSignal) != 0) row.exit_signal = at.take(Column::ExitSignal);
+  if ((row.flags & kHasExitCode) != 0) row.exit_code = at.take_32(Column::ExitCode);
+  if ((row.flags & kHasExitSignal) != 0) row.exit_signal = at.take_32(Column::ExitSignal);
   row.collection_ms = at.take(Column::Collection, row.time_ms);
   at.position = row.position;
   at.time_ms = row.time_ms;
@@ -161,10 +167,10 @@ void EventRows::decode_new_life(Decoding& at, const Row& row) {
 void EventRows::decode_life(Decoding& at, Row& row) {
   const std::uint64_t code = at.take(Column::Life);
   if (code == 0) {
-    row.life = static_cast<std::uint32_t>(lives_.size());
+    row.life = static_cast<std::uint16_t>(lives_.size());
     decode_new_life(at, row);
   } else {
-    row.life = at.back(code, lives_.size());
+    row.life = static_cast<std::uint16_t>(at.back(code, lives_.size()));
   }
 }
 
@@ -173,6 +179,10 @@ Result<> EventRows::decode() {
   if (columns_[Column::Uids].size() % kUidBytes != 0 || columns_.rows > kMaxBlockRows)
     return fail(Errc::Corrupt, "event block: malformed");
   rows_.resize(static_cast<std::size_t>(columns_.rows));
+  const std::size_t lives = std::min(rows_.size(), columns_[Column::LifeFlags].size());
+  lives_.reserve(lives);
+  at.lives.reserve(lives);
+  at.uid_pids.reserve(std::min(2 * lives, columns_[Column::Uids].size() / kUidBytes));
   for (Row& row : rows_) {
     decode_numbers(at, row);
     const bool has_process = (row.flags & kHasProcess) != 0;
@@ -183,8 +193,8 @@ Result<> EventRows::decode() {
     for (std::size_t which = 0; which < kTextCount; ++which) {
       const std::uint64_t code = at.take(reference_column(which));
       std::uint32_t& count = text_counts_[which];
-      if (code == 1) last.text[which] = count++;
-      if (code > 1) last.text[which] = at.back(code - 1, count);
+      if (code == 1) last.text[which] = static_cast<std::uint16_t>(count++);
+      if (code > 1) last.text[which] = static_cast<std::uint16_t>(at.back(code - 1, count));
       if (last.text[which] >= count) at.refuse();
     }
     row.text = last.text;
@@ -243,7 +253,7 @@ std::vector<std::uint32_t> EventRows::select(const EventFilter& filter, std::uin
 Result<> EventRows::event(std::uint32_t number, pb::ProcessEvent& out) {
   const Row& row = rows_[number];
   const auto if_has = [&row](std::uint64_t flag, std::uint64_t value) {
-    return (row.flags & flag) != 0 ? std::optional(value) : std::nullopt;
+    return (row.flags & flag) != 0 ? std::optional<std::uint64_t>(value) : std::nullopt;
   };
   EventNumbers numbers;
   numbers.type = row.type;

@@ -21,21 +21,24 @@ namespace de::store {
 
 class EventRows {
  public:
+  static_assert(kMaxBlockRows <= UINT16_MAX);  // There are as many texts and lives at most.
+  using Texts = std::array<std::uint16_t, kTextCount>;
+  // Kept small: a thousand of them are made for a look at one.
   struct Row {
     std::uint64_t position = 0;
     std::uint64_t filed_ms = 0;
-    std::uint64_t flags = 0;
     std::uint64_t type = 0;
     std::uint64_t time_ms = 0;
     std::uint64_t sequence = 0;
     std::uint64_t boot_ns = 0;
     std::uint64_t duration_ms = 0;
-    std::uint64_t exit_code = 0;
-    std::uint64_t exit_signal = 0;
     std::uint64_t collection_ms = 0;
     std::uint64_t exec_seq = 0;
-    std::uint32_t life = 0;
-    std::array<std::uint32_t, kTextCount> text{};
+    std::uint32_t exit_code = 0;
+    std::uint32_t exit_signal = 0;
+    Texts text{};
+    std::uint16_t life = 0;
+    std::uint8_t flags = 0;
   };
   struct Image {
     std::string_view name;
@@ -64,7 +67,7 @@ class EventRows {
 
  private:
   struct Last {
-    std::array<std::uint32_t, kTextCount> text{};
+    Texts text{};
     std::uint64_t exec_seq = 0;
   };
   // Where the columns are read, and what their differences refer to.
