@@ -203,6 +203,7 @@ serve::Context Agent::make_context() {
       [this] {
         return serve::LedgerBacklog{ledger_.waiting(), ledger_.lost()};
       },
+      [this] { return new_events_.counts(); },
   };
 }
 

@@ -93,6 +93,13 @@ void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
   for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});
 }
 
+void add_new_events(std::vector<Line>& lines, const ingest::EventQueueCounts& counts) {
+  const std::uint64_t waiting = counts.pushed - counts.popped - counts.skipped;
+  lines.push_back({"rules.events", counts.skipped > 0 ? 1 : 0,
+                   "new " + std::to_string(counts.pushed) + " = looked at " + std::to_string(counts.popped) +
+                       " + passed over " + std::to_string(counts.skipped) + " + waiting " + std::to_string(waiting)});
+}
+
 void add_supervisors(std::vector<Line>& lines, const Context& context) {
   for (const auto& [id, supervisor] : context.supervisors) {
     const supervise::SupervisorCounts counts = supervisor->counts();
@@ -134,6 +141,7 @@ link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::He
   add_ingest(lines, context);
   add_store(lines, stats);
   add_rules(lines, *context.detector.report());
+  add_new_events(lines, context.new_events());
   add_supervisors(lines, context);
   add_ledger(lines, context.ledger());
   add_sinks(lines, context);

@@ -13,6 +13,7 @@
 #include "daemoneye/base/clock.h"
 #include "daemoneye/control.pb.h"
 #include "ingest/detector.h"
+#include "ingest/event_queue.h"
 #include "ingest/intake.h"
 #include "mirror/event_source.h"
 #include "mirror/session.h"
@@ -45,6 +46,7 @@ struct Context {
   // An entry for the ledger: action and JSON payload.
   std::function<void(const std::string& action, const std::string& payload)> audit;
   std::function<LedgerBacklog()> ledger;
+  std::function<ingest::EventQueueCounts()> new_events;
 };
 
 }  // namespace de::serve

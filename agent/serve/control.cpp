@@ -104,6 +104,8 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
       co_return co_await answer_alert_show(context_, request.alert_show());
     case pb::ControlRequest::kHealth:
       co_return co_await answer_health(context_, counts_, request.health());
+    case pb::ControlRequest::kFollow:
+      co_return co_await answer_follow(context_, request.follow());
     case pb::ControlRequest::REQUEST_NOT_SET:
       break;
   }

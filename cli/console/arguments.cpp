@@ -89,6 +89,13 @@ void add_alerts(CLI::App& app, Invocation& out) {
       [](CLI::App& s, AlertShowCommand& c) { s.add_option("ID", c.id, "The alert's id")->required(); });
 }
 
+void add_watch(CLI::App& app, Invocation& out) {
+  auto* watch = app.add_subcommand("watch", "Follow what happens until Ctrl-C");
+  watch->require_subcommand(0, 1);
+  add<WatchCommand>(*watch, out, "processes", "New events of processes, one line each",
+                    [](CLI::App& s, WatchCommand& c) { s.add_flag("--json", c.json, "One JSON object a line"); });
+}
+
 void add_audit(CLI::App& app, Invocation& out) {
   auto* audit = app.add_subcommand("audit", "The audit ledger, read from its files without the agent");
   audit->require_subcommand(0, 1);
@@ -129,6 +136,10 @@ void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& s
                      [](CLI::App& s, SchemaCommand& c) { s.add_option("TABLE", c.table, "Only this table"); });
   add_rules(app, out);
   add_alerts(app, out);
+  add_watch(app, out);
+  add<TreeCommand>(
+      app, out, "tree", "Processes of the current snapshot below their parents",
+      [](CLI::App& s, TreeCommand& c) { s.add_option("PID", c.pid, "Only this process and what is below it"); });
   add_audit(app, out);
   add<HealthCommand>(app, out, "health", "How the agent and its parts are doing",
                      [](CLI::App& s, HealthCommand& c) { s.add_option("COMPONENT", c.component, "Only this part"); });

@@ -45,6 +45,12 @@ struct AlertShowCommand {
 struct HealthCommand {
   std::string component;
 };
+struct WatchCommand {
+  bool json = false;  // One JSON object a line.
+};
+struct TreeCommand {
+  std::optional<std::uint32_t> pid;  // Only this process and what is below it.
+};
 struct AuditVerifyCommand {
   std::string path;  // Empty: the ledger of the state directory.
 };
@@ -59,9 +65,10 @@ struct ConfigShowCommand {
 struct ConfigSampleCommand {};
 struct VersionCommand {};
 
-using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
-                             RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, AuditVerifyCommand,
-                             AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
+using Command =
+    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
+                 AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
+                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

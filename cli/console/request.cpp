@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "console/tree.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/link/protocol.h"
 
@@ -126,6 +127,11 @@ struct Asking {
     DE_CHECK(check_utf8("the alert", command.id));
     question.text = words("alerts show", command.id);
     request().mutable_alert_show()->set_alert_id(command.id);
+    return {};
+  }
+  Result<> operator()(const TreeCommand&) {
+    question.text = "tree";
+    request().mutable_query()->set_sql(kTreeSql);
     return {};
   }
   Result<> operator()(const HealthCommand& command) {

@@ -14,6 +14,8 @@
 #include "console/client.h"
 #include "console/offline.h"
 #include "console/request.h"
+#include "console/tree.h"
+#include "console/watch.h"
 #include "daemoneye/config/config.h"
 
 namespace de::console {
@@ -119,6 +121,40 @@ ExitCode ask_agent(const Question& question, const Command& command, const confi
   return answer.finish();
 }
 
+// Whole before anything is printed: who is whose parent is known at the end.
+ExitCode show_tree(const Question& question, const TreeCommand& command, const config::Paths& paths, bool as_rows,
+                   Answer& answer, const Streams& streams) {
+  auto client = Client::connect(paths.control_socket);
+  if (!client) return say_unconnected(client.error(), paths, streams);
+  Tree tree;
+  const auto trailer =
+      client->ask(question.requests.front(), kReplyLimit, [&](const pb::ControlReply& reply) -> Result<> {
+        for (const pb::Row& row : reply.page().rows()) DE_CHECK(tree.add(row));
+        return {};
+      });
+  if (!trailer) {
+    answer.broke_off(trailer.error());
+    return answer.finish();
+  }
+  if (!answer.end(*trailer) || trailer->status() != pb::STATUS_OK) return answer.finish();
+  const auto rows = tree.rows(command.pid);
+  if (!rows) {
+    say(streams, rows.error().message());
+    return ExitCode::Failed;
+  }
+  if (!as_rows) {
+    const ExitCode printed = print(streams, *tree.draw(command.pid));
+    return printed == ExitCode::Complete ? answer.finish() : printed;
+  }
+  pb::ControlReply reply;
+  for (const std::string& column : Tree::columns()) reply.mutable_header()->add_columns(column);
+  auto taken = answer.take(reply);
+  for (const pb::Row& row : *rows) *reply.mutable_page()->add_rows() = row;
+  if (taken) taken = answer.take(reply);
+  if (!taken) answer.broke_off(taken.error());
+  return answer.finish();
+}
+
 ExitCode usage_error(const Error& error, const Streams& streams) {
   say(streams, error.message());
   if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
@@ -160,10 +196,15 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
     Answer answer(std::move(options), streams);
     return tail_ledger(*tail, paths, answer, streams);
   }
+  if (const auto* watch = std::get_if<WatchCommand>(&command))
+    return watch_processes(*watch, paths, std::move(options), streams,
+                           [&](const Error& error) { return say_unconnected(error, paths, streams); });
   const auto question = make_question(command, streams);
   if (!question) return usage_error(question.error(), streams);
   options.query = question->text;
   Answer answer(std::move(options), streams);
+  if (const auto* tree = std::get_if<TreeCommand>(&command))
+    return show_tree(*question, *tree, paths, invocation.output.has_value(), answer, streams);
   return ask_agent(*question, command, paths, answer, streams);
 }
 

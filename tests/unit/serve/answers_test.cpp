@@ -81,6 +81,42 @@ TEST_F(QueryTest, EventsAreReadAndWhatIsMissingOfThemIsSaid) {
   EXPECT_EQ(query("SELECT pid FROM events").trailer->completeness().reasons_size(), 1);
 }
 
+TEST_F(QueryTest, FollowingGivesWhatWasStoredSinceTheLastLook) {
+  const auto put = [&](std::uint64_t first, std::uint64_t last) {
+    pb::EventBatch batch;
+    for (std::uint64_t i = first; i <= last; ++i) {
+      pb::ProcessEvent& event = *batch.add_events();
+      event.set_sequence(i);
+      event.set_event_type(pb::EVENT_TYPE_EXEC);
+      event.set_event_time_ms(clock_.now_ms - static_cast<std::int64_t>(i));
+      event.mutable_process()->set_pid(static_cast<std::uint32_t>(i));
+    }
+    ASSERT_TRUE(store_->append_events("procmond", "spool", batch));
+  };
+  std::optional<std::uint64_t> position;
+  const auto look = [&] {
+    pb::ControlRequest request;
+    request.mutable_follow();
+    if (position) request.mutable_follow()->set_after(*position);
+    Reply reply = ask(request);
+    EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
+    position = reply.trailer->position();
+    return reply;
+  };
+  put(1, 3);
+  EXPECT_EQ(look().rows.size(), 0U);
+  put(4, 5);
+  const Reply two = look();
+  EXPECT_EQ(two.rows.size(), 2U);
+  EXPECT_THAT(two.columns, Contains("command_line"));
+  EXPECT_EQ(look().rows.size(), 0U);
+  put(6, 6'005);
+  const Reply many = look();
+  EXPECT_EQ(many.rows.size(), 5'000U);
+  EXPECT_EQ(many.trailer->left_out(), 1'000U);
+  EXPECT_EQ(look().rows.size(), 0U);
+}
+
 TEST_F(QueryTest, ParametersAreValuesNotText) {
   snapshot(3);
   pb::ControlRequest request = query_request("SELECT pid FROM processes WHERE name = ? OR pid = ?");
@@ -315,6 +351,13 @@ TEST_F(HealthTest, NamesEveryPartAndAnExpectedCollectorThatIsMissing) {
   EXPECT_THAT(reply.at("ledger", 2), HasSubstr("3 entries wait"));
   for (const char* part : {"ingest.records", "ingest.events", "store", "alerts", "rules", "control"})
     EXPECT_THAT(reply.rows, Contains(Contains(part)));
+}
+
+TEST_F(HealthTest, SaysWhatBecameOfNewEvents) {
+  pb::ControlRequest request;
+  request.mutable_health()->set_component("rules.events");
+  const Reply reply = ask(request);
+  EXPECT_EQ(reply.at("rules.events", 2), "new 7 = looked at 4 + passed over 2 + waiting 1");
 }
 
 TEST_F(HealthTest, OneComponentAlone) {

@@ -70,7 +70,8 @@ class ControlTest : public testing::Test {
     detector.budget = mirror::kRuleBudget;
     detector.host = "host-1";
     detector_ = std::move(*ingest::Detector::open(detector, clock_));
-    intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, [](auto) {}, [](auto, auto) {});
+    intake_ = std::make_unique<ingest::Intake>(
+        *store_, *mirror_, writer_, clock_, [](auto) {}, [](auto, auto) {});
     known_.set_complete(true);
     start(std::nullopt);
   }
@@ -91,6 +92,9 @@ class ControlTest : public testing::Test {
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
         [] {
           return LedgerBacklog{3, 0};
+        },
+        [] {
+          return ingest::EventQueueCounts{7, 4, 2};
         }});
     control_ = std::make_unique<Control>(io_.get_executor(), ControlOptions{readers, "daemoneye"}, *context_);
     link::ListenOptions listen{dir_ + "/control.sock", 0600, std::nullopt, kControlLimits};
