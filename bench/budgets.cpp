@@ -33,6 +33,7 @@ constexpr Budget kBudgets[] = {
     {kRules, "slowest_ms", "slowest shipped rule on 10,000", true, 20, "ms", ""},
     {"one_rule/10000", "p99_ms", "one rule on 10,000 processes, p99", true, 20, "ms", "p99_cpu_ms"},
     {"hundred_rules/10000", "mean_ms", "100 rules on 10,000 processes", true, 100, "ms", "mean_cpu_ms"},
+    {"event_rules/0", "batch_cpu_us", "64 shipped rules on 10 new processes", true, 150, "us CPU", ""},
     {kCrowd, "agent_private_mb", "agent beside 10,000, private", true, 40, "MB", ""},
     {kCrowd, "agent_rss_mb", "agent beside 10,000, RSS", true, 64, "MB", ""},
     {kCrowd, "procmond_private_mb", "procmond beside 10,000, private", true, 8, "MB", ""},
