@@ -83,7 +83,7 @@ class Filters : public StoreTest {
 };
 
 TEST_F(Filters, FindWhatALookAtEveryEventFinds) {
-  for (int n = 0; n < 40; ++n) append(1 + random_.below(300), kNoon + n * 1000, 5000);
+  for (std::int64_t n = 0; n < 40; ++n) append(1 + random_.below(300), kNoon + n * 1000, 5000);
   std::size_t found = 0;
   for (int n = 0; n < 300; ++n) {
     SCOPED_TRACE(n);
@@ -98,7 +98,7 @@ TEST_F(Filters, FindWhatALookAtEveryEventFinds) {
 }
 
 TEST_F(Filters, EachAlone) {
-  for (int n = 0; n < 8; ++n) append(400, kNoon + n * 1000, 5000);
+  for (std::int64_t n = 0; n < 8; ++n) append(400, kNoon + n * 1000, 5000);
   for (int which = 0; which < 8; ++which) {
     SCOPED_TRACE(which);
     EventFilter filter;
