@@ -19,7 +19,7 @@ constexpr int kSteadyScans = 16;  // Twice the turn in which everything is read 
 
 // -1 when the scan failed or missed processes.
 double scan_cpu_ms(de::collect::Collector& collector, std::uint32_t at_least) {
-  std::vector<de::pb::ProcessEvent> events;
+  de::collect::EventList events;
   const double begin = thread_cpu_ms();
   const auto summary = collector.scan([](de::pb::ProcessRecord&) {}, events);
   const double used = thread_cpu_ms() - begin;

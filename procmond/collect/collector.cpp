@@ -41,6 +41,7 @@ Collector::Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSou
       texts_(std::move(texts)),
       source_(std::move(source)),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),
+      image_hashes_(hasher_ && feed ? std::make_unique<ImageHashes>(*hasher_, *source_) : nullptr),
       feed_(std::move(feed)),
       live_(options.diff, *texts_),
       last_drain_ms_(clock.unix_ms()) {
@@ -61,6 +62,8 @@ Result<> Collector::drain() {
   Result<> drained = feed_->drain([this](KernelEvent& event) {
     if (event.seen == nullptr) look_up(event);
     if (fault::drops("feed")) return;
+    live_.identify(event);
+    if (image_hashes_ && event.image) image_hashes_->add(*event.seen, *event.image);
     live_.apply(event, told_);
     count_events(told_, 0);
     bool giant = false;
@@ -123,8 +126,7 @@ void Collector::add_hash(pb::ProcessRecord& record, const FileKey& image) {
   Digest digest{};
   switch (hasher_->find(image, digest)) {
     case ExeHasher::Known::Yes:
-      record.set_executable_hash(to_hex(crypto::as_bytes(digest)));
-      record.set_hash_algorithm("sha256");
+      set_hash(record, digest);
       return;
     case ExeHasher::Known::Never:
       return;

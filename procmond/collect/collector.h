@@ -15,6 +15,7 @@
 
 #include "collect/books.h"
 #include "collect/exe_hash.h"
+#include "collect/image_hashes.h"
 #include "collect/live_processes.h"
 #include "collect/process_source.h"
 #include "collect/text_pool.h"
@@ -107,6 +108,7 @@ class Collector {
   const std::unique_ptr<TextPool> texts_;  // Before its users.
   const std::unique_ptr<ProcessSource> source_;
   const std::unique_ptr<ExeHasher> hasher_;           // Null when hashing is off.
+  const std::unique_ptr<ImageHashes> image_hashes_;   // The same.
   std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.
   // For everything below. Held for one record or one draining of the feed at a time.
   mutable std::mutex mutex_;

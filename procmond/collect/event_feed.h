@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "collect/file_key.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
 
@@ -27,6 +28,7 @@ struct KernelEvent {
   std::uint64_t parent_start_ns = 0;
   std::optional<int> exit_code;       // Exit by itself.
   std::optional<int> exit_signal;     // Exit by a signal.
+  std::optional<FileKey> image;       // What was executed, without birth time; Exec only.
   pb::ProcessRecord* seen = nullptr;  // What was captured; valid during the call, may be taken. Null: nothing.
 };
 using KernelEventFn = std::function<void(KernelEvent&)>;

@@ -34,7 +34,6 @@ std::int64_t LiveProcesses::to_ms(std::uint64_t boot_ns) const {
   return boot_.time_ms + static_cast<std::int64_t>(boot_ns / 1'000'000);
 }
 
-// Gives the record what the event itself says: who and when.
 void LiveProcesses::identify(KernelEvent& event) const {
   pb::ProcessRecord& record = *event.seen;
   record.set_pid(event.pid);
@@ -65,7 +64,6 @@ void LiveProcesses::stamp(pb::ProcessEvent& event, const KernelEvent& cause) {
 }
 
 void LiveProcesses::apply(KernelEvent& event, EventList& events) {
-  identify(event);
   if (event.seen->process_uid().size() != sizeof(Uid)) {
     ++counts_.unidentified;
     return;

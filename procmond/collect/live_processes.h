@@ -59,7 +59,9 @@ class LiveProcesses {
   // From now on starts, execs and exits are told by the kernel; a scan only finds what was missed.
   void set_fed(bool fed) { fed_ = fed; }
 
-  // live_events.cpp: one event of a feed. `event.seen` must be there; it is taken apart.
+  // live_events.cpp: gives the record of an event what the event itself says: who and when. Before apply().
+  void identify(KernelEvent& event) const;
+  // One event of a feed. `event.seen` must be there; it is taken apart.
   void apply(KernelEvent& event, EventList& events);
 
   // A scan: begin, observe once per record, finish, with the same `events`, which may already hold others; kernel
@@ -120,7 +122,6 @@ class LiveProcesses {
   void link(Known& known, std::uint32_t depth = 0);
 
   // live_events.cpp
-  void identify(KernelEvent& event) const;
   std::int64_t to_ms(std::uint64_t boot_ns) const;
   void fork(const KernelEvent& event, EventList& events);
   void exec(const KernelEvent& event, EventList& events);

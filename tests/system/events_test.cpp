@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <filesystem>
 #include <iostream>
 #include <set>
 
@@ -179,6 +180,20 @@ TEST_F(Events, Oddities) {
   EXPECT_TRUE(labels.contains("executable in memory") && labels.contains("script of a script"));
 }
 
+// The first exec of a file is told before the file was read; later ones carry its hash, however short they live.
+TEST_F(Events, AnExecCarriesTheHashOfItsFile) {
+  START_OR_SKIP();
+  const std::string path = host.demo_dir() + "/hashed";
+  std::filesystem::copy_file("/bin/true", path);
+  const std::string sum = run({"/usr/bin/sha256sum", path}).out.substr(0, 64);
+  std::vector<Row> rows;
+  EXPECT_TRUE(eventually([&] {
+    (void)run({path});
+    rows = query_rows(host, "SELECT executable_hash FROM processes.events WHERE executable_hash = '" + sum + "'");
+    return !rows.empty();
+  })) << logs_of(host);
+}
+
 // procmond stands still while more happens than the kernel can hold for it.
 TEST_F(Events, WhatTheKernelHadNoRoomForIsKnownExactly) {
   START_OR_SKIP({"--set", "events.buffer_mb=1"});
@@ -259,8 +274,9 @@ TEST_F(Events, TheNextSourceTakesOverWhenOneIsGone) {
   if (source().starts_with("polling")) GTEST_SKIP() << source();
   const pid_t child = host.run_from_tmp("later");
   EXPECT_TRUE(eventually([&] {
-    return !query_rows(host, "SELECT 1 FROM processes.events WHERE event_type = 'start' AND source = 'connector' AND pid = " +
-                                 std::to_string(child))
+    return !query_rows(host,
+                       "SELECT 1 FROM processes.events WHERE event_type = 'start' AND source = 'connector' AND pid = " +
+                           std::to_string(child))
                 .empty();
   })) << logs_of(host);
 }

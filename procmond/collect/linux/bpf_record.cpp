@@ -227,6 +227,8 @@ Result<std::optional<KernelEvent>> BpfRecords::read(std::string_view bytes) {
       std::memcpy(&exec, bytes.data(), sizeof exec);
       event.kind = KernelEventKind::Exec;
       DE_CHECK(read_exec(exec, bytes.substr(sizeof exec)));
+      event.image =
+          FileKey{record_.exe_dev(), exec.exe_inode, record_.exe_size(), exec.exe_mtime_ns, exec.exe_ctime_ns, 0};
       break;
     }
     default:

@@ -48,7 +48,8 @@ TEST(FeedBooks, ADifferenceIsAFailureOfThatBook) {
   counts.clones = 12;
   counts.fork_calls = 10;
   counts.threads = 2;
-  for (const pb::Finding& finding : judge(counts, 0, {})) EXPECT_EQ(finding.level(), pb::Finding::OK) << finding.detail();
+  for (const pb::Finding& finding : judge(counts, 0, {}))
+    EXPECT_EQ(finding.level(), pb::Finding::OK) << finding.detail();
   counts.exits = 9;
   EXPECT_EQ(judge(counts, 0, {})[0].level(), pb::Finding::FAILED);
   counts.dropped = 1;

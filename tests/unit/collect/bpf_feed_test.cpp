@@ -114,6 +114,12 @@ TEST_F(BpfFeedTest, AProcessIsSeenFromForkToExit) {
   EXPECT_EQ(record.exe_size(), static_cast<std::uint64_t>(shell.st_size));
   EXPECT_EQ(record.exe_mode(), shell.st_mode);
   EXPECT_EQ(record.exe_mtime_ms(), shell.st_mtim.tv_sec * 1000 + shell.st_mtim.tv_nsec / 1'000'000);
+  ASSERT_TRUE(exec->event.image);
+  const auto key = key_of(::open("/bin/sh", O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(key);
+  EXPECT_EQ(exec->event.image->ctime_ns, key->ctime_ns);
+  EXPECT_EQ(exec->event.image->mtime_ns, key->mtime_ns);
+  EXPECT_EQ(exec->event.image->dev, key->dev);
   struct stat space {};
   ASSERT_EQ(::stat("/proc/self/ns/mnt", &space), 0);
   EXPECT_EQ(record.namespaces().mnt(), space.st_ino);

@@ -28,6 +28,7 @@ class LiveEvents : public testing::Test {
   EventList apply(KernelEvent event, pb::ProcessRecord seen) {
     EventList events;
     event.seen = &seen;
+    live.identify(event);
     live.apply(event, events);
     return events;
   }

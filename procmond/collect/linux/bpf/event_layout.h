@@ -59,6 +59,7 @@ struct de_exec {
   __u64 exe_inode;
   __s64 exe_size;
   __s64 exe_mtime_ns;
+  __s64 exe_ctime_ns;
   __u64 cap_effective;
   __u64 args_bytes;  // All of them.
   __u64 args_sent;   // Of these, in records before this one, from DE_ARGS_BYTES on and without a hole.

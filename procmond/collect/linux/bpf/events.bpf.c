@@ -159,14 +159,31 @@ int on_exit(__u64* ctx) {
   return 0;
 }
 
-static __always_inline __s64 mtime_of(struct inode* inode) {
-  if (bpf_core_field_exists(inode->i_mtime_sec))
-    return BPF_CORE_READ(inode, i_mtime_sec) * 1000000000LL + BPF_CORE_READ(inode, i_mtime_nsec);
+// The kernel renamed both times twice.
+static __always_inline void fill_times(struct de_exec* out, struct inode* inode) {
   struct inode___middle* middle = (void*)inode;
-  if (bpf_core_field_exists(middle->__i_mtime))
-    return BPF_CORE_READ(middle, __i_mtime.tv_sec) * 1000000000LL + BPF_CORE_READ(middle, __i_mtime.tv_nsec);
   struct inode___mtime* old = (void*)inode;
-  return BPF_CORE_READ(old, i_mtime.tv_sec) * 1000000000LL + BPF_CORE_READ(old, i_mtime.tv_nsec);
+  __s64 mtime, ctime;
+  __u32 mtime_ns, ctime_ns;
+  if (bpf_core_field_exists(inode->i_mtime_sec)) {
+    mtime = BPF_CORE_READ(inode, i_mtime_sec);
+    mtime_ns = BPF_CORE_READ(inode, i_mtime_nsec);
+    ctime = BPF_CORE_READ(inode, i_ctime_sec);
+    ctime_ns = BPF_CORE_READ(inode, i_ctime_nsec);
+  } else if (bpf_core_field_exists(middle->__i_mtime)) {
+    mtime = BPF_CORE_READ(middle, __i_mtime.tv_sec);
+    mtime_ns = BPF_CORE_READ(middle, __i_mtime.tv_nsec);
+    ctime = BPF_CORE_READ(middle, __i_ctime.tv_sec);
+    ctime_ns = BPF_CORE_READ(middle, __i_ctime.tv_nsec);
+  } else {
+    mtime = BPF_CORE_READ(old, i_mtime.tv_sec);
+    mtime_ns = BPF_CORE_READ(old, i_mtime.tv_nsec);
+    ctime = BPF_CORE_READ(old, i_ctime.tv_sec);
+    ctime_ns = BPF_CORE_READ(old, i_ctime.tv_nsec);
+  }
+  out->exe_mtime_ns = mtime * 1000000000LL + mtime_ns;
+  // Newer kernels keep a mark in the highest bit: that somebody has asked for the time.
+  out->exe_ctime_ns = ctime * 1000000000LL + (ctime_ns & 0x7fffffff);
 }
 
 // The functions below that are not static are verified once each instead of once for every way that leads to them.
@@ -307,7 +324,7 @@ int on_exec(__u64* ctx) {
   exec->exe_inode = BPF_CORE_READ(inode, i_ino);
   exec->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
   exec->exe_size = BPF_CORE_READ(inode, i_size);
-  exec->exe_mtime_ns = mtime_of(inode);
+  fill_times(exec, inode);
   exec->exe_mode = BPF_CORE_READ(inode, i_mode);
   exec->exe_uid = BPF_CORE_READ(inode, i_uid.val);
   exec->exe_links = BPF_CORE_READ(inode, i_nlink);

@@ -50,6 +50,8 @@ struct inode {
   __s64 i_size;
   __s64 i_mtime_sec;  // Since 6.11.
   __u32 i_mtime_nsec;
+  __s64 i_ctime_sec;
+  __u32 i_ctime_nsec;
 };
 
 struct timespec64___old {
@@ -58,9 +60,11 @@ struct timespec64___old {
 };
 struct inode___mtime {  // Before 6.6.
   struct timespec64___old i_mtime;
+  struct timespec64___old i_ctime;
 };
 struct inode___middle {  // 6.6 to 6.10.
   struct timespec64___old __i_mtime;
+  struct timespec64___old __i_ctime;
 };
 
 struct qstr {

@@ -1,0 +1,90 @@
+#include "collect/image_hashes.h"
+
+#include <fcntl.h>
+
+#include "daemoneye/base/text.h"
+
+namespace de::collect {
+namespace {
+
+bool is_what_was_seen(FileKey whole, const FileKey& seen) {
+  whole.btime_ns = 0;
+  return whole == seen;
+}
+
+}  // namespace
+
+void set_hash(pb::ProcessRecord& record, const Digest& digest) {
+  record.set_executable_hash(to_hex(crypto::as_bytes(digest)));
+  record.set_hash_algorithm("sha256");
+}
+
+ImageHashes::ImageHashes(ExeHasher& hasher, ProcessSource& source)
+    : hasher_(hasher), source_(source), thread_([this] { run(); }) {}
+
+ImageHashes::~ImageHashes() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void ImageHashes::add(pb::ProcessRecord& record, const FileKey& seen) {
+  const std::lock_guard lock(mutex_);
+  if (files_.size() >= kMaxFiles && !files_.contains(seen)) files_.clear();
+  File& file = files_[seen];
+  if (file.is_found) {
+    Digest digest{};
+    const ExeHasher::Known known = hasher_.find(file.key, digest);
+    if (known == ExeHasher::Known::Yes) set_hash(record, digest);
+    if (known != ExeHasher::Known::No || !hasher_.wants(file.key)) return;
+  }
+  if (file.is_wanted || file.failures >= kMaxFailures || wanted_.size() >= kMaxWanted) return;
+  file.is_wanted = true;
+  wanted_.push_back({seen, record.pid(), record.process_uid(), record.executable_path()});
+  wake_.notify_one();
+}
+
+// Through the process while it lives, else by its path: it is the file or it is not, its key tells.
+bool ImageHashes::find(const Wanted& wanted, Executable& executable) const {
+  if (auto opened = source_.open_executable(wanted.pid, wanted.process_uid);
+      opened && is_what_was_seen(opened->key, wanted.seen)) {
+    executable = std::move(*opened);
+    return true;
+  }
+  executable.fd = UniqueFd(::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!executable.fd) return false;
+  const Result<FileKey> key = key_of(executable.fd.get());
+  if (!key || !is_what_was_seen(*key, wanted.seen)) return false;
+  executable.key = *key;
+  return true;
+}
+
+void ImageHashes::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !wanted_.empty(); });
+    if (stopping_) return;
+    const Wanted wanted = std::move(wanted_.front());
+    wanted_.pop_front();
+    lock.unlock();
+    Executable executable;
+    const bool found = find(wanted, executable);
+    const FileKey key = executable.key;
+    // Later: it is too young or the queue is full; the next exec asks again.
+    if (found) (void)hasher_.submit(std::move(executable.fd), key);
+    lock.lock();
+    File& file = files_[wanted.seen];
+    file.is_wanted = false;
+    if (found) {
+      file.key = key;
+      file.is_found = true;
+    } else {
+      ++file.failures;
+    }
+  }
+}
+
+}  // namespace de::collect
