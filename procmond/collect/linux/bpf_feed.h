@@ -12,7 +12,7 @@ namespace de::collect {
 
 struct BpfOptions {
   CaptureOptions capture;
-  std::size_t ring_bytes = 4UL << 20;  // A power of two of at least a page.
+  std::size_t ring_bytes = 2UL << 20;  // A power of two of at least a page.
   std::uint32_t latency_ms = 5;        // How long an event of a busy machine may wait to be fetched.
 };
 
