@@ -87,6 +87,7 @@ Truth run_load(const std::string& truth_path, std::vector<std::string> arguments
 std::vector<Row> query_rows(Host& host, const std::string& sql) {
   const Ran ran = host.cli({"--output", "csv", "query", "--limit", "1000000", sql});
   EXPECT_TRUE(ran.exit_code == 0 || ran.exit_code == 3) << ran.err;
+  EXPECT_EQ(ran.err.find("ResultCapped"), ran.err.npos) << ran.err;
   const auto table = split_csv(ran.out);
   std::vector<Row> rows;
   for (std::size_t i = 1; i < table.size(); ++i)
@@ -98,19 +99,27 @@ std::vector<Row> query_rows(Host& host, const std::string& sql) {
 }
 
 Seen read_seen(Host& host) {
+  // In parts: an answer has at most 64 MB.
+  const auto read = [&host](const std::string& columns, const std::string& type, int parts) {
+    std::vector<Row> all;
+    for (int part = 0; part < parts; ++part)
+      for (Row& row :
+           query_rows(host, "SELECT " + columns + " FROM processes.events WHERE event_type = '" + type +
+                                "' AND boot_time_ns % " + std::to_string(parts) + " = " + std::to_string(part)))
+        all.push_back(std::move(row));
+    return all;
+  };
   Seen seen;
-  const std::string sql =
-      "SELECT event_type, boot_time_ns, exit_code, exit_signal, pid, ppid, uid, process_uid, parent_uid, name, "
-      "executable_path, on_disk_state, interpreter_path, script_path, command_line, argc, ancestry "
-      "FROM processes.events WHERE event_type IN ('start', 'exec', 'exit')";
-  for (Row& row : query_rows(host, sql)) {
-    if (row["event_type"] == "start") seen.starts.emplace(row["process_uid"], row);
-    if (row["event_type"] == "exit") seen.exits.emplace(row["process_uid"], row);
-    if (row["event_type"] != "exec") continue;
+  for (Row& row : read("process_uid, pid, ppid, boot_time_ns, ancestry", "start", 4))
+    seen.starts.emplace(row["process_uid"], std::move(row));
+  for (Row& row : read("process_uid, exit_code, exit_signal", "exit", 1))
+    seen.exits.emplace(row["process_uid"], std::move(row));
+  for (Row& row : read("process_uid, pid, uid, executable_path, on_disk_state, interpreter_path, script_path, "
+                       "command_line",
+                       "exec", 1)) {
     const std::string& line = row["command_line"];
     const std::size_t at = line.find(" de-load-") + 1;  // An argument, not part of a path.
-    if (at == 0) continue;
-    seen.execs.emplace(line.substr(at, line.find(' ', at) - at), row);
+    if (at != 0) seen.execs.emplace(line.substr(at, line.find(' ', at) - at), std::move(row));
   }
   return seen;
 }
