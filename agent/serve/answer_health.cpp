@@ -28,6 +28,8 @@ void add_collectors(std::vector<Line>& lines, const Context& context) {
     }
     if (collector.violations > 0) line.detail += ", " + std::to_string(collector.violations) + " protocol violations";
     lines.push_back(std::move(line));
+    lines.push_back(
+        {"collector." + id + ".acknowledged", 0, std::to_string(context.store.acked_sequence(id, collector.spool_id))});
     for (const pb::Finding& finding : collector.findings)
       lines.push_back(
           {"collector." + id + "." + finding.component(), static_cast<int>(finding.level()), finding.detail()});

@@ -15,6 +15,16 @@ pb::Finding finding(const char* component, bool good, std::string detail) {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
+std::uint64_t delivered_by(const FeedCounts& counts) {
+  return counts.forks + counts.execs + counts.exits + counts.malformed;
+}
+
+bool has_every_event(const FeedCounts& counts) { return counts.happened == delivered_by(counts) + counts.dropped; }
+
+bool has_every_clone(const FeedCounts& counts) {
+  return counts.clones == 0 || counts.clones == counts.fork_calls + counts.threads + counts.workers;
+}
+
 }  // namespace
 
 std::optional<std::int64_t> CloneCheck::check(const Sample& sample) {
@@ -40,16 +50,18 @@ std::optional<std::int64_t> CloneCheck::check(const Sample& sample) {
   return missed;
 }
 
+bool is_balanced(const FeedCounts& counts) { return has_every_event(counts) && has_every_clone(counts); }
+
 std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones) {
   std::vector<pb::Finding> findings;
-  const std::uint64_t delivered = counts.forks + counts.execs + counts.exits + counts.malformed;
-  findings.push_back(
-      finding("books.kernel", counts.happened == delivered + counts.dropped && counts.malformed + skipped == 0,
-              "happened " + number(counts.happened) + " = delivered " + number(delivered) + " + dropped " +
-                  number(counts.dropped) + (counts.malformed > 0 ? ", malformed " + number(counts.malformed) : "") +
-                  (skipped > 0 ? ", not looked at " + number(skipped) : "")));
+  const std::uint64_t delivered = delivered_by(counts);
+  findings.push_back(finding("books.kernel", has_every_event(counts) && counts.malformed + skipped == 0,
+                             "happened " + number(counts.happened) + " = delivered " + number(delivered) +
+                                 " + dropped " + number(counts.dropped) +
+                                 (counts.malformed > 0 ? ", malformed " + number(counts.malformed) : "") +
+                                 (skipped > 0 ? ", not looked at " + number(skipped) : "")));
   if (counts.clones == 0) return findings;
-  findings.push_back(finding("books.forks", counts.clones == counts.fork_calls + counts.threads + counts.workers,
+  findings.push_back(finding("books.forks", has_every_clone(counts),
                              "clones " + number(counts.clones) + " = processes " + number(counts.fork_calls) +
                                  " + threads " + number(counts.threads) + " + kernel workers " +
                                  number(counts.workers)));

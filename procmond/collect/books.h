@@ -46,6 +46,9 @@ class CloneCheck {
 // `processes` of /proc/stat. Errors: NotFound, Denied, Io, Corrupt.
 Result<std::uint64_t> read_clone_total();
 
+// A fork that is just being made is counted here and not yet there: only what stays so is a difference.
+bool is_balanced(const FeedCounts& counts);
+
 // The identities of one feed at a moment when everything was drained, as health shows them.
 // `skipped` as EventFeed has it.
 std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones);

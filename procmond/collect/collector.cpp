@@ -219,7 +219,7 @@ std::vector<pb::Finding> Collector::check_books() {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     (void)drain();
     counts = feed_->counts();
-    if (counts.happened == counts.forks + counts.execs + counts.exits + counts.malformed + counts.dropped) break;
+    if (is_balanced(counts)) break;
   }
   std::vector<pb::Finding> findings = judge(counts, feed_->skipped(), clones_);
   // What the feed delivered went into the model, and came out as an event or was known from a scan.

@@ -117,7 +117,8 @@ void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
     before_.clear_executable_hash();
     if (seen.command_line_size() > 0) before_.clear_command_line();
     before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
-    child.lineage = node_of(parent->first, parent->second);
+    link(parent->second);
+    if (primed_) child.lineage = node_of(parent->first, parent->second);
   } else {
     before_ = seen;
   }

@@ -209,11 +209,13 @@ const Lineage& LiveProcesses::node_of(std::uint32_t pid, Known& known) {
 
 // Whom a process descends from, as far as those above it are known.
 void LiveProcesses::link(Known& known, std::uint32_t depth) {
-  if (known.lineage != nullptr || known.ppid == kUntold || known.ppid == 0 || depth > kMaxAncestors) return;
+  // Before the first scan is complete a chain could end at somebody whose parent was not read yet.
+  if (!primed_ || known.lineage != nullptr || known.ppid == kUntold || known.ppid == 0 || depth > kMaxAncestors) return;
   const auto parent = known_.find(known.ppid);
   if (parent == known_.end() || parent->second.uid != known.parent_uid) return;
   link(parent->second, depth + 1);
   known.lineage = node_of(parent->first, parent->second);
+  known.node.reset();
 }
 
 void LiveProcesses::fill_parent(pb::ProcessEvent& event, const Known* self) {
@@ -248,6 +250,7 @@ void LiveProcesses::finish(EventList& events, const std::function<void(pb::Proce
     }
     end_unseen(pid, events);
   }
+  primed_ = true;
   for (auto& [pid, known] : known_) link(known);
   // Only now is every parent known, wherever it stood in the list; those that ended are still remembered.
   const int last = events.size();
@@ -260,7 +263,6 @@ void LiveProcesses::finish(EventList& events, const std::function<void(pb::Proce
   std::erase_if(known_, [this](const auto& item) { return item.second.sweep != sweep_; });
   replaced_.clear();
   scanning_ = false;
-  primed_ = true;
 }
 
 const LiveProcesses::Known* LiveProcesses::find(std::uint32_t pid, std::string_view uid) const {

@@ -1,5 +1,6 @@
 // Executions whose arguments and path another thread rewrites while the kernel copies them. What a monitor reads from
 // the caller's memory, before or during the call, is then not what the new program gets; only the program can tell.
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,6 +82,7 @@ Result<RaceCounts> race(const Where& where, const RaceOptions& options, Truth& t
     Pipe pipe;
     Life life = fork_and([&] {
       ::dup2(pipe.write_end.get(), kReportFd);
+      ::fcntl(kReportFd, F_SETFD, 0);  // If it already has that number, dup2() leaves it to be closed by exec.
       execute_raced(stage, row.nonce, text, "L=" + numbers(code, 0, 0, kReportFd));
     });
     pipe.write_end.reset();

@@ -68,6 +68,11 @@ std::optional<std::uint64_t> HealthReport::lost_events() const {
   return std::strtoull(text_of_line.c_str() + at + words.size(), nullptr, 10);
 }
 
+bool is_exact(const HealthReport& health) {
+  const auto events = health.number("store", "events"), lost = health.lost_events();
+  return events && lost && *events + *lost == health.counter("acknowledged");
+}
+
 std::uint64_t HealthReport::counter(const std::string& name) const {
   return std::strtoull(detail("collector.procmond." + name).c_str(), nullptr, 10);
 }

@@ -34,6 +34,10 @@ struct HealthReport {
 
 HealthReport read_health(Host& host);
 
+// What is acknowledged is stored or known to be lost, no more and no less; of a store that has seen one spool only.
+// Asking makes events itself, so that the agent's own numbers are compared, which belong to one moment.
+bool is_exact(const HealthReport& health);
+
 // The agent is in SteadyState and the procmond this test started last is connected.
 bool is_running_steadily(Host& host);
 

@@ -175,6 +175,23 @@ TEST_F(LiveEvents, AncestorsAreAsTheyWereWhenTheyForked) {
   EXPECT_EQ(executed[0].parent_executable_path(), "/bin/dropper");
 }
 
+// Its creator is known already, but not yet who is above that one.
+TEST_F(LiveEvents, AForkDuringTheFirstScanHasItsWholeChain) {
+  begin();
+  observe(found(20, 10, "bash", {"bash"}));
+  fork(30, 20);
+  observe(found(10, 1, "sshd", {"sshd"}));
+  observe(found(1, 0, "init", {"init"}));
+  finish();
+  fork(40, 30);
+  for (const std::uint32_t pid : {30U, 40U, 41U}) {
+    if (pid == 41) fork(41, 20);
+    const std::string chain = exec(pid, pid == 40 ? 30 : 20, "ls", {"ls"})[0].ancestry();
+    EXPECT_THAT(chain, HasSubstr("/bin/sshd")) << pid;
+    EXPECT_THAT(chain, HasSubstr("\"pid\":1,")) << pid;
+  }
+}
+
 TEST_F(LiveEvents, AChainThatNeverEndsStaysBounded) {
   scan({found(1, 0, "init", {"init"})});
   std::uint32_t last = 1;
