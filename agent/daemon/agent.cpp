@@ -83,6 +83,18 @@ Result<> Agent::open() {
   DE_CHECK(intake_->recall_gaps());
   DE_CHECK(open_sinks());
 
+  DE_CHECK(listen());
+
+  consumers_ = make_consumers();
+  context_ = std::make_unique<serve::Context>(make_context());
+  serve::ControlOptions options;
+  options.readers = identity_.readers;
+  options.readers_name = config_.control.readers;
+  control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
+  return {};
+}
+
+Result<> Agent::listen() {
   link::ListenOptions broker_options;
   broker_options.path = config_.paths.broker_socket;
   broker_options.mode = 0660;
@@ -98,13 +110,6 @@ Result<> Agent::open() {
   auto control = link::Listener::open(io_.get_executor(), std::move(control_options));
   if (!control) return fail(std::move(control).error().during("open control socket"));
   control_listener_ = std::make_unique<link::Listener>(std::move(*control));
-
-  consumers_ = make_consumers();
-  context_ = std::make_unique<serve::Context>(make_context());
-  serve::ControlOptions options;
-  options.readers = identity_.readers;
-  options.readers_name = config_.control.readers;
-  control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
   return {};
 }
 

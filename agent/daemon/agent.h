@@ -52,6 +52,7 @@ class Agent {
  private:
   Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock);
   Result<> open();
+  Result<> listen();
   Result<> open_sinks();
   void expect_collectors();
   bool is_genuine(const link::Peer& peer, const pb::Hello& hello);

@@ -46,9 +46,13 @@ std::string walk(MDB_txn* txn, MDB_dbi table, const std::string& name, std::size
   MDB_cursor* cursor = nullptr;
   if (table != kFreeList && ::mdb_dbi_flags(txn, table, &flags) != 0) return "table " + name + " is damaged";
   if (const int rc = ::mdb_cursor_open(txn, table, &cursor); rc != 0) return lmdb_text(rc);
+  MDB_stat stat{};
+  if (::mdb_stat(txn, table, &stat) != 0) return "table " + name + " is damaged";
   MDB_val key{}, value{};
   int rc = 0;
+  std::size_t entries = 0;
   while ((rc = ::mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    ++entries;
     if (table == kFreeList) {
       if (!is_free_list(to_view(value), last_page)) return "the list of free pages is damaged";
     } else if ((flags & MDB_DUPSORT) == 0) {
@@ -56,6 +60,10 @@ std::string walk(MDB_txn* txn, MDB_dbi table, const std::string& name, std::size
     }
   }
   ::mdb_cursor_close(cursor);
+  // A page that looks empty is read without a complaint; whoever writes to it later comes to harm.
+  if (rc == MDB_NOTFOUND && entries != stat.ms_entries)
+    return "table " + name + " has " + std::to_string(entries) + " entries instead of " +
+           std::to_string(stat.ms_entries);
   return lmdb_text(rc);
 }
 
