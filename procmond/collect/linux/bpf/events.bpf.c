@@ -1,8 +1,8 @@
 // Every fork, exec and exit, captured where it happens: the process itself runs this code, so nothing it does later can
 // change what was seen. Nothing here waits, and nothing is decided here: what does not fit is counted.
 //
-// License string: the helpers that read memory are for GPL-compatible programs; ours is Apache-2.0, offered to the
-// kernel under the GPL as well.
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// The kernel lends its reading functions to programs under the GPL only, so this file is offered under both.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
@@ -11,7 +11,7 @@
 #include "event_layout.h"
 #include "kernel_types.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 #define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
