@@ -1,5 +1,7 @@
 #include "collect/collector.h"
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "collect/tasks.h"
@@ -76,6 +78,19 @@ Result<> Collector::drain() {
   });
   note_losses();
   return drained;
+}
+
+// Until everything is here that has happened by now: a record that another processor is still writing holds up those
+// behind it, and a scan must not take them for lost.
+void Collector::drain_what_happened() {
+  if (!feed_) return;
+  const std::uint64_t happened = feed_->counts().happened;
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    (void)drain();  // A feed that is gone is noticed by collect_events().
+    const FeedCounts counts = feed_->counts();
+    if (counts.forks + counts.execs + counts.exits + counts.malformed + counts.dropped >= happened) return;
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
 }
 
 // The feed only says that it happened: /proc is asked what it is, unless it is gone already.
@@ -177,7 +192,7 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     ++counts_.scans_failed;
     return fail(Error(sweep.error()).during("scan"));
   }
-  (void)drain();
+  drain_what_happened();
   std::uint32_t added = 0;
   live_.finish(events, [&](pb::ProcessRecord& record) {
     ++added;

@@ -101,6 +101,7 @@ class Collector {
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
   void count_events(const EventList& events, int first);
   Result<> drain();
+  void drain_what_happened();
   void note_losses();
   void look_up(KernelEvent& event);
 
