@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemoneye/log/log.h"
+#include "ingest/reason.h"
 
 namespace de::ingest {
 namespace {
@@ -38,13 +39,6 @@ void log_errors(const std::vector<detect::FileError>& before, const std::vector<
         "rules", "rule file refused",
         {log::field("reason", error.message), log::field("older_rules_kept", error.last_good_kept ? "yes" : "no")});
   }
-}
-
-pb::Reason make_reason(const char* reason, std::string detail) {
-  pb::Reason out;
-  out.set_reason(reason);
-  out.set_detail(std::move(detail));
-  return out;
 }
 
 }  // namespace

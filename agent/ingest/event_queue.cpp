@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemoneye/log/log.h"
+#include "ingest/reason.h"
 
 namespace de::ingest {
 
@@ -45,13 +46,9 @@ std::vector<NewEvent> EventQueue::pop() {
 }
 
 std::vector<pb::Reason> EventQueue::reasons() const {
-  std::vector<pb::Reason> out;
-  if (counts_.skipped == 0 || clock_.unix_ms() - skipped_at_ms_ > kToldForMs) return out;
-  pb::Reason& reason = out.emplace_back();
-  reason.set_reason("ResourceLimit");
-  reason.set_detail("rules passed over " + std::to_string(counts_.skipped) +
-                    " events because too many came at once; they are stored");
-  return out;
+  if (counts_.skipped == 0 || clock_.unix_ms() - skipped_at_ms_ > kToldForMs) return {};
+  return {make_reason("ResourceLimit", "rules passed over " + std::to_string(counts_.skipped) +
+                                           " events because too many came at once; they are stored")};
 }
 
 }  // namespace de::ingest

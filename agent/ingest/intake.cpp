@@ -6,6 +6,7 @@
 
 #include "daemoneye/base/fault.h"
 #include "daemoneye/log/log.h"
+#include "ingest/reason.h"
 #include "ingest/stored_events.h"
 
 namespace de::ingest {
@@ -13,14 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxReasons = 16;
 constexpr std::int64_t kGapCountsForMs = 3'600'000;
-
-pb::Reason make_reason(const char* reason, const std::string& collector, std::string detail) {
-  pb::Reason out;
-  out.set_reason(reason);
-  out.set_collector(collector);
-  out.set_detail(std::move(detail));
-  return out;
-}
 
 std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
 
@@ -245,7 +238,7 @@ void Intake::note_failure(const std::string& collector, const Error& error) {
   ++counts_.commit_failures;
   const bool full = error.code() == Errc::Exhausted;
   if (failure_.empty()) log::error("ingest", "commit failed", {log::field("reason", error.message())});
-  failure_.assign(1, make_reason(full ? "ResourceLimit" : "IngestFailed", collector, error.message()));
+  failure_.assign(1, make_reason(full ? "ResourceLimit" : "IngestFailed", error.message(), collector));
 }
 
 std::vector<pb::Reason> Intake::reasons() const {

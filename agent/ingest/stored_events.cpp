@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "ingest/reason.h"
 #include "mirror/charge.h"
 
 namespace de::ingest {
@@ -124,13 +125,6 @@ class Reading {
 };
 
 std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
-
-pb::Reason make_reason(const char* reason, std::string detail) {
-  pb::Reason out;
-  out.set_reason(reason);
-  out.set_detail(std::move(detail));
-  return out;
-}
 
 }  // namespace
 

@@ -90,4 +90,18 @@ int bind_cell(sqlite3_stmt* stmt, int index, const schema::Cell& cell, std::size
   return sqlite3_bind_null(stmt, index);
 }
 
+Result<Stmt> prepare_explain(sqlite3* db, std::string_view words, std::string_view sql) {
+  const std::string text = std::string(words) + std::string(sql);
+  sqlite3_stmt* raw = nullptr;
+  const int rc = sqlite3_prepare_v3(db, text.data(), static_cast<int>(text.size()), 0, &raw, nullptr);
+  Stmt stmt(raw);
+  if (rc != SQLITE_OK) return fail(Errc::Invalid, std::string("explain: ") + sqlite3_errmsg(db));
+  return stmt;
+}
+
+std::string_view text_at(sqlite3_stmt* stmt, int column) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(stmt, column));
+  return text == nullptr ? std::string_view{} : std::string_view(text);
+}
+
 }  // namespace de::mirror

@@ -30,6 +30,10 @@ Result<Db> open_memory_db();
 // Our own statements only. Errors: Io, Exhausted.
 Result<> exec(sqlite3* db, const std::string& sql);
 Result<Stmt> prepare_own(sqlite3* db, const std::string& sql);
+// `words` is EXPLAIN or EXPLAIN QUERY PLAN; the statement has passed the gate. Errors: Invalid.
+Result<Stmt> prepare_explain(sqlite3* db, std::string_view words, std::string_view sql);
+// Empty for NULL. Borrowed until the next step.
+std::string_view text_at(sqlite3_stmt* stmt, int column);
 // Steps a statement that returns nothing, and resets it.
 Result<> run_once(sqlite3* db, sqlite3_stmt* stmt, std::string_view step);
 Result<std::int64_t> read_integer(sqlite3* db, const std::string& sql);

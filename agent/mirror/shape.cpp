@@ -13,20 +13,6 @@ constexpr std::string_view kWindowFunctions[] = {"cume_dist",    "dense_rank", "
                                                  "last_value",   "lead",       "nth_value",   "ntile",
                                                  "percent_rank", "rank",       "row_number"};
 
-Result<Stmt> prepare_explain(sqlite3* db, std::string_view words, std::string_view sql) {
-  const std::string text = std::string(words) + std::string(sql);
-  sqlite3_stmt* raw = nullptr;
-  const int rc = sqlite3_prepare_v3(db, text.data(), static_cast<int>(text.size()), 0, &raw, nullptr);
-  Stmt stmt(raw);
-  if (rc != SQLITE_OK) return fail(Errc::Invalid, std::string("explain: ") + sqlite3_errmsg(db));
-  return stmt;
-}
-
-std::string_view text_at(sqlite3_stmt* stmt, int column) {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(stmt, column));
-  return text == nullptr ? std::string_view{} : std::string_view(text);
-}
-
 Result<> look_at_program(sqlite3* db, std::string_view sql, Shape& shape) {
   DE_TRY(stmt, prepare_explain(db, "EXPLAIN ", sql));
   std::set<int> cursors;

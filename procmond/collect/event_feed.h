@@ -4,6 +4,7 @@
 // Thread: the one that drains. Opening takes privileges, draining none.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,10 +12,22 @@
 #include <string>
 
 #include "collect/file_key.h"
+#include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
 
 namespace de::collect {
+
+struct CaptureOptions {
+  bool mask_arguments = true;
+  std::size_t max_argv_bytes = 2UL * 1024 * 1024;  // What is longer is cut, which the record says.
+};
+
+struct FeedOptions {
+  CaptureOptions capture;
+  std::size_t buffer_bytes = 2UL << 20;  // For BPF: in the kernel, a power of two of at least a page.
+  std::uint32_t latency_ms = 5;          // How long an event of a busy machine may wait to be fetched.
+};
 
 enum class KernelEventKind : std::uint8_t { Fork, Exec, Exit };
 
@@ -64,5 +77,11 @@ class EventFeed {
   // Asks the kernel.
   virtual std::uint64_t skipped() const { return 0; }
 };
+
+enum class FeedKind : std::uint8_t { Bpf, Connector };
+
+// Implemented per OS. `clock` outlives the feed. Errors: Unsupported, Denied, Invalid (options), Io; each says what is
+// missing.
+Result<std::unique_ptr<EventFeed>> open_feed(FeedKind kind, const FeedOptions& options, const Clock& clock);
 
 }  // namespace de::collect

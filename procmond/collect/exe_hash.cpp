@@ -16,7 +16,7 @@
 namespace de::collect {
 namespace {
 
-constexpr std::size_t kReadBytes = 256UL * 1024;   // Larger reads are no faster (linux.md 8).
+constexpr std::size_t kReadBytes = 256UL * 1024;   // Larger reads are no faster.
 constexpr std::int64_t kSettleNs = 2'000'000'000;  // Older kernels stamp files in ticks of up to 10 ms.
 constexpr std::int64_t kSaveEveryNs = 60LL * 1'000'000'000;
 

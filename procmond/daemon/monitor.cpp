@@ -9,7 +9,6 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "collect/linux/connector.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
@@ -225,7 +224,7 @@ void Monitor::on_feed_end(const std::string& reason) {
   std::unique_ptr<collect::EventFeed> next;
   std::string why = backend_ + ": " + reason;
   if (backend_ == "bpf") {
-    if (auto connector = collect::open_connector(collect::kConnectorBuffer)) {
+    if (auto connector = collect::open_feed(collect::FeedKind::Connector, {}, clock_)) {
       next = std::move(*connector);
     } else {
       why += "; connector: " + connector.error().message();

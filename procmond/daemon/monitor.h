@@ -73,7 +73,7 @@ class Monitor {
   audit::LedgerFile& ledger_;
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.
   std::unique_ptr<uplink::Uplink> uplink_;
-  std::string backend_;              // "bpf", "polling".
+  std::string backend_;              // "bpf", "connector" or "polling".
   std::string why_not_better_;       // Empty: nothing is better.
   std::unique_ptr<EventPump> pump_;  // After what it uses: ends first.
   std::uint32_t interval_ms_;

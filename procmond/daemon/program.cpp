@@ -8,8 +8,7 @@
 #include <bit>
 #include <cstdio>
 
-#include "collect/linux/bpf_feed.h"
-#include "collect/linux/connector.h"
+#include "collect/event_feed.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
@@ -61,12 +60,12 @@ Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
     out.why_not_better = "events.backend says so";
     return out;
   }
-  collect::BpfOptions options;
+  collect::FeedOptions options;
   options.capture.mask_arguments = !config.unmasked_arguments;
-  options.ring_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
+  options.buffer_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
   options.latency_ms = config.events_latency_ms;
   if (config.events_backend != config::EventBackend::Connector) {
-    auto bpf = collect::open_bpf(options, system_clock());
+    auto bpf = collect::open_feed(collect::FeedKind::Bpf, options, system_clock());
     if (!bpf && config.events_backend == config::EventBackend::Bpf)
       return fail(std::move(bpf).error().during("events.backend is bpf"));
     if (bpf) {
@@ -77,7 +76,7 @@ Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
   } else {
     out.why_not_better = "events.backend says so";
   }
-  auto connector = collect::open_connector(collect::kConnectorBuffer);
+  auto connector = collect::open_feed(collect::FeedKind::Connector, options, system_clock());
   if (!connector && config.events_backend == config::EventBackend::Connector)
     return fail(std::move(connector).error().during("events.backend is connector"));
   if (connector) {

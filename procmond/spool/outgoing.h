@@ -12,6 +12,12 @@
 
 namespace de::spool {
 
+// As protobuf writes numbers.
+inline void append_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
+  out += static_cast<char>(value);
+}
+
 // Serialised ProcessEvents without their sequence, one behind the other.
 struct EncodedEvents {
   struct Item {

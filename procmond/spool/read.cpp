@@ -20,11 +20,6 @@ std::string_view event_bytes(std::string_view bytes, std::uint32_t seed, const R
   return record && record->sequence == ref.sequence ? record->payload : std::string_view();
 }
 
-void append_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
-  out += static_cast<char>(value);
-}
-
 void append_field(std::string& out, int number, std::string_view bytes) {
   constexpr int kLengthDelimited = 2;
   append_varint(out, static_cast<std::uint64_t>(number << 3 | kLengthDelimited));

@@ -18,9 +18,8 @@ LossReason reason_of(const Error& error) {
 
 // A field may come behind the others.
 void append_sequence(std::string& event, std::uint64_t sequence) {
-  event += static_cast<char>(pb::ProcessEvent::kSequenceFieldNumber << 3);
-  for (; sequence >= 0x80; sequence >>= 7) event += static_cast<char>((sequence & 0x7f) | 0x80);
-  event += static_cast<char>(sequence);
+  append_varint(event, pb::ProcessEvent::kSequenceFieldNumber << 3);
+  append_varint(event, sequence);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "collect/linux/bpf_record.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/log/log.h"
 #include "events.skel.h"
@@ -49,9 +50,9 @@ tl::unexpected<Error> failed(const char* step, int error) {
 
 class BpfFeed final : public EventFeed {
  public:
-  BpfFeed(const BpfOptions& options, const Clock& clock) : records_(options.capture, clock) {}
+  BpfFeed(const FeedOptions& options, const Clock& clock) : records_(options.capture, clock) {}
 
-  Result<> open(const BpfOptions& options);
+  Result<> open(const FeedOptions& options);
   std::string name() const override { return "bpf"; }
   int wake_fd() const override { return ring_buffer__epoll_fd(ring_.get()); }
   Result<> drain(const KernelEventFn& fn) override;
@@ -68,9 +69,9 @@ class BpfFeed final : public EventFeed {
   FeedCounts delivered_;
 };
 
-Result<> BpfFeed::open(const BpfOptions& options) {
+Result<> BpfFeed::open(const FeedOptions& options) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  if (!std::has_single_bit(options.ring_bytes) || options.ring_bytes < page || options.ring_bytes > (1UL << 30))
+  if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < page || options.buffer_bytes > (1UL << 30))
     return fail(Errc::Invalid, "the ring's size is no power of two between a page and 1 GiB");
   struct stat space {};
   if (::stat("/proc/self/ns/pid", &space) == 0 && space.st_ino != kInitialPidNamespace)
@@ -83,8 +84,9 @@ Result<> BpfFeed::open(const BpfOptions& options) {
   skeleton_.reset(events_bpf__open());
   if (!skeleton_) return failed("open programs", errno);
   skeleton_->rodata->latency_ns = std::uint64_t{options.latency_ms} * 1'000'000;
-  skeleton_->rodata->ring_bytes = options.ring_bytes;
-  if (const int error = bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.ring_bytes)))
+  skeleton_->rodata->ring_bytes = options.buffer_bytes;
+  if (const int error =
+          bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.buffer_bytes)))
     return failed("set the ring's size", error);
   if (const int error = events_bpf__load(skeleton_.get())) return failed("load programs", error);
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &on_record, this, nullptr));
@@ -157,7 +159,7 @@ std::uint64_t BpfFeed::skipped() const {
 
 }  // namespace
 
-Result<std::unique_ptr<EventFeed>> open_bpf(const BpfOptions& options, const Clock& clock) {
+Result<std::unique_ptr<EventFeed>> open_bpf(const FeedOptions& options, const Clock& clock) {
   auto feed = std::make_unique<BpfFeed>(options, clock);
   DE_CHECK(feed->open(options));
   return std::unique_ptr<EventFeed>(std::move(feed));
@@ -169,7 +171,7 @@ Result<std::unique_ptr<EventFeed>> open_bpf(const BpfOptions& options, const Clo
 
 namespace de::collect {
 
-Result<std::unique_ptr<EventFeed>> open_bpf(const BpfOptions&, const Clock&) {
+Result<std::unique_ptr<EventFeed>> open_bpf(const FeedOptions&, const Clock&) {
   return fail(Errc::Unsupported, "this procmond was built without BPF");
 }
 

@@ -17,11 +17,6 @@
 
 namespace de::collect {
 
-struct CaptureOptions {
-  bool mask_arguments = true;
-  std::size_t max_argv_bytes = 2UL * 1024 * 1024;
-};
-
 class BpfRecords {
  public:
   static constexpr std::size_t kMaxTails = 64;

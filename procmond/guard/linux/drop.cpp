@@ -1,4 +1,4 @@
-// The order matters and each step says why; linux.md section 5 of the design has the measurements.
+// The order matters and each step says why.
 #include <dirent.h>
 #include <grp.h>
 #include <linux/capability.h>

@@ -15,6 +15,8 @@
 #include <functional>
 #include <thread>
 
+#include "collect/linux/bpf/event_layout.h"
+#include "kernel_support.h"
 #include "temp_dir.h"
 
 namespace de::collect {
@@ -30,8 +32,9 @@ struct Seen {
 
 class BpfFeedTest : public testing::Test {
  protected:
-  void open(BpfOptions options = {}) {
+  void open(FeedOptions options = {}) {
     auto opened = open_bpf(options, system_clock());
+    ASSERT_TRUE(opened || !test::bpf_must_work()) << opened.error().message();
     if (!opened) GTEST_SKIP() << opened.error().message();
     feed = std::move(*opened);
   }
@@ -189,7 +192,7 @@ TEST_F(BpfFeedTest, AlmostTwoMegabytesOfArguments) {
 }
 
 TEST_F(BpfFeedTest, ACutIsExplicit) {
-  BpfOptions options;
+  FeedOptions options;
   options.capture.max_argv_bytes = 4096;
   OPEN_OR_SKIP(options);
   run_program("/bin/true", {"true", std::string(20'000, 'x')});
@@ -304,8 +307,8 @@ TEST_F(BpfFeedTest, DeepDirectoriesAndMountPointsGiveTheWholePath) {
 
 // The kernel's own count of what happened is that of what was delivered and dropped.
 TEST_F(BpfFeedTest, WhatATinyRingLosesIsCounted) {
-  BpfOptions options;
-  options.ring_bytes = 4096;
+  FeedOptions options;
+  options.buffer_bytes = 4096;
   OPEN_OR_SKIP(options);
   for (int i = 0; i < 50; ++i) {
     const pid_t child = ::fork();
@@ -324,7 +327,7 @@ TEST_F(BpfFeedTest, WhatATinyRingLosesIsCounted) {
 }
 
 TEST_F(BpfFeedTest, TheFirstEventAfterAPauseWakesAtOnce) {
-  BpfOptions options;
+  FeedOptions options;
   options.latency_ms = 2'000;
   OPEN_OR_SKIP(options);
   const pid_t child = ::fork();

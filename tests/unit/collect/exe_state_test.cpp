@@ -20,8 +20,6 @@ using test::sweep;
 using test::TempDir;
 using testing::ElementsAre;
 
-// ---- The executable and its file (linux.md section 7) ----
-
 TEST(ExeState, Deleted) {
   TempDir dir;
   const std::string path = copy_sleep(dir, "prog");
