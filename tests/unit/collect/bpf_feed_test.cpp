@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,7 +294,7 @@ TEST_F(BpfFeedTest, EachExecOfAChainIsAnEvent) {
   EXPECT_EQ(find(KernelEventKind::Exec, 3), nullptr);
 }
 
-TEST_F(BpfFeedTest, DeepDirectoriesAndMountPointsGiveTheWholePath) {
+TEST_F(BpfFeedTest, DeepDirectoriesGiveTheWholePath) {
   OPEN_OR_SKIP();
   const TempDir dir;
   std::string deep = dir.path();
@@ -303,6 +304,24 @@ TEST_F(BpfFeedTest, DeepDirectoriesAndMountPointsGiveTheWholePath) {
   run_program((deep + "/program").c_str(), {"program"});
   ASSERT_TRUE(find(KernelEventKind::Exec));
   EXPECT_EQ(find(KernelEventKind::Exec)->record.executable_path(), deep + "/program");
+}
+
+TEST_F(BpfFeedTest, APathLeadsThroughWhatIsMountedOnIt) {
+  OPEN_OR_SKIP();
+  const TempDir dir;
+  const std::string outer = dir.path() + "/outer", inner = outer + "/a/inner";
+  std::filesystem::create_directory(outer);
+  if (::mount("tmpfs", outer.c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "cannot mount: " << errno;
+  std::filesystem::create_directories(inner);
+  const bool nested = ::mount("tmpfs", inner.c_str(), "tmpfs", 0, "size=1m") == 0;
+  std::filesystem::create_directory(inner + "/b");
+  std::filesystem::copy_file("/bin/true", inner + "/b/program");
+  run_program((inner + "/b/program").c_str(), {"program"});
+  if (nested) ::umount2(inner.c_str(), MNT_DETACH);
+  ::umount2(outer.c_str(), MNT_DETACH);
+  ASSERT_TRUE(nested);
+  ASSERT_TRUE(find(KernelEventKind::Exec));
+  EXPECT_EQ(find(KernelEventKind::Exec)->record.executable_path(), inner + "/b/program");
 }
 
 // The kernel's own count of what happened is that of what was delivered and dropped.

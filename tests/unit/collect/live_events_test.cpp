@@ -173,6 +173,21 @@ TEST_F(LiveEvents, AncestorsAreAsTheyWereWhenTheyForked) {
   const auto executed = exec(30, 20, "payload", {"payload"});
   EXPECT_THAT(executed[0].ancestry(), HasSubstr("dropper"));
   EXPECT_EQ(executed[0].parent_executable_path(), "/bin/dropper");
+  // The same program again, asked for something else.
+  exec(20, 1, "innocent", {"innocent", "--again"});
+  EXPECT_EQ(fork(31, 20)[0].parent_command_line(), "innocent --again");
+}
+
+TEST_F(LiveEvents, WhereAProcessLivesOutlivesAnExec) {
+  pb::ProcessRecord shell = found(20, 1, "bash", {"bash"});
+  shell.set_root("/srv/jail");
+  shell.set_tty("pts/3");
+  shell.set_cgroup("/user.slice");
+  scan({found(1, 0, "init", {"init"}), shell});
+  const pb::ProcessRecord& now = exec(20, 1, "ls", {"ls"})[0].process();
+  EXPECT_EQ(now.root(), "/srv/jail");
+  EXPECT_EQ(now.tty(), "pts/3");
+  EXPECT_EQ(now.cgroup(), "/user.slice");
 }
 
 // Its creator is known already, but not yet who is above that one.
@@ -180,6 +195,7 @@ TEST_F(LiveEvents, AForkDuringTheFirstScanHasItsWholeChain) {
   begin();
   observe(found(20, 10, "bash", {"bash"}));
   fork(30, 20);
+  exec(20, 10, "bash", {"bash", "-l"});
   observe(found(10, 1, "sshd", {"sshd"}));
   observe(found(1, 0, "init", {"init"}));
   finish();
