@@ -184,10 +184,10 @@ TEST_F(LiveEvents, WhereAProcessLivesOutlivesAnExec) {
   shell.set_tty("pts/3");
   shell.set_cgroup("/user.slice");
   scan({found(1, 0, "init", {"init"}), shell});
-  const pb::ProcessRecord& now = exec(20, 1, "ls", {"ls"})[0].process();
-  EXPECT_EQ(now.root(), "/srv/jail");
-  EXPECT_EQ(now.tty(), "pts/3");
-  EXPECT_EQ(now.cgroup(), "/user.slice");
+  const pb::ProcessRecord became = exec(20, 1, "ls", {"ls"})[0].process();
+  EXPECT_EQ(became.root(), "/srv/jail");
+  EXPECT_EQ(became.tty(), "pts/3");
+  EXPECT_EQ(became.cgroup(), "/user.slice");
 }
 
 // Its creator is known already, but not yet who is above that one.
