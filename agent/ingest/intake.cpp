@@ -162,7 +162,9 @@ void Intake::note_summary(const std::string& collector, const pb::ScanSummary& s
 }
 
 link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {
-  counts_.events_received += static_cast<std::uint64_t>(batch.events_size());
+  const auto arrived = static_cast<std::uint64_t>(batch.events_size());
+  counts_.events_received += arrived;
+  counts_.events_in_flight += arrived;
   std::vector<pb::Gap> gaps;
   std::uint64_t known = 0;  // Up to here they are duplicates.
   auto job = [this, &collector, &spool_id, &batch, &gaps, &known]() -> Result<store::AppendOutcome> {
@@ -180,8 +182,9 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
     return outcome;
   };
   auto outcome = co_await link::run_on(writer_, std::move(job));
+  counts_.events_in_flight -= arrived;
   if (!outcome) {
-    counts_.events_received -= static_cast<std::uint64_t>(batch.events_size());  // They come again.
+    counts_.events_received -= arrived;  // They come again.
     note_failure(collector, outcome.error());
     co_return fail(std::move(outcome).error());
   }

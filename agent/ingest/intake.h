@@ -23,8 +23,8 @@
 
 namespace de::ingest {
 
-// received == stored + rejected for records, received == stored + duplicate for events. The left side is counted when
-// a message arrives, the right side where it is committed.
+// received == stored + rejected for records, received == stored + duplicate + in flight for events. The left side is
+// counted when a message arrives, the right side where it is committed.
 struct Counts {
   std::uint64_t records_received = 0;
   std::uint64_t records_stored = 0;
@@ -32,6 +32,7 @@ struct Counts {
   std::uint64_t events_received = 0;
   std::uint64_t events_stored = 0;
   std::uint64_t events_duplicate = 0;
+  std::uint64_t events_in_flight = 0;  // Being committed.
   std::uint64_t events_lost = 0;  // In gaps.
   ScanLosses records_lost;        // Between the stages, over all scans.
   std::uint64_t scans = 0;

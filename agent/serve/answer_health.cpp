@@ -44,13 +44,14 @@ void add_ingest(std::vector<Line>& lines, const Context& context) {
   const ingest::Counts& c = context.intake.counts();
   const auto number = [](std::uint64_t value) { return std::to_string(value); };
   const std::uint64_t open = c.records_received - c.records_stored - c.records_rejected;
-  const bool events_balance = c.events_received == c.events_stored + c.events_duplicate;
+  const bool events_balance = c.events_received == c.events_stored + c.events_duplicate + c.events_in_flight;
   lines.push_back({"ingest.records", c.records_rejected > 0 ? 1 : 0,
                    "received " + number(c.records_received) + " = stored " + number(c.records_stored) + " + rejected " +
                        number(c.records_rejected) + " + in flight or abandoned " + number(open)});
   lines.push_back({"ingest.events", events_balance ? 0 : 1,
                    "received " + number(c.events_received) + " = stored " + number(c.events_stored) + " + duplicate " +
-                       number(c.events_duplicate) + "; lost in gaps " + number(c.events_lost)});
+                       number(c.events_duplicate) + " + in flight " + number(c.events_in_flight) + "; lost in gaps " +
+                       number(c.events_lost)});
   lines.push_back({"ingest.lost", c.records_lost.total() > 0 ? 1 : 0, c.records_lost.to_text()});
   lines.push_back({"ingest.scans", 0, number(c.scans) + " committed, " + number(c.scans_abandoned) + " abandoned"});
   for (const pb::Reason& reason : context.intake.reasons())
