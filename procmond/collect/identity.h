@@ -1,12 +1,13 @@
 // process_uid: one name for one process, the same for every observer and after a restart of ours.
 //
-// Thread: any (pure functions).
+// Thread: any.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "daemoneye/base/result.h"
 #include "daemoneye/crypto/uuid.h"
 
 namespace de::collect {
@@ -19,5 +20,8 @@ constexpr crypto::Uuid kProcessNamespace = {0x6a, 0x1f, 0x0d, 0x3e, 0x8c, 0x57, 
 // sources round. `pid` is that of the initial pid namespace, `boot_id` as the kernel prints it, without line break.
 // 16 raw bytes.
 std::string process_uid(std::string_view boot_id, std::uint32_t pid, std::uint64_t start_ns);
+
+// Of the running kernel, as it prints it: 36 characters. In collect/<os>/. Errors: NotFound, Denied, Io, Corrupt.
+Result<std::string> read_boot_id(const std::string& proc_root = "/proc");
 
 }  // namespace de::collect

@@ -160,16 +160,28 @@ link::Task<> Monitor::one_scan() {
 void Monitor::spool_events(const spool::EncodedEvents& events) {
   settle_spool_trouble();
   if (events.empty()) return;
-  Result<> spooled = spool_->append(events);
-  if (spooled) spooled = spool_->sync();
-  if (!spooled) {
-    // One line for a trouble that lasts; the heartbeat repeats it and the spool counts.
-    if (spool_trouble_.empty())
-      log::error("spool", "events could not be spooled", {log::field("reason", spooled.error().message())});
-    spool_trouble_ = spooled.error().message();
-    spool_failed_ns_ = clock_.steady_ns();
-  }
+  note_spooled(spool_->append(events));
   uplink_->wake();
+}
+
+void Monitor::note_spooled(const Result<>& spooled) {
+  if (spooled) return;
+  // One line for a trouble that lasts; the heartbeat repeats it and the spool counts.
+  if (spool_trouble_.empty())
+    log::error("spool", "events could not be spooled", {log::field("reason", spooled.error().message())});
+  spool_trouble_ = spooled.error().message();
+  spool_failed_ns_ = clock_.steady_ns();
+}
+
+// Usually the agent has committed everything long before: what it has needs no copy of ours.
+link::Task<> Monitor::sync_loop() {
+  while (!stopping_) {
+    next_sync_.expires_after(std::chrono::milliseconds(config_.spool_sync_ms));
+    boost::system::error_code ec;
+    co_await next_sync_.async_wait(link::into(ec));
+    note_spooled(spool_->sync_what_waits());
+  }
+  co_return Result<>{};
 }
 
 // On a disk that is full a small write still succeeds now and then: it takes a while without a failure.
@@ -332,6 +344,7 @@ Result<> Monitor::run() {
   DE_CHECK(start_pump());
   boost::asio::co_spawn(io_, uplink_->run(), on_end);
   boost::asio::co_spawn(io_, scan_loop(), on_end);
+  boost::asio::co_spawn(io_, sync_loop(), on_end);
   io_.run();
   pump_.reset();
   DE_CHECK(spool_->sync());
@@ -343,6 +356,7 @@ void Monitor::stop() {
   stopping_ = true;
   uplink_->stop();
   next_scan_.cancel();
+  next_sync_.cancel();
   signals_.cancel();
 }
 

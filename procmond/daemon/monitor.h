@@ -54,6 +54,8 @@ class Monitor {
   Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
   void settle_spool_trouble();
   void spool_events(const spool::EncodedEvents& events);
+  void note_spooled(const Result<>& spooled);
+  link::Task<> sync_loop();
   Result<> start_pump();
   void take_collected(collect::Collected collected);
   void on_feed_end(const std::string& reason);
@@ -69,6 +71,7 @@ class Monitor {
   boost::asio::thread_pool collect_{1};
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer next_scan_{io_};
+  boost::asio::steady_timer next_sync_{io_};
   std::unique_ptr<spool::Spool> spool_;
   audit::LedgerFile& ledger_;
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "collect/event_feed.h"
+#include "collect/identity.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
@@ -134,6 +135,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   if (!ledger) return report(std::move(ledger).error().during("open ledger " + config.paths.ledger_dir), 1);
   spool::SpoolOptions spool_options;
   spool_options.dir = config.paths.spool_dir;
+  if (auto boot_id = collect::read_boot_id()) spool_options.boot_id = std::move(*boot_id);
   spool_options.max_bytes = static_cast<std::uint64_t>(config.spool_max_mb) << 20;
   // What is shed is whole segments: of a small spool not half at once.
   spool_options.segment_bytes = std::min(spool_options.segment_bytes, spool_options.max_bytes / 8);

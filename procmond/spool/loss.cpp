@@ -18,6 +18,8 @@ const char* to_text(LossReason reason) {
       return "shed: the event was too large";
     case LossReason::NotDelivered:
       return "lost in the kernel: its buffer was full";
+    case LossReason::PowerCut:
+      return "not yet on the disk when the machine stopped";
   }
   return "unknown";
 }

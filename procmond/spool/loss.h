@@ -10,12 +10,13 @@
 namespace de::spool {
 
 enum class LossReason : std::uint8_t {
-  SizeCap = 1,      // Shed, oldest first, because the spool reached max_bytes.
-  DiskFull = 2,     // There was no room to write them.
-  WriteFailed = 3,  // Writing or syncing failed for another reason.
-  Damaged = 4,      // Unreadable after a restart.
-  TooLarge = 5,     // One event beyond kMaxEventBytes.
-  NotDelivered = 6  // The kernel had events for us and no room to put them.
+  SizeCap = 1,       // Shed, oldest first, because the spool reached max_bytes.
+  DiskFull = 2,      // There was no room to write them.
+  WriteFailed = 3,   // Writing or syncing failed for another reason.
+  Damaged = 4,       // Unreadable after a restart.
+  TooLarge = 5,      // One event beyond kMaxEventBytes.
+  NotDelivered = 6,  // The kernel had events for us and no room to put them.
+  PowerCut = 7       // At most these: numbers that may have been given out just before the machine stopped.
 };
 const char* to_text(LossReason reason);
 

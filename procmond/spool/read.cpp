@@ -47,7 +47,6 @@ struct Spool::Place {
 };
 
 Result<std::vector<Outgoing>> Spool::read_after(std::uint64_t sequence, std::size_t max_events) {
-  DE_CHECK(sync());
   std::vector<Outgoing> answer;
   std::uint64_t at = std::max(sequence, state_.acked);
   std::size_t events = 0;
@@ -101,6 +100,7 @@ pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
     gap.set_from_ms(known->from_ms);
     gap.set_to_ms(known->to_ms);
     gap.set_reason(to_text(known->reason));
+    gap.set_at_most(known->reason == LossReason::PowerCut);
     return gap;
   }
   const std::uint64_t known_next = state_.lost.next_above(sequence + 1);

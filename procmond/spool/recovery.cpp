@@ -89,8 +89,26 @@ Result<> Spool::recover() {
     return range != nullptr && range->reason == LossReason::SizeCap;
   };
   while (segments_.size() > 1 && given_up(segments_.front())) remove_front();
+  skip_what_is_in_doubt();
   DE_CHECK(resume());
   return save(true);
+}
+
+// What the page cache held is there unless the machine itself has stopped. Numbers that may have been published then
+// are never given out again, or the agent would take what they stand for as known.
+void Spool::skip_what_is_in_doubt() {
+  const auto& before = state_file_.loaded();
+  const bool same_boot = before && !options_.boot_id.empty() && before->boot_id == options_.boot_id;
+  const std::uint64_t known = std::max(state_.last_sequence, state_.acked);
+  const bool no_state = !before && !segments_.empty();
+  const std::uint64_t reached = no_state ? known + kReservedNumbers : state_.reserved;
+  if (!same_boot && reached > known) {
+    const std::int64_t from_ms = segments_.empty() ? clock_.unix_ms() : segments_.back().to_ms;
+    lose(known + 1, reached, std::min(from_ms, clock_.unix_ms()), clock_.unix_ms(), LossReason::PowerCut);
+    state_.last_sequence = reached;
+  }
+  state_.boot_id = options_.boot_id;
+  state_.reserved = std::max(state_.last_sequence, state_.acked);
 }
 
 // The id of this spool: the state file's, else the newest segment's, else a new one. A state file whose segments are

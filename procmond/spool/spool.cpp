@@ -36,12 +36,14 @@ Spool::Spool(SpoolOptions options, const Clock& clock, UniqueFd dir, StateFile s
 
 Spool::~Spool() {
   // Best effort on the way out: what fails here was never promised to anybody.
-  if (active_) (void)sync();
-  if (!state_.spool_id.empty()) (void)save(true);
+  const bool is_whole = active_ && sync();
+  if (state_.spool_id.empty()) return;
+  if (is_whole) state_.reserved = state_.last_sequence;
+  (void)save(true);
 }
 
 Result<> Spool::append(const EncodedEvents& events) {
-  Result<> result;
+  Result<> result = reserve(events.size());
   Chunk chunk;
   std::string payload;
   std::size_t at = 0;
@@ -92,12 +94,20 @@ Result<> Spool::append(const EncodedEvents& events) {
 
 void Spool::append_lost(std::uint64_t count, std::int64_t from_ms, std::int64_t to_ms) {
   if (count == 0) return;
+  state_.reserved = std::max(state_.reserved, state_.last_sequence + count);
   const std::uint64_t first = state_.last_sequence + 1;
   state_.last_sequence += count;
   counts_.appended += count;
   counts_.refused += count;
   lose(first, state_.last_sequence, from_ms, to_ms, LossReason::NotDelivered);
   (void)save(true);  // Failing is counted, and tried again by the next sync.
+}
+
+// Durable before any of them is given out, and seldom: a power cut takes back what was written, but no number.
+Result<> Spool::reserve(std::uint64_t count) {
+  if (state_.last_sequence + count <= state_.reserved) return {};
+  state_.reserved = state_.last_sequence + count + kReservedNumbers;
+  return save(true);
 }
 
 // Writes the chunk to the active segment and empties it. On failure its events are lost.
@@ -210,9 +220,14 @@ Result<> Spool::sync_records() {
   return {};
 }
 
+Result<> Spool::sync_what_waits() {
+  const bool waits = state_.acked < looked_at_;
+  looked_at_ = state_.last_sequence;
+  return waits || state_dirty_ ? sync() : Result<>();
+}
+
 Result<> Spool::sync() {
   Result<> result = sync_records();
-  // A gap must not be published before it is durable: after a crash its numbers would be given out again.
   if (state_dirty_) {
     auto saved = save(true);
     if (result) result = std::move(saved);
@@ -221,14 +236,15 @@ Result<> Spool::sync() {
 }
 
 // After a failed sync the kernel forgets which pages it could not write, and a second sync would lie. What was not
-// synced is taken back and reported as lost; nobody has seen it.
+// synced and not acknowledged is taken back and reported as lost; should it arrive all the same, it was there first.
 void Spool::lose_unsynced(LossReason reason) {
   Segment& active = segments_.back();
   const std::uint64_t keep = std::max<std::uint64_t>(synced_bytes_, kSegmentHeaderBytes);
   const auto first = std::find_if(active.records.begin(), active.records.end(),
                                   [keep](const RecordRef& ref) { return ref.offset >= keep; });
   if (first != active.records.end())
-    lose(first->sequence, active.records.back().sequence, active.from_ms, active.to_ms, reason);
+    lose(std::max(first->sequence, state_.acked + 1), active.records.back().sequence, active.from_ms, active.to_ms,
+         reason);
   active.records.erase(first, active.records.end());
   (void)!::ftruncate(active_.get(), static_cast<off_t>(keep));  // sealed_ keeps us from writing behind it if it fails.
   counts_.bytes -= active.bytes - keep;

@@ -1,9 +1,10 @@
 // The write-ahead log between what the collector saw and what the agent has committed. Events get their sequence
 // number here; they leave the disk when the agent acknowledged them, or when the size cap sheds the oldest, which is
-// then reported as a Gap with exact numbers. Nothing is published that a power cut could take back.
+// then reported as a Gap with exact numbers.
 //
 // Losing nothing silently is the contract: every number that was given out is either read back as an event or lies in
-// a Gap, also after kill -9, a full disk and damaged files.
+// a Gap, also after kill -9, a full disk, damaged files and a power cut. The last is why numbers are reserved before
+// they are given out: what was published may not be on the disk yet, and none of it is ever a number twice.
 //
 // Thread: io, single owner.
 #pragma once
@@ -24,7 +25,8 @@
 
 namespace de::spool {
 
-constexpr std::size_t kMaxBatchEvents = 256;  // Events in one frame.
+constexpr std::size_t kMaxBatchEvents = 256;       // Events in one frame.
+constexpr std::uint64_t kReservedNumbers = 4'096;  // At a time; the most that a power cut leaves in doubt.
 constexpr std::uint64_t kMinSegmentBytes = 4 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 16 * 1024 * 1024;  // A segment is read whole when the spool opens.
 
@@ -32,6 +34,7 @@ struct SpoolOptions {
   std::string dir;                             // Created with mode 0700 if missing.
   std::uint64_t max_bytes = 64 * 1024 * 1024;  // All segments together; at least two segments.
   std::uint64_t segment_bytes = 1024 * 1024;   // When the next one is started.
+  std::string boot_id;                         // Of the running kernel; empty: every start could follow a power cut.
 };
 
 // appended == written + refused. Counted since open() unless said otherwise.
@@ -65,13 +68,15 @@ class Spool {
   // Gives out `count` numbers to events that are known to have happened but never reached us: they come back as a Gap.
   void append_lost(std::uint64_t count, std::int64_t from_ms, std::int64_t to_ms);
 
+  // For a timer: sync(), when events that were here at the call before are neither acknowledged nor on the disk.
+  Result<> sync_what_waits();
+
   // Everything appended is on the disk afterwards. Errors: Exhausted, Io; then what was appended since the last sync
   // is lost as a Gap.
   Result<> sync();
 
   // What follows `sequence`, in order: batches of at most kMaxBatchEvents events and 3.5 MB, and gaps. Ends after
-  // `max_events` events or 8 MB. Syncs first if need be. Numbers at or below the watermark are not read again.
-  // Errors: as sync(); Io.
+  // `max_events` events or 8 MB. Numbers at or below the watermark are not read again. Errors: Io.
   Result<std::vector<Outgoing>> read_after(std::uint64_t sequence, std::size_t max_events);
 
   // Everything up to `sequence` is committed elsewhere. Smaller than before changes nothing.
@@ -106,8 +111,10 @@ class Spool {
   Result<> adopt_id(const std::vector<std::uint32_t>& numbers);
   Result<> load_segment(std::uint32_t number, bool is_newest);
   Result<> resume();
+  void skip_what_is_in_doubt();
 
   // spool.cpp
+  Result<> reserve(std::uint64_t count);
   Result<> flush(Chunk& chunk);
   Result<> make_room(std::uint64_t bytes);
   Result<> shed_oldest();
@@ -137,6 +144,7 @@ class Spool {
   std::deque<Segment> segments_;  // Oldest first; the last one is written to once open() has succeeded.
   UniqueFd active_;
   std::uint64_t synced_bytes_ = 0;  // Of the active segment.
+  std::uint64_t looked_at_ = 0;     // The last sequence when sync_what_waits() was called before.
   bool sealed_ = false;             // The active segment's tail is not trusted any more: the next write rotates.
   SpoolCounts counts_;
 };

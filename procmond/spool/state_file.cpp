@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "daemoneye/base/byte_order.h"
 #include "daemoneye/frame/crc32c.h"
 #include "spool/disk.h"
@@ -14,8 +16,8 @@ namespace {
 
 constexpr std::size_t kSlotBytes = 32UL << 10;
 constexpr char kName[] = "spool.state";
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kFixedBytes = 1 + 8 + kSpoolIdBytes + 8 + 8 + 2;
+constexpr std::uint8_t kVersion = 2;
+constexpr std::size_t kFixedBytes = 1 + 8 + kSpoolIdBytes + 8 + 8 + 8 + kBootIdBytes + 2;
 constexpr std::size_t kRangeBytes = 4 * 8 + 1;
 static_assert(8 + kFixedBytes + LossList::kMaxRanges * kRangeBytes <= kSlotBytes);
 
@@ -30,6 +32,9 @@ std::string encode_state(const SpoolState& state, std::uint64_t generation) {
   body += state.spool_id;
   append_le(body, state.acked);
   append_le(body, state.last_sequence);
+  append_le(body, state.reserved);
+  body += state.boot_id;
+  body.append(kBootIdBytes - std::min(kBootIdBytes, state.boot_id.size()), '\0');
   append_le(body, static_cast<std::uint16_t>(state.lost.ranges().size()));
   for (const LostRange& range : state.lost.ranges()) {
     append_le(body, range.first);
@@ -59,16 +64,20 @@ Result<SpoolState> decode_state(std::string_view slot, std::uint64_t& generation
   const char* at = body.data() + 9 + kSpoolIdBytes;
   state.acked = load_le<std::uint64_t>(at);
   state.last_sequence = load_le<std::uint64_t>(at + 8);
-  const std::size_t ranges = load_le<std::uint16_t>(at + 16);
-  if (!is_spool_id(state.spool_id) || state.acked > state.last_sequence || state.last_sequence > kMaxSequence ||
-      ranges > LossList::kMaxRanges || bytes != kFixedBytes + ranges * kRangeBytes)
+  state.reserved = load_le<std::uint64_t>(at + 16);
+  state.boot_id.assign(at + 24, kBootIdBytes);
+  state.boot_id.resize(std::min(state.boot_id.find('\0'), kBootIdBytes));
+  at += 24 + kBootIdBytes;
+  const std::size_t ranges = load_le<std::uint16_t>(at);
+  if (!is_spool_id(state.spool_id) || state.acked > state.last_sequence || state.last_sequence > state.reserved ||
+      state.reserved > kMaxSequence || ranges > LossList::kMaxRanges || bytes != kFixedBytes + ranges * kRangeBytes)
     return fail(Errc::Corrupt, "state slot contradicts itself");
-  at += 18;
+  at += 2;
   for (std::size_t i = 0; i < ranges; ++i, at += kRangeBytes) {
     const LostRange range{load_le<std::uint64_t>(at), load_le<std::uint64_t>(at + 8),
                           static_cast<std::int64_t>(load_le<std::uint64_t>(at + 16)),
                           static_cast<std::int64_t>(load_le<std::uint64_t>(at + 24)), static_cast<LossReason>(at[32])};
-    if (range.first == 0 || range.first > range.last || range.last > state.last_sequence || at[32] < 1 || at[32] > 6)
+    if (range.first == 0 || range.first > range.last || range.last > state.last_sequence || at[32] < 1 || at[32] > 7)
       return fail(Errc::Corrupt, "state slot has an impossible range");
     state.lost.add(range);
   }

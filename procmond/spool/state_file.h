@@ -3,8 +3,9 @@
 // exists; unlike replacing a file by rename this needs no new blocks, and a shed event can be recorded on the very
 // disk that is full.
 //
-//   slot (32 KiB): u32 n | u32 CRC-32C | n bytes: u8 version 1 | u64 generation | spool id 16 | u64 acked
-//     | u64 last sequence | u16 ranges | per range: u64 first | u64 last | i64 from ms | i64 to ms | u8 reason
+//   slot (32 KiB): u32 n | u32 CRC-32C | n bytes: u8 version 2 | u64 generation | spool id 16 | u64 acked
+//     | u64 last sequence | u64 reserved | boot id 36 | u16 ranges
+//     | per range: u64 first | u64 last | i64 from ms | i64 to ms | u8 reason
 //
 // Thread: io (owned by the spool).
 #pragma once
@@ -20,10 +21,14 @@
 
 namespace de::spool {
 
+constexpr std::size_t kBootIdBytes = 36;  // As the kernel prints it.
+
 struct SpoolState {
   std::string spool_id;
   std::uint64_t acked = 0;
   std::uint64_t last_sequence = 0;
+  std::uint64_t reserved = 0;  // Not below last_sequence; up to here numbers may be given out without another write.
+  std::string boot_id;         // Of the boot that gave them out; kBootIdBytes, or empty when it is not known.
   LossList lost;
 };
 

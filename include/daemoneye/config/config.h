@@ -54,6 +54,7 @@ struct ProcmondConfig {
   bool collect_environment = false;
   bool unmasked_arguments = false;
   std::uint32_t spool_max_mb = 256;
+  std::uint32_t spool_sync_ms = 1'000;
   std::uint32_t hash_budget_mb_per_s = 64;
   std::uint32_t hash_max_file_mb = 512;
   EventBackend events_backend = EventBackend::Auto;

@@ -95,18 +95,9 @@ Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options
   }
   // Start times are counted in ticks of 10 ms in everything we send and store.
   if (::sysconf(_SC_CLK_TCK) != 100) return fail(Errc::Unsupported, "the kernel does not count in ticks of 10 ms");
-  const UniqueFd file(::openat(proc.get(), "sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  char boot_id[64] = {};
-  const ssize_t got = file ? ::read(file.get(), boot_id, sizeof boot_id) : -1;
-  if (got < 0) {
-    const std::error_code os = last_os_error();
-    return fail(access_error(os), "read boot_id", os);
-  }
-  std::string_view text(boot_id, static_cast<std::size_t>(got));
-  text = text.substr(0, text.find('\n'));
-  if (text.size() != 36) return fail(Errc::Corrupt, "boot_id: not a UUID");
+  DE_TRY(boot_id, read_boot_id(options.proc_root));
   return std::unique_ptr<ProcessSource>(
-      new LinuxProcessSource(std::move(options), clock, texts, std::move(proc), std::string(text)));
+      new LinuxProcessSource(std::move(options), clock, texts, std::move(proc), std::move(boot_id)));
 }
 
 }  // namespace de::collect

@@ -12,23 +12,95 @@ namespace {
 
 using RecoveryTest = SpoolTest;
 
-TEST_F(RecoveryTest, TornTailIsCutAndItsNumberUsedAgain) {
+TEST_F(RecoveryTest, WithoutAStateNoNumberIsUsedAgain) {
   {
     const auto spool = open();
     ASSERT_TRUE(add(*spool, 10));
   }
   const std::string file = segments().front();
   const std::string whole = slurp(file);
-  // A power cut before the sync: neither the record nor the state that counts it made it to the disk.
   std::filesystem::remove(options_.dir + "/spool.state");
   put(file, whole.substr(0, whole.size() - 5));
   const auto spool = open();
-  EXPECT_EQ(spool->last_sequence(), 9u);
   EXPECT_GT(spool->counts().torn_bytes, 0u);
   ASSERT_TRUE(add(*spool, 1));
   const Content content = read_all(*spool, 0);
   EXPECT_EQ(content.events.size(), 10u);
-  EXPECT_TRUE(content.gaps.empty());
+  ASSERT_EQ(content.gaps.size(), 1u);
+  EXPECT_EQ(content.gaps[0].first_sequence(), 10u);
+  EXPECT_TRUE(content.gaps[0].at_most());
+}
+
+// What the process had written when it was killed is in the page cache; when the machine stopped, it may not be.
+class PowerCut : public SpoolTest {
+ protected:
+  // Appends 10, then the state and the segment as they are at that moment.
+  void run_and_die() {
+    const auto spool = open();
+    ASSERT_TRUE(add(*spool, 10));
+    state_ = slurp(options_.dir + "/spool.state");
+    segment_ = slurp(segments().front());
+  }
+  void put_back(std::size_t cut_bytes) {
+    put(options_.dir + "/spool.state", state_);
+    put(segments().front(), segment_.substr(0, segment_.size() - cut_bytes));
+  }
+  void reboot() { options_.boot_id[0] = '9'; }
+  std::string state_, segment_;
+};
+
+TEST_F(PowerCut, AKillLosesNothing) {
+  ASSERT_NO_FATAL_FAILURE(run_and_die());
+  put_back(0);
+  const auto spool = open();
+  EXPECT_EQ(spool->last_sequence(), 10u);
+  EXPECT_TRUE(read_all(*spool, 0).gaps.empty());
+}
+
+TEST_F(PowerCut, WhatWasNotSyncedIsInDoubtAndNoNumberComesTwice) {
+  ASSERT_NO_FATAL_FAILURE(run_and_die());
+  reboot();
+  put_back(segment_.size() / 2);
+  const auto spool = open();
+  const Content content = read_all(*spool, 0);
+  EXPECT_LT(content.events.size(), 10u);
+  ASSERT_EQ(content.gaps.size(), 1u);
+  EXPECT_TRUE(content.gaps[0].at_most());
+  EXPECT_EQ(content.gaps[0].first_sequence(), content.events.size() + 1);
+  EXPECT_LE(content.gaps[0].last_sequence(), 10 + kReservedNumbers);
+  EXPECT_GE(content.gaps[0].last_sequence(), 10u) << "10 may have been published";
+  const std::uint64_t before = spool->last_sequence();
+  ASSERT_TRUE(add(*spool, 1));
+  EXPECT_EQ(spool->last_sequence(), before + 1);
+}
+
+TEST_F(PowerCut, AfterACleanEndNothingIsInDoubt) {
+  {
+    const auto spool = open();
+    ASSERT_TRUE(add(*spool, 10));
+  }
+  reboot();
+  const auto spool = open();
+  EXPECT_EQ(spool->last_sequence(), 10u);
+  EXPECT_TRUE(read_all(*spool, 0).gaps.empty());
+}
+
+TEST_F(PowerCut, NumbersAreReservedBeforeTheyRunOut) {
+  options_.max_bytes = 64 * 1024 * 1024;
+  options_.segment_bytes = 1024 * 1024;
+  {
+    const auto spool = open();
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(add(*spool, 1'000));
+    state_ = slurp(options_.dir + "/spool.state");
+    segment_ = slurp(segments().front());
+  }
+  for (const std::string& file : segments()) std::filesystem::remove(file);
+  put(options_.dir + "/" + segment_name(1), segment_.substr(0, kSegmentHeaderBytes));
+  put(options_.dir + "/spool.state", state_);
+  reboot();
+  const auto spool = open();
+  EXPECT_GE(spool->last_sequence(), 20'000u);
+  EXPECT_EQ(read_all(*spool, 0).lost(), spool->last_sequence());
 }
 
 TEST_F(RecoveryTest, ATornRecordThatWasCountedIsAGap) {

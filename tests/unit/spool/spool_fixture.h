@@ -40,7 +40,7 @@ class SpoolTest : public ::testing::Test {
     char slow[] = "/tmp/de_spool_XXXXXX";
     const char* made = ::mkdtemp(fast);
     root_ = made != nullptr ? made : ::mkdtemp(slow);
-    options_ = {root_ + "/spool", 64 * 1024, 8 * 1024};
+    options_ = {root_ + "/spool", 64 * 1024, 8 * 1024, "11111111-2222-4333-8444-555555555555"};
   }
   ~SpoolTest() override { std::filesystem::remove_all(root_); }
 

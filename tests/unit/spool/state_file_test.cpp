@@ -15,6 +15,8 @@ SpoolState sample() {
   state.spool_id = "00112233445566ff";
   state.acked = 10;
   state.last_sequence = 100;
+  state.reserved = 4'000;
+  state.boot_id = "11111111-2222-4333-8444-555555555555";
   state.lost.add({20, 29, 5, 6, LossReason::SizeCap});
   state.lost.add({40, 40, 7, 7, LossReason::TooLarge});
   return state;
@@ -29,6 +31,8 @@ TEST(StateBytes, RoundTripAndEveryDamage) {
   EXPECT_EQ(state->spool_id, sample().spool_id);
   EXPECT_EQ(state->acked, 10u);
   EXPECT_EQ(state->last_sequence, 100u);
+  EXPECT_EQ(state->reserved, 4'000u);
+  EXPECT_EQ(state->boot_id, sample().boot_id);
   EXPECT_EQ(state->lost.ranges(), sample().lost.ranges());
   for (std::size_t i = 0; i < slot.size(); ++i) {
     std::string changed = slot;
@@ -43,6 +47,9 @@ TEST(StateBytes, ContradictionsAreRefused) {
   std::uint64_t generation = 0;
   SpoolState state = sample();
   state.acked = 101;
+  EXPECT_FALSE(decode_state(encode_state(state, 1), generation));
+  state = sample();
+  state.reserved = 99;
   EXPECT_FALSE(decode_state(encode_state(state, 1), generation));
   state = sample();
   state.lost.add({90, 101, 0, 0, LossReason::Damaged});
