@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kSlotBytes = 32 * 1024;
 constexpr std::size_t kHeaderBytes = 8;  // Length and checksum.
-constexpr std::size_t kFixedBytes = 43;  // Version to the number of ranges.
+constexpr std::size_t kFixedBytes = 87;  // Version to the number of ranges.
 constexpr std::size_t kRangeBytes = 33;
 
 template <class T>
@@ -29,14 +29,14 @@ std::optional<SpoolBooks> read_spool_state(const std::string& state_dir) {
   for (std::size_t slot = 0; slot + kSlotBytes <= file.size(); slot += kSlotBytes) {
     const std::size_t bytes = number_at<std::uint32_t>(file, slot);
     const std::size_t at = slot + kHeaderBytes;
-    if (bytes < kFixedBytes || bytes > kSlotBytes - kHeaderBytes || file[at] != 1) continue;
+    if (bytes < kFixedBytes || bytes > kSlotBytes - kHeaderBytes || file[at] != 2) continue;
     const auto generation = number_at<std::uint64_t>(file, at + 1);
     if (newest && generation <= newest_generation) continue;
     SpoolBooks books;
     books.spool_id = file.substr(at + 9, 16);
     books.acked = number_at<std::uint64_t>(file, at + 25);
     books.last_sequence = number_at<std::uint64_t>(file, at + 33);
-    const std::size_t ranges = number_at<std::uint16_t>(file, at + 41);
+    const std::size_t ranges = number_at<std::uint16_t>(file, at + 85);
     if (bytes != kFixedBytes + ranges * kRangeBytes) continue;
     for (std::size_t i = 0; i < ranges; ++i) {
       const std::size_t range = at + kFixedBytes + i * kRangeBytes;
