@@ -24,15 +24,17 @@ std::vector<de::ingest::NewEvent> starts(de::bench::MadeUpHost& host, const std:
   const de::pb::EventBatch batch = host.events(2 * kStarts, 1, 1'767'225'600'000);
   for (const auto& event : batch.events()) {
     if (out.size() == kStarts || event.event_type() != de::pb::EVENT_TYPE_START) continue;
-    out.push_back({collector, event});
+    out.push_back({collector, std::make_shared<const de::pb::ProcessEvent>(event)});
   }
   if (last_line.empty() || out.empty()) return out;
-  de::pb::ProcessRecord& process = *out.back().event.mutable_process();
+  auto hit = std::make_shared<de::pb::ProcessEvent>(*out.back().event);
+  de::pb::ProcessRecord& process = *hit->mutable_process();
   process.set_name("bash");
   process.set_executable_path("/usr/bin/bash");
   process.clear_command_line();
   for (const char* argument : {"bash", "-c"}) process.add_command_line(argument);
   process.add_command_line(last_line);
+  out.back().event = std::move(hit);
   return out;
 }
 

@@ -99,11 +99,15 @@ class Receiver {
     if (!store || !mirror || !connection) return false;
     store_ = std::move(*store);
     mirror_ = std::move(*mirror);
-    intake_ = std::make_unique<de::ingest::Intake>(*store_, *mirror_, writer_, clock_, kReady, [](auto, auto) {});
+    intake_ = std::make_unique<de::ingest::Intake>(*store_, *mirror_, writer_, clock_, kReady);
     consumers_.acked = [](const std::string&, const std::string&) { return std::uint64_t{0}; };
     consumers_.publish = [this](std::string collector, std::string spool_id, de::pb::Publish publish) {
       return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
     };
+    consumers_.publish_events = [this](std::string collector, std::string spool_id, de::bus::EventBatches batches) {
+      return intake_->publish_events(std::move(collector), std::move(spool_id), std::move(batches));
+    };
+    consumers_.arrived = kReady;
     consumers_.connected = [this](const std::string&) { session_->begin(kIntervalMs); };
     consumers_.ended = kReady;
     session_ = std::make_shared<de::bus::CollectorSession>(io_.get_executor(), std::move(*connection), registry_,

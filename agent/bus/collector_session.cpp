@@ -13,6 +13,8 @@ namespace {
 constexpr auto kHandshakeLimit = 5s;
 constexpr auto kWriteLimit = 10s;
 constexpr std::size_t kMaxOut = 4'096;
+// Of the credits: the collector is not to run out of them while a commit waits for company.
+constexpr std::size_t kFullInbox = kCredits * 3 / 4;
 // Before a collector may bring again what could not be committed: it reconnects at once, and a disk stays full longer.
 constexpr auto kPauseWithoutRoom = 5s;
 
@@ -124,8 +126,7 @@ Result<> CollectorSession::handle(pb::Envelope message) {
     case pb::Envelope::kPublish:
       if (!began_) return fail(Errc::Corrupt, "published before monitoring began");
       if (inbox_.size() >= kCredits) return fail(Errc::Corrupt, "published more than it has credits for");
-      inbox_.push_back(std::move(*message.mutable_publish()));
-      commit_wake_.cancel();
+      take_in(std::move(*message.mutable_publish()));
       return {};
     case pb::Envelope::kHeartbeat:
       registry_.heartbeat(id_, message.heartbeat());
@@ -143,19 +144,46 @@ Result<> CollectorSession::handle(pb::Envelope message) {
   }
 }
 
-pb::Publish CollectorSession::take_group(std::uint32_t& messages) {
-  pb::Publish group = std::move(inbox_.front());
-  inbox_.pop_front();
+void CollectorSession::take_in(pb::Publish publish) {
+  Arrived& arrived = inbox_.emplace_back();
+  if (publish.has_events()) {
+    arrived.due_ns = clock_.steady_ns() + static_cast<std::int64_t>(consumers_.commit_delay_ms) * 1'000'000;
+    arrived.events = std::make_shared<const pb::EventBatch>(std::move(*publish.mutable_events()));
+    waiting_events_ += arrived.events->events_size();
+    consumers_.arrived(id_, spool_id_, arrived.events);
+  } else {
+    arrived.publish = std::move(publish);
+    ++waiting_others_;
+  }
+  if (inbox_.size() == 1 || is_commit_due()) commit_wake_.cancel();
+}
+
+bool CollectorSession::is_commit_due() const {
+  return closing_ || waiting_others_ > 0 || waiting_events_ >= kMaxEventsPerCommit || inbox_.size() >= kFullInbox ||
+         clock_.steady_ns() >= inbox_.front().due_ns;
+}
+
+// The first message, with the events that follow it; `messages` is how many it was.
+link::Task<std::uint64_t> CollectorSession::commit_next(std::uint32_t& messages) {
   messages = 1;
-  if (!group.has_events()) return group;
-  auto& events = *group.mutable_events()->mutable_events();
-  while (!inbox_.empty() && inbox_.front().has_events() &&
-         events.size() + inbox_.front().events().events_size() <= kMaxEventsPerCommit) {
-    for (pb::ProcessEvent& event : *inbox_.front().mutable_events()->mutable_events()) events.Add(std::move(event));
+  Arrived first = std::move(inbox_.front());
+  inbox_.pop_front();
+  if (!first.events) {
+    --waiting_others_;
+    co_return co_await consumers_.publish(id_, spool_id_, std::move(first.publish));
+  }
+  int events = first.events->events_size();
+  EventBatches batches;
+  batches.push_back(std::move(first.events));
+  while (!inbox_.empty() && inbox_.front().events &&
+         events + inbox_.front().events->events_size() <= kMaxEventsPerCommit) {
+    events += inbox_.front().events->events_size();
+    batches.push_back(std::move(inbox_.front().events));
     inbox_.pop_front();
     ++messages;
   }
-  return group;
+  waiting_events_ -= events;
+  co_return co_await consumers_.publish_events(id_, spool_id_, std::move(batches));
 }
 
 link::Task<> CollectorSession::commit_loop() {
@@ -168,8 +196,14 @@ link::Task<> CollectorSession::commit_loop() {
       co_await commit_wake_.async_wait(link::into(ec));
       continue;
     }
+    if (!is_commit_due()) {
+      commit_wake_.expires_after(std::chrono::nanoseconds(inbox_.front().due_ns - clock_.steady_ns()));
+      boost::system::error_code ec;
+      co_await commit_wake_.async_wait(link::into(ec));
+      continue;
+    }
     std::uint32_t messages = 0;
-    auto acked = co_await consumers_.publish(id_, spool_id_, take_group(messages));
+    auto acked = co_await commit_next(messages);
     if (!acked) {
       end = fail(std::move(acked).error());
       if (is_ours(end.error())) {

@@ -1,6 +1,6 @@
 // One collector's connection: greeting, admission, then everything it publishes, acknowledged after commit.
 // A malformed, early, repeated or out-of-phase message ends the session and is counted.
-// Events that arrive while a commit runs are committed together in the next one.
+// Events are handed on when they arrive and committed a little later, together with those that come meanwhile.
 //
 // Thread: io.
 #pragma once
@@ -24,6 +24,8 @@ constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collec
 constexpr std::uint32_t kCredits = 16;
 constexpr int kMaxEventsPerCommit = 2'000;
 
+using EventBatches = std::vector<std::shared_ptr<const pb::EventBatch>>;
+
 // What the session hands on. Each is called on the io thread.
 struct Consumers {
   // What is already committed for (collector, spool id).
@@ -31,11 +33,19 @@ struct Consumers {
   // Returns once committed, with the sequence to acknowledge (0: nothing). An error other than Corrupt/Invalid is ours:
   // the message was not committed, the session ends and the collector sends it again.
   std::function<link::Task<std::uint64_t>(std::string collector, std::string spool_id, pb::Publish publish)> publish;
+  // The same for the events of several messages.
+  std::function<link::Task<std::uint64_t>(std::string collector, std::string spool_id, EventBatches batches)>
+      publish_events;
+  // Events the moment they arrive: not committed yet, and some may have come before.
+  std::function<void(const std::string& collector, const std::string& spool_id,
+                     const std::shared_ptr<const pb::EventBatch>& events)>
+      arrived;
   std::function<void(const std::string& collector, const pb::LedgerAppended&)> ledger_appended;
   std::function<void(const std::string& collector, const pb::DetectionResult&)> task_result;
   // Everybody there? Then Begin may be sent.
   std::function<void(const std::string& collector)> connected;
   std::function<void(const std::string& collector, const std::string& why, bool violation)> ended;
+  std::uint32_t commit_delay_ms = 0;  // How long events may wait for others to be committed with.
 };
 
 class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
@@ -59,8 +69,9 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   link::Task<> commit_loop();
   link::Task<> write_loop();
   Result<> handle(pb::Envelope message);
-  // The next message, with the events that follow it in the inbox; `messages` is how many it was.
-  pb::Publish take_group(std::uint32_t& messages);
+  void take_in(pb::Publish publish);
+  bool is_commit_due() const;
+  link::Task<std::uint64_t> commit_next(std::uint32_t& messages);
   void end_session();
 
   link::Connection connection_;
@@ -72,7 +83,14 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   std::string id_;
   std::string spool_id_;
   std::uint32_t heartbeat_interval_ms_ = 30'000;
-  std::deque<pb::Publish> inbox_;  // Read, not committed; at most kCredits.
+  struct Arrived {
+    pb::Publish publish;                           // Not of events.
+    std::shared_ptr<const pb::EventBatch> events;  // Or null.
+    std::int64_t due_ns = 0;
+  };
+  std::deque<Arrived> inbox_;  // Read, not committed; at most kCredits.
+  int waiting_events_ = 0;     // In the inbox.
+  std::size_t waiting_others_ = 0;
   std::deque<std::string> out_;
   std::int64_t next_heartbeat_ns_ = 0;
   bool began_ = false;

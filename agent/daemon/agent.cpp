@@ -75,11 +75,7 @@ Result<> Agent::open() {
     to_detect_ = std::move(image);
     detect_wake_.cancel();
   };
-  const auto on_events = [this](const std::string& collector, std::vector<pb::ProcessEvent> events) {
-    new_events_.push(collector, std::move(events));
-    detect_wake_.cancel();
-  };
-  intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, on_image, on_events);
+  intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, on_image);
   DE_CHECK(intake_->recall_gaps());
   DE_CHECK(open_sinks());
 
@@ -175,6 +171,16 @@ bus::Consumers Agent::make_consumers() {
   out.publish = [this](std::string collector, std::string spool_id, pb::Publish publish) {
     return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
   };
+  out.publish_events = [this](std::string collector, std::string spool_id, bus::EventBatches batches) {
+    return intake_->publish_events(std::move(collector), std::move(spool_id), std::move(batches));
+  };
+  // Rules do not wait for the commit. An alert that is stored before its event has it inside.
+  out.arrived = [this](const std::string& collector, const std::string& spool_id,
+                       const std::shared_ptr<const pb::EventBatch>& events) {
+    new_events_.push(collector, spool_id, store_->acked_sequence(collector, spool_id), events);
+    detect_wake_.cancel();
+  };
+  out.commit_delay_ms = config_.commit_delay_ms;
   out.ledger_appended = [this](const std::string&, const pb::LedgerAppended& appended) {
     ledger_.confirm(appended.request_id());
   };

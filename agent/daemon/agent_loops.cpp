@@ -81,6 +81,7 @@ void Agent::on_ended(const std::string& id, const std::string& why, bool violati
   log::warn("bus", "collector session ended", {log::field("collector", id), log::field("reason", why)});
   if (violation)
     audit("collector.refused", "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(why) + "}");
+  if (violation) new_events_.forget(id);
   if (!id.empty()) spawn(intake_->abandon(id), "dropping an unfinished snapshot");
 }
 

@@ -137,7 +137,7 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
   const std::int64_t begin_ns = clock_.steady_ns();
   round.reasons = unprepared_;
   rows_.clear();
-  for (const NewEvent& event : events) rows_.push_back({*event.collector, &event.event, {}});
+  for (const NewEvent& event : events) rows_.push_back({*event.collector, event.event.get(), {}});
   batch_->load(rows_);
   alert::Context context;
   context.completeness = completeness;

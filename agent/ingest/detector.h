@@ -23,10 +23,10 @@
 
 namespace de::ingest {
 
-// What was committed, with where it came from.
+// What arrived, with where it came from.
 struct NewEvent {
   std::shared_ptr<const std::string> collector;
-  pb::ProcessEvent event;
+  std::shared_ptr<const pb::ProcessEvent> event;
 };
 
 struct DetectorOptions {

@@ -14,12 +14,18 @@ void EventQueue::drop_front() {
   events_.pop_front();
 }
 
-void EventQueue::push(const std::string& collector, std::vector<pb::ProcessEvent> events) {
+void EventQueue::push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
+                      const std::shared_ptr<const pb::EventBatch>& events) {
+  if (pushed_to_.size() >= kMaxSpools && !pushed_to_.contains({collector, spool_id})) pushed_to_.clear();
+  std::uint64_t& known = pushed_to_[{collector, spool_id}];
+  known = std::max(known, committed);
   const auto shared = std::make_shared<const std::string>(collector);
-  for (pb::ProcessEvent& event : events) {
+  for (const pb::ProcessEvent& event : events->events()) {
+    if (event.sequence() <= known) continue;
+    known = event.sequence();
     const std::size_t bytes = event.ByteSizeLong();
     bytes_ += bytes;
-    events_.push_back({{shared, std::move(event)}, bytes});
+    events_.push_back({{shared, std::shared_ptr<const pb::ProcessEvent>(events, &event)}, bytes});
     ++counts_.pushed;
   }
   const std::uint64_t before = counts_.skipped;
@@ -33,6 +39,10 @@ void EventQueue::push(const std::string& collector, std::vector<pb::ProcessEvent
   if (clock_.unix_ms() - skipped_at_ms_ > kToldForMs)
     log::warn("detect", "events arrive faster than rules can look at them; the oldest are passed over");
   skipped_at_ms_ = clock_.unix_ms();
+}
+
+void EventQueue::forget(const std::string& collector) {
+  std::erase_if(pushed_to_, [&](const auto& entry) { return entry.first.first == collector; });
 }
 
 std::vector<NewEvent> EventQueue::pop() {

@@ -1,16 +1,21 @@
-// Committed events on their way to the rules. What waits is bounded: one run takes everything that came meanwhile up
-// to a limit, and beyond another limit the oldest are passed over, counted, and told for an hour. They are stored all
-// the same, and the next snapshot is looked at by every rule that looks at processes.
+// Events on their way to the rules, the moment they arrive; they are being committed meanwhile. What waits is bounded:
+// one run takes everything that came meanwhile up to a limit, and beyond another limit the oldest are passed over,
+// counted, and told for an hour. They are stored all the same, and the next snapshot is looked at by every rule that
+// looks at processes.
 //
 // Thread: io.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemoneye/base/clock.h"
+#include "daemoneye/broker.pb.h"
 #include "daemoneye/control.pb.h"
 #include "ingest/detector.h"
 
@@ -28,11 +33,17 @@ class EventQueue {
   static constexpr std::size_t kMaxEvents = 16'384;
   static constexpr std::size_t kMaxBytes = 32UL << 20;
   static constexpr std::int64_t kToldForMs = 3'600'000;
+  static constexpr std::size_t kMaxSpools = 64;  // Beyond it all are forgotten: a rule may look at an event twice.
 
   // `clock` outlives the queue.
   explicit EventQueue(const Clock& clock) : clock_(clock) {}
 
-  void push(const std::string& collector, std::vector<pb::ProcessEvent> events);
+  // Those beyond `committed` and beyond what was pushed before for this (collector, spool id): what comes again because
+  // it could not be committed, or its acknowledgement was lost, was looked at before.
+  void push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
+            const std::shared_ptr<const pb::EventBatch>& events);
+  // Its sequences were not to be trusted.
+  void forget(const std::string& collector);
   // The oldest, at most kRunEvents; empty when none waits.
   std::vector<NewEvent> pop();
   bool is_empty() const { return events_.empty(); }
@@ -50,6 +61,7 @@ class EventQueue {
   void drop_front();
 
   const Clock& clock_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> pushed_to_;  // Highest sequence by collector and spool.
   std::deque<Waiting> events_;
   std::size_t bytes_ = 0;
   EventQueueCounts counts_;

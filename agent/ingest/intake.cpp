@@ -20,22 +20,16 @@ std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.f
 }  // namespace
 
 Intake::Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
-               OnImage on_image, OnEvents on_events)
-    : store_(store),
-      mirror_(mirror),
-      writer_(writer),
-      clock_(clock),
-      on_image_(std::move(on_image)),
-      on_events_(std::move(on_events)) {}
+               OnImage on_image)
+    : store_(store), mirror_(mirror), writer_(writer), clock_(clock), on_image_(std::move(on_image)) {}
 
 link::Task<std::uint64_t> Intake::publish(std::string collector, std::string spool_id, pb::Publish publish) {
   switch (publish.body_case()) {
     case pb::Publish::kSnapshot:
       co_return co_await take_chunk(std::move(collector), std::move(*publish.mutable_snapshot()));
-    case pb::Publish::kEvents:
-      co_return co_await take_events(std::move(collector), std::move(spool_id), std::move(*publish.mutable_events()));
     case pb::Publish::kGap:
       co_return co_await take_gap(std::move(collector), std::move(spool_id), std::move(*publish.mutable_gap()));
+    case pb::Publish::kEvents:  // publish_events()
     case pb::Publish::BODY_NOT_SET:
       break;
   }
@@ -161,20 +155,21 @@ void Intake::note_summary(const std::string& collector, const pb::ScanSummary& s
   counts_.records_lost += losses_of(summary, scan.books);
 }
 
-link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string spool_id, pb::EventBatch batch) {
-  const auto arrived = static_cast<std::uint64_t>(batch.events_size());
+link::Task<std::uint64_t> Intake::publish_events(std::string collector, std::string spool_id,
+                                                 bus::EventBatches batches) {
+  store::EventRefs events;
+  for (const auto& batch : batches) events.add(*batch);
+  const std::uint64_t arrived = events.events().size();
   counts_.events_received += arrived;
   counts_.events_in_flight += arrived;
   std::vector<pb::Gap> gaps;
-  std::uint64_t known = 0;  // Up to here they are duplicates.
-  auto job = [this, &collector, &spool_id, &batch, &gaps, &known]() -> Result<store::AppendOutcome> {
-    known = store_.acked_sequence(collector, spool_id);
-    DE_TRY(outcome, store_.append_events(collector, spool_id, batch));
+  auto job = [this, &collector, &spool_id, &events, &gaps]() -> Result<store::AppendOutcome> {
+    DE_TRY(outcome, store_.append_events(collector, spool_id, events));
     for (const store::SequenceJump& jump : outcome.jumps) {
       pb::Gap& gap = gaps.emplace_back();
       gap.set_first_sequence(jump.first);
       gap.set_last_sequence(jump.last);
-      gap.set_from_ms(batch.events_size() > 0 ? batch.events(0).event_time_ms() : clock_.unix_ms());
+      gap.set_from_ms(events.events().empty() ? clock_.unix_ms() : events.events().front()->event_time_ms());
       gap.set_to_ms(clock_.unix_ms());
       gap.set_reason(kSequenceJump);
       DE_CHECK(store_.append_gap(collector, spool_id, gap));
@@ -195,16 +190,7 @@ link::Task<std::uint64_t> Intake::take_events(std::string collector, std::string
     counts_.events_lost += events_in(gap);
     note_gap(collector, gap, clock_.unix_ms());
   }
-  if (outcome->stored > 0) hand_on(collector, known, batch);
   co_return outcome->acked_sequence;
-}
-
-// Nothing is alerted on that was not committed, and nothing twice because an acknowledgement was lost.
-void Intake::hand_on(const std::string& collector, std::uint64_t known, pb::EventBatch& batch) {
-  std::vector<pb::ProcessEvent> fresh;
-  for (pb::ProcessEvent& event : *batch.mutable_events())
-    if (event.sequence() > known) fresh.push_back(std::move(event));
-  on_events_(collector, std::move(fresh));
 }
 
 link::Task<std::uint64_t> Intake::take_gap(std::string collector, std::string spool_id, pb::Gap gap) {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bus/collector_session.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/broker.pb.h"
 #include "daemoneye/control.pb.h"
@@ -33,8 +34,8 @@ struct Counts {
   std::uint64_t events_stored = 0;
   std::uint64_t events_duplicate = 0;
   std::uint64_t events_in_flight = 0;  // Being committed.
-  std::uint64_t events_lost = 0;  // In gaps.
-  ScanLosses records_lost;        // Between the stages, over all scans.
+  std::uint64_t events_lost = 0;       // In gaps.
+  ScanLosses records_lost;             // Between the stages, over all scans.
   std::uint64_t scans = 0;
   std::uint64_t scans_abandoned = 0;
   std::uint64_t commit_failures = 0;
@@ -46,18 +47,18 @@ class Intake {
 
   // Called on the io thread after every committed snapshot.
   using OnImage = std::function<void(std::shared_ptr<const mirror::Image>)>;
-  // Called on the io thread after every commit, with the events of it that are new.
-  using OnEvents = std::function<void(const std::string& collector, std::vector<pb::ProcessEvent> events)>;
 
   // All references outlive the intake.
   Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,
-         OnImage on_image, OnEvents on_events);
+         OnImage on_image);
   // Reads the gaps of the last hour, which an agent that was restarted does not forget. Before anything is published.
   Result<> recall_gaps();
 
   // Returns the sequence to acknowledge, or 0. Errors: Corrupt, Invalid (the collector's fault); Exhausted, Io, ...
   // (ours: nothing was committed).
   link::Task<std::uint64_t> publish(std::string collector, std::string spool_id, pb::Publish publish);
+  // The same for events, those of several messages in one commit.
+  link::Task<std::uint64_t> publish_events(std::string collector, std::string spool_id, bus::EventBatches batches);
   // The collector is gone: an unfinished snapshot of its is dropped.
   link::Task<> abandon(std::string collector);
 
@@ -83,9 +84,7 @@ class Intake {
   };
 
   link::Task<std::uint64_t> take_chunk(std::string collector, pb::SnapshotChunk chunk);
-  link::Task<std::uint64_t> take_events(std::string collector, std::string spool_id, pb::EventBatch batch);
   link::Task<std::uint64_t> take_gap(std::string collector, std::string spool_id, pb::Gap gap);
-  void hand_on(const std::string& collector, std::uint64_t known, pb::EventBatch& batch);
   Result<> check_order(const std::string& collector, const pb::SnapshotChunk& chunk);
   Result<ChunkDone> write_chunk(const std::string& collector, const pb::SnapshotChunk& chunk, bool first);
   link::Task<> drop_scan();
@@ -98,7 +97,6 @@ class Intake {
   boost::asio::thread_pool& writer_;
   const Clock& clock_;
   const OnImage on_image_;
-  const OnEvents on_events_;
   Counts counts_;
   bool scan_open_ = false;
   OpenScan scan_;

@@ -130,10 +130,10 @@ std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.f
 
 pb::Reason reason_of(const std::string& collector, const pb::Gap& gap) {
   const std::string events = events_in(gap) == 1 ? " event" : " events";
-  pb::Reason out =
-      make_reason(gap.reason() == kSequenceJump ? "SequenceGap" : "EventsShed",
-                  (gap.at_most() ? "at most " : "") + std::to_string(events_in(gap)) + events + " lost, sequences " + std::to_string(gap.first_sequence()) +
-                      " to " + std::to_string(gap.last_sequence()) + " (" + gap.reason() + ")");
+  pb::Reason out = make_reason(gap.reason() == kSequenceJump ? "SequenceGap" : "EventsShed",
+                               (gap.at_most() ? "at most " : "") + std::to_string(events_in(gap)) + events +
+                                   " lost, sequences " + std::to_string(gap.first_sequence()) + " to " +
+                                   std::to_string(gap.last_sequence()) + " (" + gap.reason() + ")");
   out.set_collector(collector);
   return out;
 }

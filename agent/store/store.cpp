@@ -103,12 +103,12 @@ void Store::abandon_scan() { impl_->scans.abandon(); }
 
 namespace {
 
-Result<NewEvents> select_new(const pb::EventBatch& batch, std::uint64_t watermark,
+Result<NewEvents> select_new(const EventRefs& events, std::uint64_t watermark,
                              const std::function<std::int64_t(std::int64_t)>& filed_ms) {
   NewEvents out;
   out.outcome.acked_sequence = watermark;
-  for (const pb::ProcessEvent& event : batch.events()) {
-    const std::uint64_t sequence = event.sequence();
+  for (const pb::ProcessEvent* event : events.events()) {
+    const std::uint64_t sequence = event->sequence();
     if (sequence == 0) return fail(Errc::Invalid, "append events: sequence 0");
     if (sequence <= out.outcome.acked_sequence) {
       ++out.outcome.duplicates;
@@ -117,7 +117,7 @@ Result<NewEvents> select_new(const pb::EventBatch& batch, std::uint64_t watermar
     if (sequence != out.outcome.acked_sequence + 1)
       out.outcome.jumps.push_back({out.outcome.acked_sequence + 1, sequence - 1});
     out.outcome.acked_sequence = sequence;
-    out.rows.emplace_back(static_cast<std::uint64_t>(filed_ms(event.event_time_ms())), &event);
+    out.rows.emplace_back(static_cast<std::uint64_t>(filed_ms(event->event_time_ms())), event);
   }
   out.outcome.stored = out.rows.size();
   return out;
@@ -126,9 +126,9 @@ Result<NewEvents> select_new(const pb::EventBatch& batch, std::uint64_t watermar
 }  // namespace
 
 Result<AppendOutcome> Store::append_events(std::string_view collector, std::string_view spool_id,
-                                           const pb::EventBatch& batch) {
+                                           const EventRefs& events) {
   DE_TRY(mark, mark_key(collector, spool_id));
-  DE_TRY(fresh, select_new(batch, impl_->watermarks.of(mark),
+  DE_TRY(fresh, select_new(events, impl_->watermarks.of(mark),
                            [this](std::int64_t claimed) { return impl_->filed_ms(claimed); }));
   // Raised by nothing yet: refuses one spool too many before anything is written.
   DE_CHECK(impl_->watermarks.raise(mark, 0));

@@ -46,6 +46,20 @@ struct SequenceJump {
   std::uint64_t last = 0;
 };
 
+// The events of one or several messages, in order. The messages outlive it.
+class EventRefs {
+ public:
+  EventRefs() = default;
+  EventRefs(const pb::EventBatch& batch) { add(batch); }  // NOLINT(google-explicit-constructor)
+  void add(const pb::EventBatch& batch) {
+    for (const pb::ProcessEvent& event : batch.events()) events_.push_back(&event);
+  }
+  std::span<const pb::ProcessEvent* const> events() const { return events_; }
+
+ private:
+  std::vector<const pb::ProcessEvent*> events_;
+};
+
 struct AppendOutcome {
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;
@@ -168,8 +182,7 @@ class Store {
 
   // Events at or below the watermark of (collector, spool id) are duplicates; the watermark moves in the same
   // transaction as the events. Sequence 0 is Invalid.
-  Result<AppendOutcome> append_events(std::string_view collector, std::string_view spool_id,
-                                      const pb::EventBatch& batch);
+  Result<AppendOutcome> append_events(std::string_view collector, std::string_view spool_id, const EventRefs& events);
   // A gap moves the watermark to its last sequence when it lies above. Recording one twice keeps one.
   Result<AppendOutcome> append_gap(std::string_view collector, std::string_view spool_id, const pb::Gap& gap);
   Result<std::vector<StoredGap>> list_gaps(std::int64_t from_ms, std::int64_t to_ms) const;   // Any thread.

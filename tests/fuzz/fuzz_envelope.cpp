@@ -69,6 +69,13 @@ struct Agent {
     consumers.publish = [this](std::string id, std::string, pb::Publish publish) {
       return take(std::move(id), std::move(publish));
     };
+    consumers.publish_events = [this](std::string id, std::string, bus::EventBatches batches) {
+      return take_events(std::move(id), std::move(batches));
+    };
+    consumers.arrived = [this](const std::string& id, const std::string&,
+                               const std::shared_ptr<const pb::EventBatch>& events) {
+      require(id == admitted && begun && events != nullptr);
+    };
     consumers.ledger_appended = [this](const std::string& id, const pb::LedgerAppended&) { require(id == admitted); };
     consumers.task_result = [this](const std::string& id, const pb::DetectionResult& result) {
       require(id == admitted);
@@ -78,14 +85,23 @@ struct Agent {
     consumers.ended = [this](const std::string&, const std::string&, bool) { ++endings; };
   }
 
+  link::Task<std::uint64_t> take_events(std::string id, bus::EventBatches batches) {
+    require(!admitted.empty() && id == admitted && begun);
+    std::uint64_t last = 0;
+    for (const auto& batch : batches) {
+      for (const pb::ProcessEvent& event : batch->events()) {
+        check_record(event.process());
+        if (event.sequence() == 0) co_return fail(Errc::Invalid, "event without a sequence");
+        last = event.sequence();
+      }
+    }
+    co_return last;
+  }
+
   link::Task<std::uint64_t> take(std::string id, pb::Publish publish) {
     require(!admitted.empty() && id == admitted && begun);
     for (const pb::ProcessRecord& record : publish.snapshot().processes()) check_record(record);
     if (publish.has_snapshot()) check_mirror(publish.snapshot());
-    for (const pb::ProcessEvent& event : publish.events().events()) {
-      check_record(event.process());
-      if (event.sequence() == 0) co_return fail(Errc::Invalid, "event without a sequence");
-    }
     if (publish.body_case() == pb::Publish::BODY_NOT_SET) co_return fail(Errc::Corrupt, "nothing in it");
     co_return publish.gap().last_sequence();
   }

@@ -35,6 +35,15 @@ class SessionTest : public testing::Test {
     consumers_.publish = [this](std::string collector, std::string, pb::Publish publish) {
       return commit(std::move(collector), std::move(publish));
     };
+    consumers_.publish_events = [this](std::string collector, std::string, EventBatches batches) {
+      pb::Publish together;
+      for (const auto& batch : batches) together.mutable_events()->MergeFrom(*batch);
+      return commit(std::move(collector), std::move(together));
+    };
+    consumers_.arrived = [this](const std::string&, const std::string& spool_id, const auto& events) {
+      for (const pb::ProcessEvent& event : events->events())
+        arrived_.push_back(spool_id + " " + std::to_string(event.sequence()));
+    };
     consumers_.ledger_appended = [this](const std::string& id, const pb::LedgerAppended& appended) {
       notes_.push_back(id + " entered " + std::to_string(appended.sequence()));
     };
@@ -191,6 +200,7 @@ class SessionTest : public testing::Test {
   boost::asio::steady_timer hold_{io_};
   std::optional<Errc> commit_error_;
   std::vector<Commit> commits_;
+  std::vector<std::string> arrived_;  // "spool sequence"
   std::vector<std::string> notes_;
   std::vector<std::unique_ptr<Played>> played_;
 };

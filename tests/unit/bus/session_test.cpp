@@ -57,6 +57,41 @@ TEST_F(SessionTest, EventsThatWaitAreCommittedTogetherAndInOrder) {
   EXPECT_TRUE(commits_[2].publish.has_gap());
 }
 
+TEST_F(SessionTest, EventsAreHandedOnAtOnceAndCommittedWithThoseThatFollow) {
+  consumers_.commit_delay_ms = 20;
+  Played& collector = admit("procmond");
+  say(collector, events(1, 3));
+  drive([this] { return arrived_.size() == 3; });
+  clock_.now_ms += 19;
+  say(collector, events(4, 4));
+  drive([this] { return arrived_.size() == 4; });
+  EXPECT_EQ(arrived_.back(), "spool-procmond 4");
+  EXPECT_TRUE(commits_.empty());
+  clock_.now_ms += 1;
+  EXPECT_EQ(next(collector)->ack().sequence(), 4u);
+  EXPECT_EQ(next(collector)->credit().messages(), 2u);
+  ASSERT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(SessionTest, WhatFollowsEventsOrFillsTheInboxEndsTheirWait) {
+  consumers_.commit_delay_ms = 1'000'000;
+  Played& collector = admit("procmond");
+  say(collector, events(1, 3));
+  pb::Envelope gap;
+  gap.mutable_publish()->mutable_gap()->set_first_sequence(4);
+  say(collector, gap);
+  EXPECT_EQ(next(collector)->ack().sequence(), 3u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  EXPECT_EQ(next(collector)->credit().messages(), 1u);
+  for (std::uint64_t i = 5; i < 5 + kCredits * 3 / 4; ++i) say(collector, events(i, i));
+  EXPECT_EQ(next(collector)->ack().sequence(), 4 + kCredits * 3 / 4);
+  say(collector, events(100, 101));
+  drive([this] { return arrived_.back() == "spool-procmond 101"; });
+  collector.end.close();
+  drive([&] { return collector.ended.has_value(); });
+  EXPECT_EQ(commits_.back().publish.events().events(0).sequence(), 100u) << "what was read is committed";
+}
+
 TEST_F(SessionTest, OneCommitHasABoundedNumberOfEvents) {
   Played& collector = admit("procmond");
   held_ = true;

@@ -33,15 +33,21 @@ class EventRulesTest : public IntakeTest {
     EXPECT_THAT(detector_->report()->rules->errors, IsEmpty());
   }
   NewEvent event(pb::EventType type, std::uint32_t pid, const std::string& name) {
-    NewEvent out{collector_, {}};
-    out.event.set_sequence(++sequence_);
-    out.event.set_event_type(type);
-    out.event.set_event_time_ms(clock_.now_ms + static_cast<std::int64_t>(sequence_));
-    *out.event.mutable_process() = process(pid);
-    out.event.mutable_process()->set_name(name);
-    out.event.mutable_process()->set_executable_path("/bin/" + name);
-    out.event.mutable_process()->set_user_id("33");
-    return out;
+    return arrived(told(type, pid, name));
+  }
+  pb::ProcessEvent told(pb::EventType type, std::uint32_t pid, const std::string& name) {
+    pb::ProcessEvent made;
+    made.set_sequence(++sequence_);
+    made.set_event_type(type);
+    made.set_event_time_ms(clock_.now_ms + static_cast<std::int64_t>(sequence_));
+    *made.mutable_process() = process(pid);
+    made.mutable_process()->set_name(name);
+    made.mutable_process()->set_executable_path("/bin/" + name);
+    made.mutable_process()->set_user_id("33");
+    return made;
+  }
+  NewEvent arrived(pb::ProcessEvent event) const {
+    return {collector_, std::make_shared<const pb::ProcessEvent>(std::move(event))};
   }
   Round run_events(const std::vector<NewEvent>& events) { return detector_->run_events(events, whole_); }
   static std::vector<std::string> titles(const Round& round) {
@@ -94,7 +100,7 @@ TEST_F(EventRulesTest, TheSnapshotsAlertFoldsIntoTheEvents) {
   const NewEvent start = event(pb::EVENT_TYPE_START, 8, "sh");
   Round first = run_events({start});
   ASSERT_EQ(first.alerts.size(), 2U);
-  acked(chunk(1, 0, true, {start.event.process()}, 1));
+  acked(chunk(1, 0, true, {start.event->process()}, 1));
   ASSERT_TRUE(image_);
   Round second = detector_->run(image_, whole_);
   ASSERT_EQ(second.alerts.size(), 2U);
@@ -105,7 +111,7 @@ TEST_F(EventRulesTest, TheSnapshotsAlertFoldsIntoTheEvents) {
     EXPECT_EQ(*store_->put_alert(first.alerts[i].alert, sinks, 300'000), store::AlertOutcome::Stored);
     EXPECT_EQ(*store_->put_alert(second.alerts[i].alert, sinks, 300'000), store::AlertOutcome::Folded);
     EXPECT_EQ(second.alerts[i].alert.count(), 2U);
-    EXPECT_EQ(second.alerts[i].alert.first_seen_ms(), start.event.event_time_ms());
+    EXPECT_EQ(second.alerts[i].alert.first_seen_ms(), start.event->event_time_ms());
     EXPECT_EQ(second.alerts[i].alert.event().sequence(), 1U);
   }
 }
@@ -113,10 +119,9 @@ TEST_F(EventRulesTest, TheSnapshotsAlertFoldsIntoTheEvents) {
 TEST_F(EventRulesTest, AncestorsComeWithTheEvent) {
   rule("sh", "SELECT pid, name FROM processes WHERE name = 'sh'");
   open_detector();
-  NewEvent start = event(pb::EVENT_TYPE_EXEC, 8, "sh");
-  start.event.set_ancestry(
-      R"([{"pid":5,"process_uid":"x","name":"ng\u00efnx","executable_path":"/a \"b\""},{"pid":1}])");
-  const Round round = run_events({start});
+  pb::ProcessEvent start = told(pb::EVENT_TYPE_EXEC, 8, "sh");
+  start.set_ancestry(R"([{"pid":5,"process_uid":"x","name":"ng\u00efnx","executable_path":"/a \"b\""},{"pid":1}])");
+  const Round round = run_events({arrived(start)});
   ASSERT_EQ(round.alerts.size(), 1U);
   const pb::Alert& alert = round.alerts[0].alert;
   ASSERT_EQ(alert.ancestry_size(), 2);
@@ -126,8 +131,8 @@ TEST_F(EventRulesTest, AncestorsComeWithTheEvent) {
   EXPECT_EQ(alert.ancestry(1).pid(), 1U);
   EXPECT_TRUE(alert.completeness().complete());
   for (const char* bad : {"[{\"pid\":5", "{}{", "[{\"name\":\"x\"}]"}) {
-    start.event.set_ancestry(bad);
-    const Round odd = run_events({start});
+    start.set_ancestry(bad);
+    const Round odd = run_events({arrived(start)});
     ASSERT_EQ(odd.alerts.size(), 1U) << bad;
     EXPECT_FALSE(odd.alerts[0].alert.completeness().complete()) << bad;
   }
@@ -138,9 +143,9 @@ TEST_F(EventRulesTest, WithoutThemTheSnapshotIsAsked) {
   open_detector();
   acked(chunk(1, 0, true, {process(4)}, 1));
   (void)detector_->run(image_, whole_);
-  NewEvent start = event(pb::EVENT_TYPE_START, 8, "sh");
-  start.event.mutable_process()->set_ppid(4);
-  const Round round = run_events({start});
+  pb::ProcessEvent start = told(pb::EVENT_TYPE_START, 8, "sh");
+  start.mutable_process()->set_ppid(4);
+  const Round round = run_events({arrived(start)});
   ASSERT_EQ(round.alerts.size(), 1U);
   ASSERT_EQ(round.alerts[0].alert.ancestry_size(), 1);
   EXPECT_EQ(round.alerts[0].alert.ancestry(0).name(), "p4");
@@ -149,9 +154,10 @@ TEST_F(EventRulesTest, WithoutThemTheSnapshotIsAsked) {
 TEST_F(EventRulesTest, RulesOverEventsSeeEveryKind) {
   rule("killed", "SELECT pid, name, exit_signal FROM processes.events WHERE event_type = 'exit' AND exit_signal = 9");
   open_detector();
-  NewEvent exit = event(pb::EVENT_TYPE_EXIT, 9, "sh");
-  exit.event.set_exit_signal(9);
-  EXPECT_THAT(titles(run_events({event(pb::EVENT_TYPE_START, 7, "ls"), exit})), ElementsAre("killed: sh (pid 9)"));
+  pb::ProcessEvent exit = told(pb::EVENT_TYPE_EXIT, 9, "sh");
+  exit.set_exit_signal(9);
+  EXPECT_THAT(titles(run_events({event(pb::EVENT_TYPE_START, 7, "ls"), arrived(exit)})),
+              ElementsAre("killed: sh (pid 9)"));
 }
 
 TEST_F(EventRulesTest, WindowsLookBackWithTheSnapshot) {
@@ -187,9 +193,9 @@ TEST_F(EventRulesTest, AnOverrunIsReportedAndStopsNobodyElse) {
        "SELECT pid, name FROM processes WHERE length(replace(hex(hex(command_line)), '3', hex(command_line))) > 0");
   rule("b-good", "SELECT pid, name FROM processes WHERE name = 'sh'");
   open_detector({1'000, 64UL << 10, 1'000, 1 << 20});
-  NewEvent start = event(pb::EVENT_TYPE_START, 8, "sh");
-  start.event.mutable_process()->add_command_line(std::string(60'000, '3'));
-  const Round round = run_events({start});
+  pb::ProcessEvent start = told(pb::EVENT_TYPE_START, 8, "sh");
+  start.mutable_process()->add_command_line(std::string(60'000, '3'));
+  const Round round = run_events({arrived(start)});
   EXPECT_THAT(titles(round), ElementsAre("b-good: sh (pid 8)"));
   ASSERT_EQ(round.reasons.size(), 1U);
   EXPECT_EQ(round.reasons[0].reason(), "ResourceLimit");
@@ -210,39 +216,51 @@ TEST_F(EventRulesTest, AReloadedRuleIsUsedAtOnce) {
   EXPECT_TRUE(run_events({event(pb::EVENT_TYPE_START, 8, "sh")}).alerts.empty());
 }
 
-TEST_F(EventRulesTest, OnlyWhatIsNewAndCommittedIsHandedOn) {
-  acked(events(1, 3));
-  EXPECT_THAT(handed_on_, ElementsAre("procmond 1", "procmond 2", "procmond 3"));
-  handed_on_.clear();
-  acked(events(2, 5));
-  EXPECT_THAT(handed_on_, ElementsAre("procmond 4", "procmond 5"));
-  handed_on_.clear();
-  acked(events(1, 5));
-  EXPECT_THAT(handed_on_, IsEmpty());
-  acked(events(8, 9));  // Over a gap.
-  EXPECT_THAT(handed_on_, ElementsAre("procmond 8", "procmond 9"));
+std::shared_ptr<const pb::EventBatch> some(std::uint64_t first, std::uint64_t last, std::size_t bytes = 0) {
+  auto out = std::make_shared<pb::EventBatch>();
+  for (std::uint64_t sequence = first; sequence <= last; ++sequence) {
+    pb::ProcessEvent& event = *out->add_events();
+    event.set_sequence(sequence);
+    if (bytes > 0) event.set_reason(std::string(bytes, 'x'));
+  }
+  return out;
 }
 
-std::vector<pb::ProcessEvent> some(std::size_t count, std::size_t bytes = 0) {
-  std::vector<pb::ProcessEvent> out(count);
-  for (pb::ProcessEvent& event : out)
-    if (bytes > 0) event.set_reason(std::string(bytes, 'x'));
+std::vector<std::uint64_t> popped(EventQueue& queue) {
+  std::vector<std::uint64_t> out;
+  for (const NewEvent& event : queue.pop()) out.push_back(event.event->sequence());
   return out;
+}
+
+TEST(EventQueue, WhatComesAgainIsNotLookedAtAgain) {
+  StillClock clock;
+  EventQueue queue(clock);
+  queue.push("procmond", "a", 2, some(1, 4));  // Two were committed before this agent began.
+  EXPECT_THAT(popped(queue), ElementsAre(3, 4));
+  queue.push("procmond", "a", 2, some(3, 5));  // It could not be committed, and comes again.
+  EXPECT_THAT(popped(queue), ElementsAre(5));
+  queue.push("procmond", "a", 5, some(8, 9));  // Over a gap.
+  EXPECT_THAT(popped(queue), ElementsAre(8, 9));
+  queue.push("procmond", "b", 0, some(1, 1));  // Another spool counts anew.
+  EXPECT_THAT(popped(queue), ElementsAre(1));
+  queue.push("procmond", "a", 9, some(1'000'000, 1'000'000));
+  queue.forget("procmond");  // It was lying.
+  (void)popped(queue);
+  queue.push("procmond", "a", 9, some(10, 11));
+  EXPECT_THAT(popped(queue), ElementsAre(10, 11));
 }
 
 TEST(EventQueue, MergesBatchesAndKeepsTheirOrder) {
   StillClock clock;
   EventQueue queue(clock);
   EXPECT_TRUE(queue.pop().empty());
-  for (std::uint64_t i = 0; i < 2'000; ++i) {
-    auto one = some(1);
-    one[0].set_sequence(i);
-    queue.push(i % 2 == 0 ? "even" : "odd", std::move(one));
+  for (std::uint64_t i = 1; i <= 2'000; ++i) {
+    queue.push(i % 2 == 0 ? "even" : "odd", "a", 0, some(i, i));
   }
   const auto first = queue.pop();
   ASSERT_EQ(first.size(), EventQueue::kRunEvents);
-  EXPECT_EQ(first[1].event.sequence(), 1U);
-  EXPECT_EQ(*first[1].collector, "odd");
+  EXPECT_EQ(first[1].event->sequence(), 2U);
+  EXPECT_EQ(*first[1].collector, "even");
   EXPECT_EQ(queue.pop().size(), 2'000 - EventQueue::kRunEvents);
   EXPECT_TRUE(queue.is_empty());
   EXPECT_TRUE(queue.reasons().empty());
@@ -251,15 +269,13 @@ TEST(EventQueue, MergesBatchesAndKeepsTheirOrder) {
 TEST(EventQueue, PassesOverTheOldestAndSaysSo) {
   StillClock clock;
   EventQueue queue(clock);
-  auto many = some(EventQueue::kMaxEvents + 10);
-  for (std::size_t i = 0; i < many.size(); ++i) many[i].set_sequence(i);
-  queue.push("procmond", std::move(many));
+  queue.push("procmond", "a", 0, some(1, EventQueue::kMaxEvents + 10));
   EXPECT_EQ(queue.counts().skipped, 10U);
   EXPECT_EQ(queue.counts().pushed, queue.counts().popped + queue.counts().skipped + queue.waiting());
   ASSERT_EQ(queue.reasons().size(), 1U);
   EXPECT_EQ(queue.reasons()[0].reason(), "ResourceLimit");
   EXPECT_THAT(queue.reasons()[0].detail(), HasSubstr("passed over 10 events"));
-  EXPECT_EQ(queue.pop()[0].event.sequence(), 10U);
+  EXPECT_EQ(queue.pop()[0].event->sequence(), 11U);
   clock.now_ms += EventQueue::kToldForMs + 1;
   EXPECT_TRUE(queue.reasons().empty());
 }
@@ -267,9 +283,9 @@ TEST(EventQueue, PassesOverTheOldestAndSaysSo) {
 TEST(EventQueue, IsBoundedInBytes) {
   StillClock clock;
   EventQueue queue(clock);
-  queue.push("procmond", some(40, 1 << 20));
+  queue.push("procmond", "a", 0, some(1, 40, 1 << 20));
   EXPECT_EQ(queue.counts().skipped, 9U);
-  queue.push("procmond", some(1, 40 << 20));
+  queue.push("procmond", "a", 0, some(41, 41, 40 << 20));
   EXPECT_EQ(queue.pop().size(), 1U);
 }
 

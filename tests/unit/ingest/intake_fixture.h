@@ -52,18 +52,11 @@ class IntakeTest : public testing::Test {
     if (!opened) throw std::runtime_error(opened.error().message());
     store_ = std::move(*opened);
     mirror_ = std::move(*mirror::Mirror::create());
-    intake_ = std::make_unique<Intake>(
-        *store_, *mirror_, writer_, clock_,
-        [this](std::shared_ptr<const mirror::Image> image) {
-          scans_when_published_ = stored_scans();
-          image_ = std::move(image);
-        },
-        [this](const std::string& collector, std::vector<pb::ProcessEvent> events) {
-          for (const pb::ProcessEvent& event : events) {
-            EXPECT_THAT(stored_sequences(), testing::Contains(event.sequence()));
-            handed_on_.push_back(collector + " " + std::to_string(event.sequence()));
-          }
-        });
+    intake_ = std::make_unique<Intake>(*store_, *mirror_, writer_, clock_,
+                                       [this](std::shared_ptr<const mirror::Image> image) {
+                                         scans_when_published_ = stored_scans();
+                                         image_ = std::move(image);
+                                       });
   }
 
   template <class T>
@@ -81,7 +74,9 @@ class IntakeTest : public testing::Test {
   }
   Result<std::uint64_t> publish(pb::Publish message, const std::string& collector = "procmond",
                                 const std::string& spool_id = "spool") {
-    return run(intake_->publish(collector, spool_id, std::move(message)));
+    if (!message.has_events()) return run(intake_->publish(collector, spool_id, std::move(message)));
+    auto batch = std::make_shared<const pb::EventBatch>(std::move(*message.mutable_events()));
+    return run(intake_->publish_events(collector, spool_id, {std::move(batch)}));
   }
   // The sequence that may be acknowledged; 0 also after an error, which fails the test.
   std::uint64_t acked(pb::Publish message) {
@@ -189,7 +184,6 @@ class IntakeTest : public testing::Test {
   std::unique_ptr<Intake> intake_;
   std::shared_ptr<const mirror::Image> image_;
   std::set<std::uint64_t> scans_when_published_;
-  std::vector<std::string> handed_on_;
 };
 
 }  // namespace de::ingest
