@@ -70,8 +70,7 @@ class ControlTest : public testing::Test {
     detector.budget = mirror::kRuleBudget;
     detector.host = "host-1";
     detector_ = std::move(*ingest::Detector::open(detector, clock_));
-    intake_ = std::make_unique<ingest::Intake>(
-        *store_, *mirror_, writer_, clock_, [](auto) {}, [](auto, auto) {});
+    intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, [](auto) {});
     known_.set_complete(true);
     start(std::nullopt);
   }
