@@ -98,13 +98,14 @@ link::Task<> CollectorSession::read_loop() {
   Result<> end;
   const auto silence = std::chrono::milliseconds(heartbeat_interval_ms_) * Registry::kMissedHeartbeats * 2;
   for (;;) {
-    auto message = co_await link::read_message<pb::Envelope>(connection_, silence);
-    if (!message) {
-      end = fail(std::move(message).error());
+    auto message = pool_->take();
+    auto bytes = co_await link::read_message_into(connection_, *message, silence);
+    if (!bytes) {
+      end = fail(std::move(bytes).error());
       break;
     }
     registry_.heard(id_);
-    auto done = handle(std::move(*message));
+    auto done = handle(std::move(message), *bytes);
     if (!done) {
       end = fail(std::move(done).error());
       break;
@@ -121,21 +122,21 @@ void CollectorSession::end_session() {
   commit_wake_.cancel();
 }
 
-Result<> CollectorSession::handle(pb::Envelope message) {
-  switch (message.message_case()) {
+Result<> CollectorSession::handle(std::unique_ptr<pb::Envelope> message, std::size_t bytes) {
+  switch (message->message_case()) {
     case pb::Envelope::kPublish:
       if (!began_) return fail(Errc::Corrupt, "published before monitoring began");
       if (inbox_.size() >= kCredits) return fail(Errc::Corrupt, "published more than it has credits for");
-      take_in(std::move(*message.mutable_publish()));
+      take_in(std::move(message), bytes);
       return {};
     case pb::Envelope::kHeartbeat:
-      registry_.heartbeat(id_, message.heartbeat());
+      registry_.heartbeat(id_, message->heartbeat());
       return {};
     case pb::Envelope::kTaskResult:
-      consumers_.task_result(id_, message.task_result());
+      consumers_.task_result(id_, message->task_result());
       return {};
     case pb::Envelope::kLedgerAppended:
-      consumers_.ledger_appended(id_, message.ledger_appended());
+      consumers_.ledger_appended(id_, message->ledger_appended());
       return {};
     case pb::Envelope::kGoodbye:
       return fail(Errc::Closed, "the collector said goodbye");
@@ -144,15 +145,16 @@ Result<> CollectorSession::handle(pb::Envelope message) {
   }
 }
 
-void CollectorSession::take_in(pb::Publish publish) {
+void CollectorSession::take_in(std::unique_ptr<pb::Envelope> message, std::size_t bytes) {
   Arrived& arrived = inbox_.emplace_back();
-  if (publish.has_events()) {
+  if (message->publish().has_events()) {
     arrived.due_ns = clock_.steady_ns() + static_cast<std::int64_t>(consumers_.commit_delay_ms) * 1'000'000;
-    arrived.events = std::make_shared<const pb::EventBatch>(std::move(*publish.mutable_events()));
+    const std::shared_ptr<pb::Envelope> shared = pool_->share(std::move(message), bytes);
+    arrived.events = std::shared_ptr<const pb::EventBatch>(shared, &shared->publish().events());
     waiting_events_ += arrived.events->events_size();
-    consumers_.arrived(id_, spool_id_, arrived.events);
+    consumers_.arrived(id_, spool_id_, arrived.events, bytes);
   } else {
-    arrived.publish = std::move(publish);
+    arrived.publish = std::move(*message->mutable_publish());
     ++waiting_others_;
   }
   if (inbox_.size() == 1 || is_commit_due()) commit_wake_.cancel();

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bus/envelope_pool.h"
 #include "bus/registry.h"
 #include "daemoneye/link/connection.h"
 
@@ -36,9 +37,9 @@ struct Consumers {
   // The same for the events of several messages.
   std::function<link::Task<std::uint64_t>(std::string collector, std::string spool_id, EventBatches batches)>
       publish_events;
-  // Events the moment they arrive: not committed yet, and some may have come before.
+  // Events the moment they arrive: not committed yet, and some may have come before. `bytes` is what they came in.
   std::function<void(const std::string& collector, const std::string& spool_id,
-                     const std::shared_ptr<const pb::EventBatch>& events)>
+                     const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes)>
       arrived;
   std::function<void(const std::string& collector, const pb::LedgerAppended&)> ledger_appended;
   std::function<void(const std::string& collector, const pb::DetectionResult&)> task_result;
@@ -68,8 +69,9 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   link::Task<> read_loop();
   link::Task<> commit_loop();
   link::Task<> write_loop();
-  Result<> handle(pb::Envelope message);
-  void take_in(pb::Publish publish);
+  // `bytes` is what it came in.
+  Result<> handle(std::unique_ptr<pb::Envelope> message, std::size_t bytes);
+  void take_in(std::unique_ptr<pb::Envelope> message, std::size_t bytes);
   bool is_commit_due() const;
   link::Task<std::uint64_t> commit_next(std::uint32_t& messages);
   void end_session();
@@ -88,6 +90,7 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
     std::shared_ptr<const pb::EventBatch> events;  // Or null.
     std::int64_t due_ns = 0;
   };
+  std::shared_ptr<EnvelopePool> pool_ = EnvelopePool::create();
   std::deque<Arrived> inbox_;  // Read, not committed; at most kCredits.
   int waiting_events_ = 0;     // In the inbox.
   std::size_t waiting_others_ = 0;

@@ -176,8 +176,8 @@ bus::Consumers Agent::make_consumers() {
   };
   // Rules do not wait for the commit. An alert that is stored before its event has it inside.
   out.arrived = [this](const std::string& collector, const std::string& spool_id,
-                       const std::shared_ptr<const pb::EventBatch>& events) {
-    new_events_.push(collector, spool_id, store_->acked_sequence(collector, spool_id), events);
+                       const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
+    new_events_.push(collector, spool_id, store_->acked_sequence(collector, spool_id), events, bytes);
     detect_wake_.cancel();
   };
   out.commit_delay_ms = config_.commit_delay_ms;

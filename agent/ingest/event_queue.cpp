@@ -15,17 +15,18 @@ void EventQueue::drop_front() {
 }
 
 void EventQueue::push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
-                      const std::shared_ptr<const pb::EventBatch>& events) {
+                      const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
+  if (events->events().empty()) return;
   if (pushed_to_.size() >= kMaxSpools && !pushed_to_.contains({collector, spool_id})) pushed_to_.clear();
   std::uint64_t& known = pushed_to_[{collector, spool_id}];
   known = std::max(known, committed);
   const auto shared = std::make_shared<const std::string>(collector);
+  const std::size_t bytes_each = bytes / static_cast<std::size_t>(events->events_size()) + 1;
   for (const pb::ProcessEvent& event : events->events()) {
     if (event.sequence() <= known) continue;
     known = event.sequence();
-    const std::size_t bytes = event.ByteSizeLong();
-    bytes_ += bytes;
-    events_.push_back({{shared, std::shared_ptr<const pb::ProcessEvent>(events, &event)}, bytes});
+    bytes_ += bytes_each;
+    events_.push_back({{shared, std::shared_ptr<const pb::ProcessEvent>(events, &event)}, bytes_each});
     ++counts_.pushed;
   }
   const std::uint64_t before = counts_.skipped;

@@ -39,9 +39,10 @@ class EventQueue {
   explicit EventQueue(const Clock& clock) : clock_(clock) {}
 
   // Those beyond `committed` and beyond what was pushed before for this (collector, spool id): what comes again because
-  // it could not be committed, or its acknowledgement was lost, was looked at before.
+  // it could not be committed, or its acknowledgement was lost, was looked at before. `bytes` is what all of them came
+  // in.
   void push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
-            const std::shared_ptr<const pb::EventBatch>& events);
+            const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes);
   // Its sequences were not to be trusted.
   void forget(const std::string& collector);
   // The oldest, at most kRunEvents; empty when none waits.

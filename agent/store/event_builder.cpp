@@ -158,9 +158,10 @@ Result<> EventBuilder::put_text(std::size_t which, std::uint32_t& last) {
 
 Result<> EventBuilder::add(std::string_view collector, const pb::ProcessEvent& event, std::uint64_t position,
                            std::uint64_t filed_ms) {
-  if (event.ByteSizeLong() > kMaxEventBytes) return fail(Errc::TooLarge, "event is over 4 MiB");
-  serialized_.clear();
-  if (!event.AppendToString(&serialized_)) return fail(Errc::Invalid, "event does not serialize");
+  const std::size_t bytes = event.ByteSizeLong();
+  if (bytes > kMaxEventBytes) return fail(Errc::TooLarge, "event is over 4 MiB");
+  serialized_.resize(bytes);
+  event.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(serialized_.data()));
   DE_CHECK(take_apart(serialized_, collector, parts_));
   put_numbers(position, filed_ms);
   Last& last = parts_.has_process ? put_life() : last_;

@@ -10,6 +10,14 @@ namespace {
 
 constexpr std::size_t kAloneBytes = 128 << 10;  // An event this large would make its neighbours slow to read.
 
+// What can make one large.
+bool is_large(const pb::ProcessEvent& event) {
+  std::size_t bytes = event.ancestry().size();
+  for (const std::string& argument : event.process().command_line()) bytes += argument.size();
+  for (const std::string& variable : event.process().environment()) bytes += variable.size();
+  return bytes > kAloneBytes;
+}
+
 }  // namespace
 
 Result<std::uint64_t> read_tail(const Day& day, const Txn& txn, EventColumns& columns) {
@@ -77,7 +85,7 @@ Result<> EventWriter::add(Txn& txn, std::string_view collector, std::span<const 
   if (!knows_tail_) DE_CHECK(fold_what_was_found(txn));
   std::uint64_t piece = position;
   for (const auto& [filed_ms, event] : events) {
-    const bool alone = event->ByteSizeLong() > kAloneBytes;
+    const bool alone = is_large(*event);
     if (alone && open_.columns().rows > 0) DE_CHECK(fold(txn));  // Folded again below: `piece` moves there.
     DE_CHECK(open_.add(collector, *event, position++, filed_ms));
     if (!alone && !open_.is_full()) continue;

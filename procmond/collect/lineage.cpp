@@ -1,5 +1,6 @@
 #include "collect/lineage.h"
 
+#include <cstddef>
 #include <vector>
 
 #include "daemoneye/base/text.h"
@@ -47,6 +48,14 @@ std::string to_json(const Lineage& lineage) {
     if (one->cut) json += ",{\"cut\":true}";
   }
   return json + "]";
+}
+
+const std::string& LineageTexts::of(const Lineage& lineage) {
+  const auto address = reinterpret_cast<std::uintptr_t>(lineage.get());
+  Entry& entry = entries_[(address / alignof(std::max_align_t)) * 0x9e3779b97f4a7c15U >> 58];
+  static_assert(kKept == 64);
+  if (entry.json.empty() || entry.lineage != lineage) entry = {lineage, to_json(lineage)};
+  return entry.json;
 }
 
 }  // namespace de::collect

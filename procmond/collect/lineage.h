@@ -37,4 +37,18 @@ Lineage extend(Ancestor newest, const Lineage& above);
 // As in ProcessEvent.ancestry: parent first. The last one of a chain that was cut is {"cut":true}.
 std::string to_json(const Lineage& lineage);
 
+// The same for the chains that were asked for last: most processes have a sibling that was just there.
+class LineageTexts {
+ public:
+  static constexpr std::size_t kKept = 64;
+  const std::string& of(const Lineage& lineage);
+
+ private:
+  struct Entry {
+    Lineage lineage;  // Kept, so that no other chain can take its place in memory.
+    std::string json;
+  };
+  std::array<Entry, kKept> entries_;
+};
+
 }  // namespace de::collect

@@ -220,7 +220,7 @@ void LiveProcesses::link(Known& known, std::uint32_t depth) {
 
 void LiveProcesses::fill_parent(pb::ProcessEvent& event, const Known* self) {
   if (self != nullptr && self->lineage != nullptr) {
-    event.set_ancestry(to_json(self->lineage));
+    event.set_ancestry(lineage_texts_.of(self->lineage));
     const Ancestor& parent = *self->lineage;
     if (parent.uid == self->parent_uid) {
       event.set_parent_name(std::string(parent.name.get()));

@@ -144,6 +144,7 @@ class LiveProcesses {
 
   const DiffOptions options_;
   TextPool& texts_;
+  LineageTexts lineage_texts_;
   BootFacts boot_;
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
   // Ends and replaced processes of this sweep, kept until finish() for their children's events.

@@ -73,8 +73,8 @@ struct Agent {
       return take_events(std::move(id), std::move(batches));
     };
     consumers.arrived = [this](const std::string& id, const std::string&,
-                               const std::shared_ptr<const pb::EventBatch>& events) {
-      require(id == admitted && begun && events != nullptr);
+                               const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
+      require(id == admitted && begun && events != nullptr && bytes > 0);
     };
     consumers.ledger_appended = [this](const std::string& id, const pb::LedgerAppended&) { require(id == admitted); };
     consumers.task_result = [this](const std::string& id, const pb::DetectionResult& result) {

@@ -40,7 +40,7 @@ class SessionTest : public testing::Test {
       for (const auto& batch : batches) together.mutable_events()->MergeFrom(*batch);
       return commit(std::move(collector), std::move(together));
     };
-    consumers_.arrived = [this](const std::string&, const std::string& spool_id, const auto& events) {
+    consumers_.arrived = [this](const std::string&, const std::string& spool_id, const auto& events, std::size_t) {
       for (const pb::ProcessEvent& event : events->events())
         arrived_.push_back(spool_id + " " + std::to_string(event.sequence()));
     };

@@ -226,6 +226,11 @@ std::shared_ptr<const pb::EventBatch> some(std::uint64_t first, std::uint64_t la
   return out;
 }
 
+void push(EventQueue& queue, const std::string& collector, const std::string& spool_id, std::uint64_t committed,
+          const std::shared_ptr<const pb::EventBatch>& events) {
+  queue.push(collector, spool_id, committed, events, events->ByteSizeLong());
+}
+
 std::vector<std::uint64_t> popped(EventQueue& queue) {
   std::vector<std::uint64_t> out;
   for (const NewEvent& event : queue.pop()) out.push_back(event.event->sequence());
@@ -235,18 +240,18 @@ std::vector<std::uint64_t> popped(EventQueue& queue) {
 TEST(EventQueue, WhatComesAgainIsNotLookedAtAgain) {
   StillClock clock;
   EventQueue queue(clock);
-  queue.push("procmond", "a", 2, some(1, 4));  // Two were committed before this agent began.
+  push(queue, "procmond", "a", 2, some(1, 4));  // Two were committed before this agent began.
   EXPECT_THAT(popped(queue), ElementsAre(3, 4));
-  queue.push("procmond", "a", 2, some(3, 5));  // It could not be committed, and comes again.
+  push(queue, "procmond", "a", 2, some(3, 5));  // It could not be committed, and comes again.
   EXPECT_THAT(popped(queue), ElementsAre(5));
-  queue.push("procmond", "a", 5, some(8, 9));  // Over a gap.
+  push(queue, "procmond", "a", 5, some(8, 9));  // Over a gap.
   EXPECT_THAT(popped(queue), ElementsAre(8, 9));
-  queue.push("procmond", "b", 0, some(1, 1));  // Another spool counts anew.
+  push(queue, "procmond", "b", 0, some(1, 1));  // Another spool counts anew.
   EXPECT_THAT(popped(queue), ElementsAre(1));
-  queue.push("procmond", "a", 9, some(1'000'000, 1'000'000));
+  push(queue, "procmond", "a", 9, some(1'000'000, 1'000'000));
   queue.forget("procmond");  // It was lying.
   (void)popped(queue);
-  queue.push("procmond", "a", 9, some(10, 11));
+  push(queue, "procmond", "a", 9, some(10, 11));
   EXPECT_THAT(popped(queue), ElementsAre(10, 11));
 }
 
@@ -255,7 +260,7 @@ TEST(EventQueue, MergesBatchesAndKeepsTheirOrder) {
   EventQueue queue(clock);
   EXPECT_TRUE(queue.pop().empty());
   for (std::uint64_t i = 1; i <= 2'000; ++i) {
-    queue.push(i % 2 == 0 ? "even" : "odd", "a", 0, some(i, i));
+    push(queue, i % 2 == 0 ? "even" : "odd", "a", 0, some(i, i));
   }
   const auto first = queue.pop();
   ASSERT_EQ(first.size(), EventQueue::kRunEvents);
@@ -269,7 +274,7 @@ TEST(EventQueue, MergesBatchesAndKeepsTheirOrder) {
 TEST(EventQueue, PassesOverTheOldestAndSaysSo) {
   StillClock clock;
   EventQueue queue(clock);
-  queue.push("procmond", "a", 0, some(1, EventQueue::kMaxEvents + 10));
+  push(queue, "procmond", "a", 0, some(1, EventQueue::kMaxEvents + 10));
   EXPECT_EQ(queue.counts().skipped, 10U);
   EXPECT_EQ(queue.counts().pushed, queue.counts().popped + queue.counts().skipped + queue.waiting());
   ASSERT_EQ(queue.reasons().size(), 1U);
@@ -283,9 +288,9 @@ TEST(EventQueue, PassesOverTheOldestAndSaysSo) {
 TEST(EventQueue, IsBoundedInBytes) {
   StillClock clock;
   EventQueue queue(clock);
-  queue.push("procmond", "a", 0, some(1, 40, 1 << 20));
+  push(queue, "procmond", "a", 0, some(1, 40, 1 << 20));
   EXPECT_EQ(queue.counts().skipped, 9U);
-  queue.push("procmond", "a", 0, some(41, 41, 40 << 20));
+  push(queue, "procmond", "a", 0, some(41, 41, 40 << 20));
   EXPECT_EQ(queue.pop().size(), 1U);
 }
 

@@ -1,0 +1,41 @@
+// A message that was dealt with is used again, with nothing of what it held before.
+#include "bus/envelope_pool.h"
+
+#include <gtest/gtest.h>
+
+namespace de::bus {
+namespace {
+
+TEST(EnvelopePool, ComesBackWhenTheLastOneLetsGo) {
+  const auto pool = EnvelopePool::create();
+  auto first = pool->take();
+  const pb::Envelope* address = first.get();
+  auto shared = pool->share(std::move(first), 100);
+  std::shared_ptr<const pb::EventBatch> part(shared, &shared->publish().events());
+  shared.reset();
+  const auto other = pool->take();
+  EXPECT_NE(other.get(), address) << "somebody still reads it";
+  part.reset();
+  EXPECT_EQ(pool->take().get(), address);
+}
+
+TEST(EnvelopePool, KeepsFewAndNoLargeOnes) {
+  const auto pool = EnvelopePool::create();
+  pool->share(pool->take(), EnvelopePool::kMaxBytes + 1).reset();
+  EXPECT_EQ(pool->kept(), 0U);
+  std::vector<std::shared_ptr<pb::Envelope>> many;
+  for (std::size_t i = 0; i < 2 * EnvelopePool::kKept; ++i) many.push_back(pool->share(pool->take(), 1));
+  many.clear();
+  EXPECT_EQ(pool->kept(), EnvelopePool::kKept);
+}
+
+TEST(EnvelopePool, MayEndBeforeWhatItGaveOut) {
+  auto pool = EnvelopePool::create();
+  const auto shared = pool->share(pool->take(), 1);
+  pool.reset();
+  shared->mutable_ack()->set_sequence(7);
+  EXPECT_EQ(shared->ack().sequence(), 7U);
+}
+
+}  // namespace
+}  // namespace de::bus
