@@ -25,7 +25,7 @@ struct CaptureOptions {
 
 struct FeedOptions {
   CaptureOptions capture;
-  std::size_t buffer_bytes = 2UL << 20;  // For BPF: in the kernel, a power of two of at least a page.
+  std::size_t buffer_bytes = 4UL << 20;  // For BPF: in the kernel, a power of two of at least a page.
   std::uint32_t latency_ms = 5;          // How long an event of a busy machine may wait to be fetched.
 };
 

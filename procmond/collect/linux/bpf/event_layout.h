@@ -93,6 +93,6 @@ struct de_counters {
   __u64 clones;       // Tasks of any kind that came to be.
   __u64 workers;      // Of these, threads the kernel starts in a process for its own work: they are no forks.
   __u64 threads;      // Forks that made a thread.
-  __u64 tails_shed;   // Argument tails not sent because the ring was half full.
+  __u64 tails_shed;   // Argument tails not sent, or cut, because the ring was filling up.
   __u64 pad[2];
 };

@@ -292,6 +292,11 @@ static __always_inline __u32 send_argument_tail(struct de_task* task, __u64 star
   for (int i = 0; i < DE_MAX_CHUNKS; ++i) {
     __u64 offset = DE_ARGS_BYTES + (__u64)i * DE_CHUNK_BYTES;
     if (offset >= bytes) break;
+    // A quarter stays free for the exec itself, and for what all others do meanwhile.
+    if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_bytes / 4 * 3) {
+      __sync_fetch_and_add(&counter_slot()->tails_shed, 1);
+      break;
+    }
     __u32 length = send_chunk(start, bytes, offset, task->start_ns, task->pid);
     if (length == UNREAD) return sent | UNREAD;
     sent += length;
