@@ -139,7 +139,7 @@ constexpr Column<P> kColumns[] = {
     {"argc", Integer, Unit::None, Static, Index::No, "Number of arguments", [](const P& p) -> Cell { return static_cast<std::int64_t>(p.command_line_size()); }},
     {"command_line_length", Integer, Unit::Bytes, Static, Index::No, "Length of the whole argument list, also when it was cut", DE_OPT_INT(command_line_length)},
     {"command_line_now", Text, Unit::None, Static, Index::No, "What the process claims now, when it differs from what exec was given", DE_OPT_TEXT(command_line_now)},
-    {"command_line_sha256", Text, Unit::None, Static, Index::No, "SHA-256 of the whole argument list when it was cut", [](const P& p) -> Cell { return p.has_command_line_sha256() ? Cell{to_hex(p.command_line_sha256())} : Cell{}; }},
+    {"command_line_sha256", Text, Unit::None, Static, Index::No, "SHA-256 of the arguments received, each with a NUL behind it, when some were cut", [](const P& p) -> Cell { return p.has_command_line_sha256() ? Cell{to_hex(p.command_line_sha256())} : Cell{}; }},
     {"interpreter_path", Text, Unit::None, Static, Index::No, "Interpreter that runs a script", DE_OPT_TEXT(interpreter_path)},
     {"script_path", Text, Unit::None, Static, Index::No, "Script that exec was asked for", DE_OPT_TEXT(script_path)},
     {"cwd", Text, Unit::None, Static, Index::No, "Working directory", DE_OPT_TEXT(cwd)},

@@ -135,18 +135,18 @@ void BpfRecords::set_arguments(const de_exec& exec, std::string_view here) {
     received = joined;
   }
   const std::string_view kept = received.substr(0, options_.max_argv_bytes);
-  const bool cut = kept.size() < exec.args_bytes;
-  record_.set_command_line_length(exec.args_bytes);
-  if (cut) {
-    const crypto::Digest digest = crypto::sha256(received);
-    record_.set_command_line_sha256(digest.data(), digest.size());
-  }
   // Each argument ends with a NUL; empty ones are arguments like all others.
   std::vector<std::string_view> argv;
-  for (std::string_view rest = kept; !rest.empty() && argv.size() < kMaxArguments;) {
+  std::string_view rest = kept;
+  while (!rest.empty() && argv.size() < kMaxArguments) {
     const std::size_t end = std::min(rest.find('\0'), rest.size());
     argv.push_back(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  record_.set_command_line_length(exec.args_bytes);
+  if (kept.size() < exec.args_bytes || !rest.empty()) {
+    const crypto::Digest digest = crypto::sha256(received);
+    record_.set_command_line_sha256(digest.data(), digest.size());
   }
   if (!options_.mask_arguments) {
     for (const std::string_view argument : argv) record_.add_command_line(std::string(argument));
