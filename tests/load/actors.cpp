@@ -10,13 +10,16 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <string_view>
 
 #include "modes.h"
 
 namespace de::load {
 namespace {
 
-constexpr std::string_view kLie = "/usr/sbin/totally-legit\0--daemon\0";
+using namespace std::string_view_literals;
+
+constexpr std::string_view kLie = "/usr/sbin/totally-legit\0--daemon\0"sv;
 
 // Of /proc/self/stat, numbered as in proc(5); 0 when it is not there.
 std::uint64_t stat_field(const std::string& stat, int number) {

@@ -78,6 +78,9 @@ std::vector<Case> cases(const std::string& child) {
     for (std::size_t i = 1; i < count; ++i) many.push_back(std::to_string(i));
     out.push_back({std::to_string(count) + " arguments", std::move(many)});
   }
+  std::vector<std::string> many(150'000, "y");
+  many[0] = child;
+  out.push_back({"150000 short arguments", std::move(many)});
   // The path, and the environment that tells the child what to do, take their part of the limit.
   const std::size_t most = most_bytes() - 4096;
   for (const std::size_t part : {8U, 4U, 2U, 1U}) {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "oddities.h"
 
@@ -27,7 +28,18 @@ void OddStage::clear() {
   std::filesystem::remove_all(dir_, ignored);
 }
 
-int OddStage::some_ms() const { return std::max(options_.ms, 20); }
+int OddStage::some_ms() const { return std::max(options_.ms, 50); }
+
+void OddStage::wait_until_it_runs(const Life& life) const {
+  const std::string path = "/proc/" + std::to_string(life.pid) + "/stat";
+  for (int i = 0; i < some_ms(); ++i) {
+    std::ifstream file(path);
+    const std::string stat{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t name_end = stat.rfind(')');
+    if (name_end != stat.npos && stat.substr(name_end, 4) == ") S ") return;
+    ::usleep(1000);
+  }
+}
 
 std::string OddStage::copy(const std::string& name) const {
   std::error_code os;

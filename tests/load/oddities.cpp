@@ -64,9 +64,31 @@ void odd_files(OddStage& stage) {
     ::unlink(row.exe.c_str());
     return stage.run_descriptor(file.get(), row);
   });
+  stage.spawned("its name deleted before, but linked elsewhere", [&](Row& row) {
+    row.exe = stage.copy("unlinked");
+    const std::string other = row.exe + "-elsewhere";
+    const UniqueFd file(::open(row.exe.c_str(), O_PATH | O_CLOEXEC));
+    if (::link(row.exe.c_str(), other.c_str()) != 0 || ::unlink(row.exe.c_str()) != 0) return Life{.error = errno};
+    row.more = member("also", other);
+    return stage.run_descriptor(file.get(), row);
+  });
+  stage.spawned("replaced before it was executed", [&](Row& row) {
+    row.exe = stage.copy("overtaken");
+    const std::string other = stage.copy("overtaker");
+    const UniqueFd file(::open(row.exe.c_str(), O_PATH | O_CLOEXEC));
+    if (::rename(other.c_str(), row.exe.c_str()) != 0) return Life{.error = errno};
+    return stage.run_descriptor(file.get(), row);
+  });
+  stage.spawned("executed through another link", [&](Row& row) {
+    row.more = member("file", stage.copy("first-name"));
+    row.exe = stage.path("second-name");
+    if (::link(stage.path("first-name").c_str(), row.exe.c_str()) != 0) return Life{.error = errno};
+    return stage.run(row.exe, row);
+  });
   stage.spawned("deleted while it runs", [&](Row& row) {
     row.exe = stage.copy("deleted");
     const Life life = stage.run(row.exe, row, numbers(row.expect_code, stage.some_ms()));
+    stage.wait_until_it_runs(life);
     ::unlink(row.exe.c_str());
     return life;
   });
@@ -74,6 +96,7 @@ void odd_files(OddStage& stage) {
     row.exe = stage.copy("replaced");
     const std::string other = stage.copy("replacement");
     const Life life = stage.run(row.exe, row, numbers(row.expect_code, stage.some_ms()));
+    stage.wait_until_it_runs(life);
     ::rename(other.c_str(), row.exe.c_str());
     return life;
   });
@@ -83,6 +106,7 @@ void odd_files(OddStage& stage) {
     if (::link(row.exe.c_str(), other.c_str()) != 0) return Life{.error = errno};
     row.more = member("also", other);
     const Life life = stage.run(row.exe, row, numbers(row.expect_code, stage.some_ms()));
+    stage.wait_until_it_runs(life);
     ::unlink(row.exe.c_str());
     return life;
   });

@@ -23,6 +23,8 @@ class OddStage {
   int ms() const { return options_.ms; }
   // For what happens to a file while its process runs.
   int some_ms() const;
+  // Until it sleeps. posix_spawn() comes back when the old image is gone, which is before the new one has begun.
+  void wait_until_it_runs(const Life& life) const;
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
   // load_child under another name. An empty path when that fails; executing it then fails, and the row says so.
   std::string copy(const std::string& name) const;

@@ -11,98 +11,15 @@
 #include <iostream>
 #include <set>
 
-#include "health_report.h"
 #include "kernel_support.h"
-#include "spool_state.h"
-#include "truth.h"
+#include "watched_load.h"
 
 namespace de::system_test {
 namespace {
 
 using namespace std::chrono_literals;
 
-std::string size_from(const char* variable, const char* otherwise) {
-  const char* wanted = std::getenv(variable);
-  return wanted != nullptr ? wanted : otherwise;
-}
-
-class Events : public testing::Test {
- protected:
-  void start(std::vector<std::string> procmond_flags = {}) {
-    start_agent();
-    host.start_procmond(std::move(procmond_flags));
-    ASSERT_TRUE(eventually([&] { return is_running_steadily(host) && host.is_steady(); })) << logs_of(host);
-    ASSERT_TRUE(eventually([&] { return !read_health(host).detail("collector.procmond.events").empty(); }));
-    const std::string source = read_health(host).detail("collector.procmond.events");
-    ASSERT_TRUE(source == "bpf" || !test::bpf_must_work()) << source;
-    if (source != "bpf") GTEST_SKIP() << "processes are seen by " << source;
-  }
-  void start_agent() {
-    host.start_agent({"--set", "collectors=[{id: procmond, heartbeat_interval_secs: 1}]", "--set",
-                      "query.max_rows=1000000", "--set", "query.timeout_ms=60000", "--set", "query.memory_mb=512"});
-  }
-  // Until everything that was numbered is stored or known to be lost.
-  bool is_settled(std::uint64_t at_least) {
-    const auto spool = read_spool_state(host.dir());
-    const HealthReport health = read_health(host);
-    return spool && is_exact(health) && health.counter("acknowledged") >= std::max(spool->last_sequence, at_least);
-  }
-  // What was seen once it has everything of the truth, or what there is after a while.
-  Seen wait_for(const Truth& truth) {
-    Seen seen;
-    EXPECT_TRUE(eventually(
-        [&] {
-          seen = read_seen(host);
-          for (const auto& [id, one] : truth.processes) {
-            if (one.nonce.empty()) continue;
-            const auto exec = seen.execs.find(one.nonce);
-            if (exec == seen.execs.end() || !seen.exits.contains(exec->second.at("process_uid"))) return false;
-          }
-          return true;
-        },
-        60s))
-        << read_health(host).text << logs_of(host);
-    return seen;
-  }
-  std::string truth_path() const { return host.dir() + "/truth.jsonl"; }
-  void expect_balanced_books() {
-    std::set<std::string> books;
-    EXPECT_TRUE(eventually([&] {
-      books.clear();
-      const HealthReport health = read_health(host);
-      for (const char* book : {"books.kernel", "books.forks", "books.model"})
-        if (health.status("collector.procmond." + std::string(book)) == "ok") books.insert(book);
-      return books.size() == 3 && health.status("ingest.events") == "ok";
-    })) << read_health(host).text;
-    // About the whole machine, and not only about what this test does: for people to read.
-    std::cout << "clones: " << read_health(host).detail("collector.procmond.books.clones") << std::endl;
-  }
-  Host host;
-};
-
-#define START_OR_SKIP(...)                     \
-  ASSERT_NO_FATAL_FAILURE(start(__VA_ARGS__)); \
-  if (IsSkipped()) return
-
-void compare(const TrueProcess& truth, const Row& exec, const Seen& seen) {
-  const auto at = [](const Row& row, const char* column) { return row.at(column); };
-  EXPECT_EQ(at(exec, "pid"), std::to_string(truth.pid)) << truth.nonce;
-  EXPECT_EQ(at(exec, "uid"), std::to_string(truth.uid)) << truth.nonce;
-  const std::string& uid = exec.at("process_uid");
-  ASSERT_EQ(seen.starts.count(uid), 1U) << truth.nonce;
-  const Row& start = seen.starts.find(uid)->second;
-  EXPECT_EQ(at(start, "ppid"), std::to_string(truth.ppid)) << truth.nonce;
-  const std::uint64_t started_ns = std::strtoull(at(start, "boot_time_ns").c_str(), nullptr, 10);
-  EXPECT_GE(started_ns, truth.forked_after_ns) << truth.nonce;
-  EXPECT_LE(started_ns, truth.forked_before_ns) << truth.nonce;
-  ASSERT_EQ(seen.exits.count(uid), 1U) << truth.nonce;
-  const Row& exit = seen.exits.find(uid)->second;
-  if (WIFSIGNALED(truth.status)) {
-    EXPECT_EQ(at(exit, "exit_signal"), std::to_string(WTERMSIG(truth.status))) << truth.nonce;
-  } else {
-    EXPECT_EQ(at(exit, "exit_code"), std::to_string(WEXITSTATUS(truth.status))) << truth.nonce;
-  }
-}
+class Events : public WatchedLoad {};
 
 TEST_F(Events, ShortLivedProcessesAreAllThereWhole) {
   START_OR_SKIP();
@@ -139,10 +56,10 @@ TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
         expected += "," + std::to_string(creator == 0 ? truth.generator_pid : truth.processes.at(creator).pid);
       // Also those that executed nothing.
       const auto of_pid = starts.equal_range(std::to_string(one.pid));
+      const std::size_t before = compared;
       for (auto it = of_pid.first; it != of_pid.second; ++it) {
         const Row& start = *it->second;
-        const std::uint64_t ns = std::strtoull(start.at("boot_time_ns").c_str(), nullptr, 10);
-        if (ns < one.forked_after_ns || ns > one.forked_before_ns) continue;
+        if (!is_start_of(one, start)) continue;
         std::string found;
         const std::string& json = start.at("ancestry");
         for (std::size_t at = json.find("\"pid\":"); at != json.npos; at = json.find("\"pid\":", at + 1))
@@ -151,6 +68,7 @@ TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
         EXPECT_TRUE(found.ends_with(",1")) << found;
         ++compared;
       }
+      EXPECT_EQ(compared, before + 1) << "id " << id << ", pid " << one.pid << ": no start, or several";
     }
     EXPECT_EQ(compared, truth.processes.size());
     host.agent.signal(SIGKILL);
@@ -158,40 +76,6 @@ TEST_F(Events, TheChainOfCreatorsIsTheTrueOneAlsoAfterARestart) {
     start_agent();
     ASSERT_TRUE(eventually([&] { return is_running_steadily(host); }, 60s)) << logs_of(host);
   }
-}
-
-// What differs in how it was executed is told apart.
-TEST_F(Events, Oddities) {
-  START_OR_SKIP();
-  const Truth truth = run_load(truth_path(), {"oddities"});
-  const Seen seen = wait_for(truth);
-  std::set<std::string> labels;
-  for (const auto& [id, one] : truth.processes) {
-    if (one.nonce.empty()) continue;
-    labels.insert(one.label);
-    ASSERT_EQ(seen.execs.count(one.nonce), 1U) << one.label;
-    const Row& exec = seen.execs.find(one.nonce)->second;
-    ASSERT_NO_FATAL_FAILURE(compare(one, exec, seen)) << one.label;
-    const auto expect = [&](const char* column, const std::string& value) {
-      EXPECT_EQ(exec.at(column), value) << one.label;
-    };
-    if (one.label == "executable in memory") {
-      expect("on_disk_state", "memfd");
-    } else if (one.label == "deleted before it was executed") {
-      expect("on_disk_state", "deleted");
-      expect("executable_path", one.exe);
-    } else if (one.label.starts_with("script")) {
-      expect("script_path", one.exe);
-      expect("interpreter_path", exec.at("executable_path"));
-    } else if (one.label == "really named (deleted)") {
-      expect("on_disk_state", "match");
-      expect("executable_path", one.exe);
-    } else if (one.label == "named like a kernel thread") {
-      EXPECT_TRUE(exec.at("command_line").starts_with("[kworker")) << exec.at("command_line");
-      EXPECT_TRUE(exec.at("executable_path").ends_with("/load_child"));
-    }
-  }
-  EXPECT_TRUE(labels.contains("executable in memory") && labels.contains("script of a script"));
 }
 
 // The first exec of a file is told before the file was read; later ones carry its hash, however short they live.

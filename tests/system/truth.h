@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemons.h"
@@ -20,10 +21,17 @@ struct TrueProcess {
   std::string nonce;  // Among its arguments; empty when it executed nothing.
   std::string label;
   std::string exe;
+  std::string file;                   // What is executed by it, when that has another path.
   std::uint64_t forked_after_ns = 0;  // CLOCK_BOOTTIME.
   std::uint64_t forked_before_ns = 0;
   int status = 0;                    // As wait(2) told it.
   std::vector<std::uint64_t> chain;  // Ids of those it descends from, parent first; 0 is the generator.
+  // What the program itself found in its memory, where it was asked.
+  std::uint64_t argc = 0;
+  std::uint64_t argv_bytes = 0;  // Of the arguments with their NULs.
+  std::string argv_sha256;       // Of all of them, in hexadecimal digits.
+  std::string argv_start;        // The first 4096 bytes.
+  std::string exe_link;          // What /proc/self/exe said.
 };
 
 struct Truth {
@@ -32,8 +40,22 @@ struct Truth {
   std::string summary;                             // The generator's own line.
 };
 
-// Runs the generator to its end. Fails the test when not everything went as planned.
+// The generator at work, beside the test.
+class Load {
+ public:
+  Load(std::string truth_path, std::vector<std::string> arguments);
+  // Waits for its end. Fails the test when not everything went as planned.
+  Truth finish();
+
+ private:
+  std::string truth_path_;
+  Background generator_;
+};
+// The same to its end at once.
 Truth run_load(const std::string& truth_path, std::vector<std::string> arguments);
+
+// The bytes that hex() of SQL wrote.
+std::string from_hex(std::string_view digits);
 
 // Rows of a query by column name.
 using Row = std::map<std::string, std::string>;

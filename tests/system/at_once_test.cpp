@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-class EventJob : public testing::Test {
+class AtOnce : public testing::Test {
  protected:
   void SetUp() override {
     host.write_rule("demo.yaml",
@@ -37,7 +37,7 @@ class EventJob : public testing::Test {
   Host host;
 };
 
-TEST_F(EventJob, AStartIsAlertedOnWithoutWaitingForASnapshot) {
+TEST_F(AtOnce, AStartIsAlertedOnWithoutWaitingForASnapshot) {
   host.run_from_tmp("early");
   Ran listed;
   ASSERT_TRUE(eventually(
@@ -54,7 +54,7 @@ TEST_F(EventJob, AStartIsAlertedOnWithoutWaitingForASnapshot) {
   EXPECT_TRUE(contains(ask("SELECT event_type FROM processes.events WHERE name = 'early'"), "exec"));
 }
 
-TEST_F(EventJob, WatchShowsWhatStartsUntilItIsInterrupted) {
+TEST_F(AtOnce, WatchShowsWhatStartsUntilItIsInterrupted) {
   const std::string out = host.dir() + "/watched";
   Background watch({program("daemoneye-cli"), "--state-dir", host.dir(), "watch", "processes"}, out);
   const auto text = [&] {
