@@ -148,7 +148,9 @@ TEST(PidReuse, AnotherProcessWithTheSamePidIsAnotherProcess) {
   const std::string second = uids.substr(37);
   EXPECT_NE(first, second);
 
-  auto spool = spool::Spool::open({.dir = host.dir() + "/spool"}, system_clock());
+  spool::SpoolOptions options;
+  options.dir = host.dir() + "/spool";
+  auto spool = spool::Spool::open(options, system_clock());
   ASSERT_TRUE(spool) << spool.error().message();
   const auto read = (*spool)->read_after(0, 100'000);
   ASSERT_TRUE(read) << read.error().message();
