@@ -179,6 +179,8 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     if (hasher_ && image) add_hash(record, *image);
     {
       const std::lock_guard lock(mutex_);
+      // Began a moment ago: its fork says who made it; the scan knows only who is its parent by now.
+      if (feed_ && !live_.knows(record)) (void)drain();  // A feed that is gone is noticed by collect_events().
       if (!live_.observe(record, events)) {
         ++ended;
         return;

@@ -76,6 +76,7 @@ class LiveProcesses {
   void finish(
       EventList& events, const std::function<void(pb::ProcessRecord&)>& on_record = [](pb::ProcessRecord&) {});
 
+  bool knows(const pb::ProcessRecord& record) const { return find(record.pid(), record.process_uid()) != nullptr; }
   std::size_t tracked() const { return known_.size(); }
   const ModelCounts& counts() const { return counts_; }
   void forget_counts() { counts_ = {}; }  // A new feed starts counting anew.
