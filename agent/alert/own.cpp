@@ -24,6 +24,9 @@ constexpr Kind kKinds[] = {
     {"EventsShed", true, pb::SEVERITY_HIGH, "Events were lost",
      "The spool was full or damaged. The range is stored as a gap."},
     {"SequenceGap", true, pb::SEVERITY_HIGH, "Events were lost", "The range is stored as a gap."},
+    {"BooksUnbalanced", true, pb::SEVERITY_HIGH, "The books of a collector do not balance",
+     "Something was lost that nobody noticed, or counted twice. Look at `health` and its log; it stays until it "
+     "balances again or the collector is started anew."},
     {"IngestFailed", true, pb::SEVERITY_HIGH, "The store does not take what arrives", "Look at the agent's log."},
     {"ResourceLimit", true, pb::SEVERITY_HIGH, "The store has no room",
      "Nothing is deleted. Make room, and it goes on by itself."},
@@ -73,18 +76,20 @@ pb::Alert make_own(const pb::Reason& reason, const std::string& host, const Cloc
   alert.set_count(1);
   add_field(alert, "reason", reason.reason());
   if (!reason.collector().empty()) add_field(alert, "collector", reason.collector());
+  if (!reason.subject().empty()) add_field(alert, "subject", reason.subject());
   add_field(alert, "detail", reason.detail());
   *alert.mutable_completeness()->add_reasons() = reason;
-  const std::optional<std::string_view> parts[] = {alert.rule_id(), reason.collector()};
+  std::vector<std::optional<std::string_view>> parts = {alert.rule_id(), reason.collector()};
+  if (!reason.subject().empty()) parts.emplace_back(reason.subject());
   alert.set_dedupe_key(dedupe_key(parts));
   return alert;
 }
 
 std::vector<pb::Reason> OwnTroubles::find_new(const pb::Completeness& now) {
   std::vector<pb::Reason> fresh;
-  std::set<std::pair<std::string, std::string>> present;
+  std::set<Key> present;
   for (const pb::Reason& reason : now.reasons()) {
-    const auto [at, is_first] = present.emplace(reason.reason(), reason.collector());
+    const auto [at, is_first] = present.emplace(reason.reason(), reason.collector(), reason.subject());
     if (is_first && !known_.contains(*at)) fresh.push_back(reason);
   }
   known_ = std::move(present);

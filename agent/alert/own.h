@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "daemoneye/alert.pb.h"
@@ -19,7 +19,7 @@ constexpr std::int64_t kOwnDedupeWindowMs = 300'000;  // A trouble that comes an
 // The rule id is "daemoneye." and the reason in kebab case: "daemoneye.collector-unavailable".
 pb::Alert make_own(const pb::Reason& reason, const std::string& host, const Clock& clock);
 
-// Tells which reasons are new since the last look, by reason and collector.
+// Tells which reasons are new since the last look, by reason, collector and subject.
 class OwnTroubles {
  public:
   std::vector<pb::Reason> find_new(const pb::Completeness& now);
@@ -27,7 +27,8 @@ class OwnTroubles {
   void forget() { known_.clear(); }
 
  private:
-  std::set<std::pair<std::string, std::string>> known_;
+  using Key = std::tuple<std::string, std::string, std::string>;
+  std::set<Key> known_;
 };
 
 }  // namespace de::alert

@@ -22,6 +22,35 @@ bool is_plain(std::string_view id) {
 
 std::string clipped(const std::string& text) { return escape_controls(text.substr(0, kMaxFieldBytes)); }
 
+// A collector says with each heartbeat what it found at its latest check, which may be one that was counted already.
+void note_books(const pb::Heartbeat& beat, Collector& collector) {
+  constexpr const char* kChecks = "books_checked";
+  const auto checks = beat.counters().find(kChecks);
+  const auto before = collector.counters.find(kChecks);
+  if (checks != beat.counters().end() && before != collector.counters.end() && checks->second == before->second) return;
+  std::map<std::string, std::uint32_t> now;
+  for (const pb::Finding& finding : beat.findings()) {
+    if (now.size() >= kMaxFindings) break;
+    if (finding.level() != pb::Finding::FAILED || !finding.component().starts_with("books.")) continue;
+    const std::string book = clipped(finding.component());
+    const auto known = collector.unbalanced.find(book);
+    now[book] = known == collector.unbalanced.end() ? 1 : known->second + 1;
+  }
+  collector.unbalanced = std::move(now);
+}
+
+void add_unbalanced(const Collector& collector, std::vector<pb::Reason>& out) {
+  for (const pb::Finding& finding : collector.findings) {
+    const auto book = collector.unbalanced.find(finding.component());
+    if (book == collector.unbalanced.end() || book->second < Registry::kUnbalancedChecks) continue;
+    pb::Reason& reason = out.emplace_back();
+    reason.set_reason("BooksUnbalanced");
+    reason.set_collector(collector.id);
+    reason.set_subject(finding.component());
+    reason.set_detail(finding.component() + " does not balance: " + finding.detail());
+  }
+}
+
 }  // namespace
 
 std::string_view to_text(CollectorState state) {
@@ -81,6 +110,7 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   collector.pid = peer.pid > 0 ? static_cast<std::uint32_t>(peer.pid) : 0;
   collector.uid = peer.uid;
   collector.state = CollectorState::Connected;
+  collector.unbalanced.clear();  // It may have been started anew and count from nothing.
   collector.since_ms = clock_.unix_ms();
   collector.last_heard_ns = clock_.steady_ns();
   ++collector.sessions;
@@ -106,6 +136,7 @@ void Registry::heard(const std::string& id) {
 void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
   const auto found = collectors_.find(id);
   if (found == collectors_.end()) return;
+  note_books(beat, found->second);
   found->second.status = clipped(beat.status());
   found->second.counters.clear();
   for (const auto& [name, value] : beat.counters()) {
@@ -166,6 +197,7 @@ std::vector<pb::Reason> Registry::reasons() const {
       reason.set_detail(collector.status);
       out.push_back(std::move(reason));
     }
+    if (collector.state == CollectorState::Connected) add_unbalanced(collector, out);
   }
   return out;
 }

@@ -38,7 +38,8 @@ struct Collector {
   std::int64_t last_heard_ns = 0;
   std::string status;  // From the last heartbeat.
   std::map<std::string, std::uint64_t> counters;
-  std::vector<pb::Finding> findings;  // Safe to print.
+  std::vector<pb::Finding> findings;                // Safe to print.
+  std::map<std::string, std::uint32_t> unbalanced;  // By book: checks in a row that failed.
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;
   std::uint64_t messages = 0;
@@ -54,6 +55,7 @@ class Registry {
  public:
   static constexpr std::size_t kMaxCollectors = 64;
   static constexpr int kMissedHeartbeats = 3;
+  static constexpr std::uint32_t kUnbalancedChecks = 3;  // Then it is no longer a moment between two events.
 
   Registry(Admission admission, const Clock& clock) : admission_(std::move(admission)), clock_(clock) {}
 

@@ -54,6 +54,23 @@ TEST(OwnAlert, AReasonNobodyKnowsIsStillAnAlert) {
   EXPECT_FALSE(alert.title().empty());
 }
 
+TEST(OwnAlert, EachBookIsOneOfItsOwn) {
+  pb::Reason model = make_reason("BooksUnbalanced", "procmond", "books.model does not balance: delivered 9 = events 8");
+  model.set_subject("books.model");
+  pb::Reason kernel = model;
+  kernel.set_subject("books.kernel");
+  const pb::Alert alert = make_own(model, "h", system_clock());
+  EXPECT_EQ(alert.rule_id(), "daemoneye.books-unbalanced");
+  EXPECT_EQ(alert.severity(), pb::SEVERITY_HIGH);
+  EXPECT_EQ(alert.dedupe_key(), make_own(model, "h", system_clock()).dedupe_key());
+  EXPECT_NE(alert.dedupe_key(), make_own(kernel, "h", system_clock()).dedupe_key());
+  EXPECT_NE(alert.description().find("delivered 9 = events 8"), std::string::npos) << alert.description();
+  OwnTroubles troubles;
+  EXPECT_EQ(troubles.find_new(make_completeness({model})).size(), 1U);
+  EXPECT_EQ(troubles.find_new(make_completeness({model, kernel})).size(), 1U);
+  EXPECT_TRUE(troubles.find_new(make_completeness({model, kernel})).empty());
+}
+
 TEST(OwnTroubles, TellsEachOnceUntilItHasGone) {
   OwnTroubles troubles;
   const auto gone = make_reason("CollectorUnavailable", "procmond", "gone since 1");

@@ -170,6 +170,56 @@ TEST_F(RegistryTest, CountersAreThoseOfTheLastHeartbeat) {
   EXPECT_EQ(at("procmond").counters, (std::map<std::string, std::uint64_t>{{"new", 2}}));
 }
 
+pb::Heartbeat books(std::uint64_t checks, pb::Finding::Level kernel, pb::Finding::Level model) {
+  pb::Heartbeat beat;
+  beat.set_status("ok");
+  (*beat.mutable_counters())["books_checked"] = checks;
+  pb::Finding& one = *beat.add_findings();
+  one.set_component("books.kernel");
+  one.set_level(kernel);
+  one.set_detail("happened 10 = delivered 9 + dropped 0");
+  pb::Finding& other = *beat.add_findings();
+  other.set_component("books.model");
+  other.set_level(model);
+  pb::Finding& source = *beat.add_findings();
+  source.set_component("events");
+  source.set_level(pb::Finding::FAILED);
+  return beat;
+}
+
+TEST_F(RegistryTest, ABookThatStaysUnbalancedIsAReason) {
+  constexpr auto kOk = pb::Finding::OK, kFailed = pb::Finding::FAILED;
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  registry_.heartbeat("procmond", books(1, kFailed, kOk));
+  for (int i = 0; i < 5; ++i) registry_.heartbeat("procmond", books(2, kFailed, kOk));
+  EXPECT_TRUE(registry_.reasons().empty()) << "two checks, however often they are told";
+  registry_.heartbeat("procmond", books(3, kOk, kFailed));
+  registry_.heartbeat("procmond", books(4, kFailed, kFailed));
+  EXPECT_TRUE(registry_.reasons().empty()) << "it balanced in between";
+  registry_.heartbeat("procmond", books(5, kFailed, kFailed));
+  ASSERT_EQ(registry_.reasons().size(), 1U);
+  EXPECT_EQ(registry_.reasons()[0].subject(), "books.model");
+  registry_.heartbeat("procmond", books(6, kFailed, kFailed));
+  ASSERT_EQ(registry_.reasons().size(), 2U);
+  EXPECT_EQ(registry_.reasons()[0].reason(), "BooksUnbalanced");
+  EXPECT_EQ(registry_.reasons()[0].collector(), "procmond");
+  EXPECT_EQ(registry_.reasons()[0].detail(), "books.kernel does not balance: happened 10 = delivered 9 + dropped 0");
+  registry_.heartbeat("procmond", books(7, kOk, kOk));
+  EXPECT_TRUE(registry_.reasons().empty());
+}
+
+TEST_F(RegistryTest, ACollectorThatComesAnewBeginsNewBooks) {
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  for (std::uint64_t check = 1; check <= 3; ++check)
+    registry_.heartbeat("procmond", books(check, pb::Finding::FAILED, pb::Finding::OK));
+  EXPECT_EQ(registry_.reasons().size(), 1U);
+  registry_.leave("procmond", false);
+  ASSERT_EQ(registry_.reasons().size(), 1U);
+  EXPECT_EQ(registry_.reasons()[0].reason(), "CollectorUnavailable");
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  EXPECT_TRUE(registry_.reasons().empty());
+}
+
 TEST_F(RegistryTest, ThreeMissedHeartbeatsMakeItSilentOnceAndAMessageBringsItBack) {
   registry_.expect("procmond", "process", 60'000, 1'000);
   ASSERT_TRUE(registry_.admit(peer(), hello()));
