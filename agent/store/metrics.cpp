@@ -97,8 +97,11 @@ RecordPart part_of(const WireField& field) {
     case 30:
     case 65:
     case 66:
+    case 69:
       return when(length, RecordPart::Command);
     case 27:
+    case 67:
+    case 68:
       return when(varint, RecordPart::Command);
     case 7:
       return when(field.type == kWireFixed64, RecordPart::Varying);

@@ -34,7 +34,8 @@ if(DE_BPF)
             -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source}/events.bpf.c -o ${built}/events.full.o
     COMMAND ${DE_BPFTOOL} gen object ${built}/events.o ${built}/events.full.o
     COMMAND ${DE_BPFTOOL} gen skeleton ${built}/events.o name events_bpf > ${built}/events.skel.h
-    DEPENDS ${source}/events.bpf.c ${source}/event_layout.h ${source}/kernel_types.h
+    DEPENDS ${source}/events.bpf.c ${source}/ring.bpf.h ${source}/paths.bpf.h ${source}/chunks.bpf.h
+            ${source}/event_layout.h ${source}/kernel_types.h
     COMMENT "Compiling events.bpf.c"
     VERBATIM)
   add_custom_target(de_bpf_skeleton DEPENDS ${built}/events.skel.h)

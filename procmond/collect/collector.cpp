@@ -61,11 +61,13 @@ Result<> Collector::drain() {
   if (!feed_) return {};
   if (fault::drops("feed-gone")) return fail(Errc::Closed, "taken away on purpose");
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
+  note_pressure();
   Result<> drained = feed_->drain([this](KernelEvent& event) {
     if (event.seen == nullptr) look_up(event);
     if (fault::drops("feed")) return;
     live_.identify(event);
-    if (image_hashes_ && event.image) image_hashes_->add(*event.seen, *event.image);
+    if (image_hashes_ && event.image && !image_hashes_->add(*event.seen, *event.image, may_hash()))
+      skip_hash(*event.seen);
     live_.apply(event, told_);
     count_events(told_, 0);
     bool giant = false;
@@ -78,6 +80,17 @@ Result<> Collector::drain() {
   });
   note_losses();
   return drained;
+}
+
+void Collector::note_pressure() {
+  feed_->shed(shedding_);
+  const double fill = feed_->take_peak_fill();
+  if (fill > peak_fill_) peak_fill_ = fill;  // Who takes it at this moment has seen the one before.
+}
+
+void Collector::skip_hash(pb::ProcessRecord& record) {
+  add_shed(pb::SHED_HASH, record);
+  ++hashes_shed_;
 }
 
 // Until everything is here that has happened by now: a record that another processor is still writing holds up those
@@ -101,6 +114,12 @@ void Collector::look_up(KernelEvent& event) {
     (void)event_source_->visit(std::span(&event.pid, 1),
                                [this](pb::ProcessRecord& record, const auto&) { looked_up_.Swap(&record); });
   }
+  if (shedding_.load() >= Shedding::Environment && looked_up_.environment_size() > 0) {
+    looked_up_.clear_environment();
+    looked_up_.set_environment_cut(true);
+    add_shed(pb::SHED_ENVIRONMENT, looked_up_);
+    ++environments_shed_;
+  }
   looked_up_.set_source(pb::RECORD_SOURCE_CONNECTOR);
   if (!looked_up_.process_uid().empty()) return;
   // Nobody will ever see it again, so that the time of its fork is as good a name as that of its start.
@@ -109,7 +128,11 @@ void Collector::look_up(KernelEvent& event) {
 
 void Collector::note_losses() {
   const std::int64_t now_ms = clock_.unix_ms();
-  const std::uint64_t dropped = feed_->counts().dropped;
+  const FeedCounts counts = feed_->counts();
+  environments_shed_ += counts.environments_shed - shed_noted_.environments_shed;
+  arguments_shed_ += counts.tails_shed - shed_noted_.tails_shed;
+  shed_noted_ = counts;
+  const std::uint64_t dropped = counts.dropped;
   if (dropped > losses_noted_) {
     if (collected_.lost == 0) collected_.from_ms = last_drain_ms_;
     collected_.lost += dropped - losses_noted_;
@@ -130,6 +153,7 @@ Collected Collector::replace_feed(std::unique_ptr<EventFeed> feed) {
   (void)drain();  // It may be gone already; what it held is then lost, which its successor's scan finds out.
   feed_ = std::move(feed);
   losses_noted_ = 0;
+  shed_noted_ = {};
   clones_ = {};
   live_.forget_counts();
   live_.set_fed(feed_ != nullptr);
@@ -147,6 +171,10 @@ void Collector::add_hash(pb::ProcessRecord& record, const FileKey& image) {
       return;
     case ExeHasher::Known::No:
       break;
+  }
+  if (!may_hash()) {
+    if (pending_.size() < kMaxPending) pending_.insert(image);
+    return skip_hash(record);
   }
   if (pending_.size() >= kMaxPending || !pending_.insert(image).second || !hasher_->wants(image)) return;
   Result<Executable> executable = source_->open_executable(record.pid(), record.process_uid());

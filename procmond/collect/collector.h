@@ -5,6 +5,7 @@
 // privileges were dropped: its hashing thread keeps the capabilities of its creator.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "collect/image_hashes.h"
 #include "collect/live_processes.h"
 #include "collect/process_source.h"
+#include "collect/shed.h"
 #include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
@@ -62,6 +64,13 @@ struct Collected {
   std::int64_t to_ms = 0;
 };
 
+// What was left out under pressure since the start.
+struct ShedCounts {
+  std::uint64_t environments = 0;
+  std::uint64_t hashes = 0;
+  std::uint64_t arguments = 0;
+};
+
 class Collector {
  public:
   // `clock` outlives the collector. Errors: those of make_process_source.
@@ -89,6 +98,12 @@ class Collector {
   // Compares what different code counted. Called in every interval; without a feed there is nothing to compare.
   std::vector<pb::Finding> check_books();
 
+  // What to leave out from now on. Any thread, and nobody waits.
+  void shed(Shedding level) { shedding_ = level; }
+  ShedCounts shed_counts() const { return {environments_shed_, hashes_shed_, arguments_shed_}; }
+  // How full the kernel's buffer was at its fullest since the last call, 0 to 1.
+  double take_peak_fill() { return peak_fill_.exchange(0); }
+
   Counts counts() const;
   const std::string& boot_id() const { return source_->boot_id(); }
   // Writes the file of known hashes; the destructor does it too.
@@ -104,6 +119,9 @@ class Collector {
   void drain_what_happened();
   void note_losses();
   void look_up(KernelEvent& event);
+  void note_pressure();
+  bool may_hash() const { return shedding_.load() < Shedding::Hashes; }
+  void skip_hash(pb::ProcessRecord& record);
 
   const Clock& clock_;
   const std::unique_ptr<TextPool> texts_;  // Before its users.
@@ -111,6 +129,9 @@ class Collector {
   const std::unique_ptr<ExeHasher> hasher_;           // Null when hashing is off.
   const std::unique_ptr<ImageHashes> image_hashes_;   // The same.
   std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.
+  std::atomic<Shedding> shedding_ = Shedding::Nothing;
+  std::atomic<double> peak_fill_ = 0;
+  std::atomic<std::uint64_t> environments_shed_ = 0, hashes_shed_ = 0, arguments_shed_ = 0;
   // For everything below. Held for one record or one draining of the feed at a time.
   mutable std::mutex mutex_;
   std::unique_ptr<EventFeed> feed_;
@@ -120,6 +141,7 @@ class Collector {
   EventList told_;                               // Of one kernel event; scratch.
   Collected collected_;                          // Since the last collect_events().
   std::uint64_t losses_noted_ = 0;               // Of feed_.
+  FeedCounts shed_noted_;                        // The same.
   std::int64_t last_drain_ms_ = 0;
   Counts counts_;
   CloneCheck clones_;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "collect/file_key.h"
+#include "collect/shed.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
@@ -19,7 +20,8 @@
 namespace de::collect {
 
 struct CaptureOptions {
-  bool mask_arguments = true;
+  bool mask_arguments = true;                      // And the environment.
+  bool environment = false;                        // Captured at exec, and cut at 256 KiB.
   std::size_t max_argv_bytes = 2UL * 1024 * 1024;  // What is longer is cut, which the record says.
 };
 
@@ -59,8 +61,9 @@ struct FeedCounts {
   std::uint64_t fork_calls = 0;  // Of `happened`: forks that made a process.
   std::uint64_t workers = 0;     // Of `clones`: threads the kernel started for its own work, which are no forks.
   std::uint64_t threads = 0;     // Clones that made a thread: counted, no event.
-  std::uint64_t tails_shed = 0;  // Argument lists cut because the way out was half full.
-  std::uint64_t malformed = 0;   // Not understood, and therefore not delivered.
+  std::uint64_t tails_shed = 0;  // Argument lists cut, and environments left out or cut, under pressure.
+  std::uint64_t environments_shed = 0;
+  std::uint64_t malformed = 0;  // Not understood, and therefore not delivered.
 };
 
 class EventFeed {
@@ -76,6 +79,10 @@ class EventFeed {
   // Times the kernel did not run our code although it should have: each is something that was neither counted nor seen.
   // Asks the kernel.
   virtual std::uint64_t skipped() const { return 0; }
+  // What to leave out from now on; a feed leaves out more by itself while its own way out is filling.
+  virtual void shed(Shedding) {}
+  // How full the way out was when it was fullest since the last call, 0 to 1. Events still fit; details may not.
+  virtual double take_peak_fill() { return 0; }
 };
 
 enum class FeedKind : std::uint8_t { Bpf, Connector };

@@ -31,20 +31,24 @@ ImageHashes::~ImageHashes() {
   thread_.join();
 }
 
-void ImageHashes::add(pb::ProcessRecord& record, const FileKey& seen) {
+bool ImageHashes::add(pb::ProcessRecord& record, const FileKey& seen, bool may_ask) {
   const std::lock_guard lock(mutex_);
-  if (files_.size() >= kMaxFiles && !files_.contains(seen)) files_.clear();
-  File& file = files_[seen];
-  if (file.is_found) {
+  const auto known = files_.find(seen);
+  if (known != files_.end() && known->second.is_found) {
     Digest digest{};
-    const ExeHasher::Known known = hasher_.find(file.key, digest);
-    if (known == ExeHasher::Known::Yes) set_hash(record, digest);
-    if (known != ExeHasher::Known::No || !hasher_.wants(file.key)) return;
+    const ExeHasher::Known hash = hasher_.find(known->second.key, digest);
+    if (hash == ExeHasher::Known::Yes) set_hash(record, digest);
+    if (hash != ExeHasher::Known::No) return true;
+    if (may_ask && !hasher_.wants(known->second.key)) return true;
   }
-  if (file.is_wanted || file.failures >= kMaxFailures || wanted_.size() >= kMaxWanted) return;
+  if (!may_ask) return false;
+  if (known == files_.end() && files_.size() >= kMaxFiles) files_.clear();
+  File& file = files_[seen];
+  if (file.is_wanted || file.failures >= kMaxFailures || wanted_.size() >= kMaxWanted) return true;
   file.is_wanted = true;
   wanted_.push_back({seen, record.pid(), record.process_uid(), record.executable_path()});
   wake_.notify_one();
+  return true;
 }
 
 // Through the process while it lives, else by its path: it is the file or it is not, its key tells.

@@ -35,8 +35,9 @@ class ImageHashes {
   ImageHashes(const ImageHashes&) = delete;
   ImageHashes& operator=(const ImageHashes&) = delete;
 
-  // `seen`: what the kernel said about the file, without birth time.
-  void add(pb::ProcessRecord& record, const FileKey& seen);
+  // `seen`: what the kernel said about the file, without birth time. False: the hash is not known, and not asked for
+  // because it `may_ask` not.
+  bool add(pb::ProcessRecord& record, const FileKey& seen, bool may_ask);
 
  private:
   struct File {

@@ -102,6 +102,7 @@ void LiveProcesses::keep_evidence(pb::ProcessRecord& now, Known& known) {
   if (before_.has_interpreter_path()) now.set_interpreter_path(before_.interpreter_path());
   if (before_.has_script_path()) now.set_script_path(before_.script_path());
   if (before_.has_command_line_sha256()) now.set_command_line_sha256(before_.command_line_sha256());
+  if (has_shed(pb::SHED_ARGUMENTS, before_)) add_shed(pb::SHED_ARGUMENTS, now);
   if (!same_claim(before_, now)) now.set_command_line_now(join_claim(now));
   *now.mutable_command_line() = before_.command_line();
   if (before_.has_command_line_length()) now.set_command_line_length(before_.command_line_length());

@@ -4,6 +4,7 @@
 
 #include "collect/identity.h"
 #include "collect/live_processes.h"
+#include "collect/shed.h"
 
 namespace de::collect {
 namespace {
@@ -115,6 +116,7 @@ void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
     recall(event.ppid, from, before_);
     before_.clear_exec_seq();
     before_.clear_executable_hash();
+    drop_shed(pb::SHED_HASH, before_);
     if (seen.command_line_size() > 0) before_.clear_command_line();
     before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
     link(parent->second);

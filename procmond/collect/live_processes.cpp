@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "collect/shed.h"
+
 namespace de::collect {
 namespace {
 
@@ -35,6 +37,9 @@ void drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_pidfs_inode();
   record.clear_collection_time_ms();
   record.clear_environment();
+  record.clear_environment_length();
+  record.clear_environment_cut();
+  drop_shed(pb::SHED_ENVIRONMENT, record);
   record.clear_state();
   record.clear_threads();
   record.clear_cpu_usage();

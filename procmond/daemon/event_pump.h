@@ -33,6 +33,8 @@ class EventPump {
 
   // As many events of those handed on are dealt with.
   void taken(std::size_t events) { waiting_ -= events; }
+  // How many of those that may wait do, 0 to 1; more when they came all at once.
+  double fill() const { return static_cast<double>(waiting_) / kMaxWaiting; }
 
  private:
   EventPump(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks, UniqueFd stop);

@@ -55,6 +55,8 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   monitor->why_not_better_ = std::move(feed.why_not_better);
   DE_TRY(collector, collect::Collector::create(options, clock, std::move(feed.feed)));
   monitor->collector_ = std::move(collector);
+  monitor->pressure_ =
+      std::make_unique<PressureWatch>(*monitor->collector_, ledger, clock, monitor->config_.events_max_cpu_percent);
 
   uplink::Options uplink_options;
   uplink_options.broker_socket = monitor->config_.paths.broker_socket;
@@ -148,7 +150,10 @@ link::Task<> Monitor::one_scan() {
   if (counts) collect_counts_ = *counts;
   auto books_job = [this]() -> Result<std::vector<pb::Finding>> { return collector_->check_books(); };
   auto findings = co_await link::run_on(collect_, std::move(books_job));
-  if (findings) note_findings(std::move(*findings));
+  if (findings) {
+    ++books_checked_;
+    note_findings(std::move(*findings));
+  }
   spool::EncodedEvents encoded;
   for (const pb::ProcessEvent& event : done->events) encoded.add(event);
   spool_events(encoded);
@@ -208,6 +213,7 @@ Result<> Monitor::start_pump() {
 }
 
 void Monitor::take_collected(collect::Collected collected) {
+  look_at_pressure();
   const std::size_t events = collected.events.size();
   spool_events(collected.events);
   if (collected.lost > 0) note_loss(collected);
@@ -268,6 +274,19 @@ void Monitor::adjust_to_pressure() {
   }
 }
 
+void Monitor::look_at_pressure() { pressure_->look(pump_ ? pump_->fill() : 0, spool_->fill()); }
+
+// What comes is looked at when it comes; that nothing comes any more is seen here.
+link::Task<> Monitor::pressure_loop() {
+  while (!stopping_) {
+    look_at_pressure();
+    next_look_.expires_after(std::chrono::seconds(1));
+    boost::system::error_code ec;
+    co_await next_look_.async_wait(link::into(ec));
+  }
+  co_return Result<>{};
+}
+
 link::Task<> Monitor::scan_loop() {
   std::int64_t next_ns = clock_.steady_ns();
   while (!stopping_) {
@@ -304,6 +323,7 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   source.set_component("events");
   source.set_level(why_not_better_.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
   source.set_detail(why_not_better_.empty() ? backend_ : backend_ + ", not better because " + why_not_better_);
+  pressure_->fill_heartbeat(beat);
   for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
   const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
   beat.set_status(trouble.empty() ? "ok" : trouble);
@@ -319,7 +339,7 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   counters["execs"] = collect_counts_.execs;
   counters["exits"] = collect_counts_.exits;
   counters["kernel_dropped"] = collect_counts_.feed.dropped;
-  counters["argument_tails_shed"] = collect_counts_.feed.tails_shed;
+  counters["books_checked"] = books_checked_;
   counters["files_hashed"] = collect_counts_.hash.hashed;
   counters["hash_queue"] = collect_counts_.hash.queued;
   counters["spool_appended"] = spooled.appended;
@@ -345,6 +365,7 @@ Result<> Monitor::run() {
   boost::asio::co_spawn(io_, uplink_->run(), on_end);
   boost::asio::co_spawn(io_, scan_loop(), on_end);
   boost::asio::co_spawn(io_, sync_loop(), on_end);
+  boost::asio::co_spawn(io_, pressure_loop(), on_end);
   io_.run();
   pump_.reset();
   DE_CHECK(spool_->sync());
@@ -357,6 +378,7 @@ void Monitor::stop() {
   uplink_->stop();
   next_scan_.cancel();
   next_sync_.cancel();
+  next_look_.cancel();
   signals_.cancel();
 }
 

@@ -14,6 +14,7 @@
 #include "audit/ledger_file.h"
 #include "collect/collector.h"
 #include "daemon/event_pump.h"
+#include "daemon/pressure_watch.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/config/config.h"
 #include "spool/spool.h"
@@ -62,6 +63,8 @@ class Monitor {
   void note_findings(std::vector<pb::Finding> findings);
   void note_loss(const collect::Collected& collected);
   void adjust_to_pressure();
+  link::Task<> pressure_loop();
+  void look_at_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void stop();
 
@@ -72,9 +75,11 @@ class Monitor {
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer next_scan_{io_};
   boost::asio::steady_timer next_sync_{io_};
+  boost::asio::steady_timer next_look_{io_};
   std::unique_ptr<spool::Spool> spool_;
   audit::LedgerFile& ledger_;
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.
+  std::unique_ptr<PressureWatch> pressure_;
   std::unique_ptr<uplink::Uplink> uplink_;
   std::string backend_;              // "bpf", "connector" or "polling".
   std::string why_not_better_;       // Empty: nothing is better.
@@ -87,6 +92,7 @@ class Monitor {
   std::string spool_trouble_;         // Since events could not be spooled, until they can.
   collect::Counts collect_counts_;
   std::vector<pb::Finding> findings_;  // Of the latest interval.
+  std::uint64_t books_checked_ = 0;
   bool scan_requested_ = false;
   bool stopping_ = false;
 };

@@ -63,6 +63,7 @@ Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
   }
   collect::FeedOptions options;
   options.capture.mask_arguments = !config.unmasked_arguments;
+  options.capture.environment = config.collect_environment;
   options.buffer_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
   options.latency_ms = config.events_latency_ms;
   if (config.events_backend != config::EventBackend::Connector) {

@@ -105,6 +105,25 @@ Cell source_text(const P& p) {
   }
 }
 
+Cell environment_cut(const P& p) {
+  if (p.environment_cut()) return std::int64_t{1};
+  return p.has_environment_length() ? Cell{std::int64_t{0}} : Cell{};
+}
+
+Cell shed_text(const P& p) {
+  std::string out;
+  for (const int part : p.shed()) {
+    const char* name = part == pb::SHED_ENVIRONMENT ? "environment"
+                       : part == pb::SHED_HASH      ? "hash"
+                       : part == pb::SHED_ARGUMENTS ? "arguments"
+                                                    : nullptr;
+    if (name == nullptr) continue;
+    if (!out.empty()) out += ',';
+    out += name;
+  }
+  return out.empty() ? Cell{} : Cell{std::move(out)};
+}
+
 #define DE_OPT_INT(field) \
   [](const P& p) -> Cell { return p.has_##field() ? as_int(static_cast<std::uint64_t>(p.field())) : Cell{}; }
 #define DE_OPT_TEXT(field)                                                                        \
@@ -145,6 +164,9 @@ constexpr Column<P> kColumns[] = {
     {"cwd", Text, Unit::None, Static, Index::No, "Working directory", DE_OPT_TEXT(cwd)},
     {"root", Text, Unit::None, Static, Index::No, "Root directory", DE_OPT_TEXT(root)},
     {"environment", Text, Unit::None, Static, Index::No, "Environment as a JSON array, masked; only when collected", [](const P& p) -> Cell { return json_array(p.environment()); }},
+    {"environment_length", Integer, Unit::Bytes, Static, Index::No, "Length of the whole environment, also when it was cut", DE_OPT_INT(environment_length)},
+    {"environment_cut", Integer, Unit::None, Static, Index::No, "1 when some of the environment is missing; NULL when none was collected", environment_cut},
+    {"shed", Text, Unit::None, Static, Index::No, "What was left out under pressure: environment, hash, arguments", shed_text},
     {"user_id", Text, Unit::None, Static, Index::No, "Real user id as text", DE_OPT_TEXT(user_id)},
     {"user_name", Text, Unit::None, Static, Index::No, "Name of the real user", DE_OPT_TEXT(user_name)},
     {"uid", Integer, Unit::None, Static, Index::No, "Real user id", [](const P& p) -> Cell { return p.has_user_id() ? decimal(p.user_id()) : Cell{}; }},

@@ -11,6 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   using namespace de::collect;
   CaptureOptions options;
   options.max_argv_bytes = 4096;
+  options.environment = true;
   BpfRecords records(options, de::system_clock());
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   std::uint16_t length = 0;

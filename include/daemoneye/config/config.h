@@ -58,8 +58,9 @@ struct ProcmondConfig {
   std::uint32_t hash_budget_mb_per_s = 64;
   std::uint32_t hash_max_file_mb = 512;
   EventBackend events_backend = EventBackend::Auto;
-  std::uint32_t events_buffer_mb = 4;   // In the kernel; rounded up to a power of two.
-  std::uint32_t events_latency_ms = 5;  // How long an event may wait to be fetched while many come.
+  std::uint32_t events_buffer_mb = 4;         // In the kernel; rounded up to a power of two.
+  std::uint32_t events_max_cpu_percent = 50;  // Of one processor; 0: no limit.
+  std::uint32_t events_latency_ms = 5;        // How long an event may wait to be fetched while many come.
 };
 
 enum class SinkType : std::uint8_t { Stdout, File };

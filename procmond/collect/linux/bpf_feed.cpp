@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "collect/linux/bpf_record.h"
+#include "collect/linux/environment.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/log/log.h"
 #include "events.skel.h"
@@ -48,9 +49,14 @@ tl::unexpected<Error> failed(const char* step, int error) {
   return fail(denied ? Errc::Denied : Errc::Unsupported, text, os);
 }
 
+static_assert(static_cast<__u32>(Shedding::Environment) == DE_LEVEL_ENVIRONMENT &&
+              static_cast<__u32>(Shedding::Arguments) == DE_LEVEL_ARGUMENTS);
+static_assert(kMaxEnvironment == DE_ENV_BYTES);
+
 class BpfFeed final : public EventFeed {
  public:
-  BpfFeed(const FeedOptions& options, const Clock& clock) : records_(options.capture, clock) {}
+  BpfFeed(const FeedOptions& options, const Clock& clock)
+      : ring_bytes_(static_cast<double>(options.buffer_bytes)), records_(options.capture, clock) {}
 
   Result<> open(const FeedOptions& options);
   std::string name() const override { return "bpf"; }
@@ -58,10 +64,13 @@ class BpfFeed final : public EventFeed {
   Result<> drain(const KernelEventFn& fn) override;
   FeedCounts counts() const override;
   std::uint64_t skipped() const override;
+  void shed(Shedding level) override;
+  double take_peak_fill() override;
 
  private:
   static int on_record(void* self, void* bytes, std::size_t size);
 
+  const double ring_bytes_;
   BpfRecords records_;
   std::unique_ptr<events_bpf, SkeletonDeleter> skeleton_;
   std::unique_ptr<ring_buffer, RingDeleter> ring_;
@@ -85,6 +94,7 @@ Result<> BpfFeed::open(const FeedOptions& options) {
   if (!skeleton_) return failed("open programs", errno);
   skeleton_->rodata->latency_ns = std::uint64_t{options.latency_ms} * 1'000'000;
   skeleton_->rodata->ring_bytes = options.buffer_bytes;
+  skeleton_->rodata->environment_limit = options.capture.environment ? DE_ENV_BYTES : 0;
   if (const int error =
           bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.buffer_bytes)))
     return failed("set the ring's size", error);
@@ -140,8 +150,8 @@ FeedCounts BpfFeed::counts() const {
     counts.threads += __atomic_load_n(&slot.threads, __ATOMIC_RELAXED);
     counts.workers += __atomic_load_n(&slot.workers, __ATOMIC_RELAXED);
     counts.clones += __atomic_load_n(&slot.clones, __ATOMIC_RELAXED);
-    counts.tails_shed +=
-        __atomic_load_n(&slot.tails_shed, __ATOMIC_RELAXED) + __atomic_load_n(&slot.dropped[DE_ARGS], __ATOMIC_RELAXED);
+    counts.tails_shed += __atomic_load_n(&slot.tails_shed, __ATOMIC_RELAXED);
+    counts.environments_shed += __atomic_load_n(&slot.environments_shed, __ATOMIC_RELAXED);
   }
   return counts;
 }
@@ -155,6 +165,14 @@ std::uint64_t BpfFeed::skipped() const {
     if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0) skipped += info.recursion_misses;
   }
   return skipped;
+}
+
+void BpfFeed::shed(Shedding level) {
+  __atomic_store_n(&skeleton_->bss->shed_level, static_cast<__u32>(level), __ATOMIC_RELAXED);
+}
+
+double BpfFeed::take_peak_fill() {
+  return static_cast<double>(__atomic_exchange_n(&skeleton_->bss->ring_peak, 0, __ATOMIC_RELAXED)) / ring_bytes_;
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 #include <cstring>
 #include <vector>
 
+#include "collect/linux/environment.h"
 #include "collect/linux/proc_cgroup.h"
 #include "collect/linux/proc_cmdline.h"
 #include "collect/redact.h"
+#include "collect/shed.h"
 #include "daemoneye/crypto/digest.h"
 
 namespace de::collect {
@@ -56,30 +58,35 @@ Result<> BpfRecords::take_tail(std::string_view bytes) {
   de_args head;
   if (bytes.size() < sizeof head) return malformed("arguments without a head");
   std::memcpy(&head, bytes.data(), sizeof head);
-  if (head.length > bytes.size() - sizeof head || head.offset < DE_ARGS_BYTES) return malformed("arguments too short");
-  const auto is_same = [&head](const Tail& tail) { return tail.pid == head.pid && tail.start_ns == head.start_ns; };
+  const std::uint64_t first = head.kind == DE_ARGS ? DE_ARGS_BYTES : 0;
+  if (head.length > bytes.size() - sizeof head || head.offset < first) return malformed("arguments too short");
+  const auto is_same = [&head](const Tail& tail) {
+    return tail.kind == head.kind && tail.pid == head.pid && tail.start_ns == head.start_ns;
+  };
   auto tail = std::find_if(tails_.begin(), tails_.end(), is_same);
-  if (head.offset == DE_ARGS_BYTES) {
+  if (head.offset == first) {
     // What is left of an exec whose own record was lost.
     if (tail != tails_.end()) tails_.erase(tail);
     if (tails_.size() >= kMaxTails) tails_.pop_front();
-    tails_.push_back({head.pid, head.start_ns, {}});
+    tails_.push_back({head.kind, head.pid, head.start_ns, {}});
     tail = tails_.end() - 1;
   }
   // A piece before it is missing: the exec says how much was sent, and what we have is shorter than that.
-  if (tail == tails_.end() || tail->bytes.size() != head.offset - DE_ARGS_BYTES) return {};
+  if (tail == tails_.end() || tail->bytes.size() != head.offset - first) return {};
   tail->bytes.append(bytes.substr(sizeof head, head.length));
   return {};
 }
 
-std::string BpfRecords::find_tail(const de_exec& exec) {
-  const auto tail = std::find_if(tails_.begin(), tails_.end(), [&exec](const Tail& known) {
-    return known.pid == exec.head.task.pid && known.start_ns == exec.head.task.start_ns;
+// At most `sent` bytes: what else is there is left of an exec whose own record was lost.
+std::string BpfRecords::find_tail(const de_exec& exec, std::uint32_t kind, std::uint64_t sent) {
+  if (sent == 0) return {};
+  const auto tail = std::find_if(tails_.begin(), tails_.end(), [&exec, kind](const Tail& known) {
+    return known.kind == kind && known.pid == exec.head.task.pid && known.start_ns == exec.head.task.start_ns;
   });
   if (tail == tails_.end()) return {};
   std::string bytes = std::move(tail->bytes);
   tails_.erase(tail);
-  bytes.resize(std::min<std::size_t>(bytes.size(), exec.args_sent));
+  bytes.resize(std::min<std::size_t>(bytes.size(), sent));
   return bytes;
 }
 
@@ -126,7 +133,7 @@ void BpfRecords::set_image(const de_exec& exec, std::string path) {
 }
 
 void BpfRecords::set_arguments(const de_exec& exec, std::string_view here) {
-  const std::string tail = exec.args_sent > 0 ? find_tail(exec) : std::string();
+  const std::string tail = find_tail(exec, DE_ARGS, exec.args_sent);
   std::string joined;
   std::string_view received = here;
   if (!tail.empty()) {
@@ -186,6 +193,10 @@ Result<> BpfRecords::read_exec(const de_exec& exec, std::string_view texts) {
   spaces.set_user(exec.ns_user);
   spaces.set_uts(exec.ns_uts);
   set_arguments(exec, texts);
+  if (options_.environment)
+    set_environment(find_tail(exec, DE_ENV, exec.env_sent), exec.env_bytes, options_.mask_arguments, record_);
+  if ((exec.shed & DE_SHED_ENVIRONMENT) != 0) add_shed(pb::SHED_ENVIRONMENT, record_);
+  if ((exec.shed & DE_SHED_ARGUMENTS) != 0) add_shed(pb::SHED_ARGUMENTS, record_);
   return {};
 }
 
@@ -194,7 +205,7 @@ Result<std::optional<KernelEvent>> BpfRecords::read(std::string_view bytes) {
   std::uint32_t kind = 0;
   if (bytes.size() < sizeof kind) return malformed("too short");
   std::memcpy(&kind, bytes.data(), sizeof kind);
-  if (kind == DE_ARGS) {
+  if (kind == DE_ARGS || kind == DE_ENV) {
     DE_CHECK(take_tail(bytes));
     return std::optional<KernelEvent>();
   }

@@ -29,14 +29,15 @@ class BpfRecords {
   Result<std::optional<KernelEvent>> read(std::string_view bytes);
 
  private:
-  struct Tail {  // Arguments that came ahead of their exec.
+  struct Tail {  // Arguments or environment that came ahead of their exec.
+    std::uint32_t kind = DE_ARGS;
     std::uint32_t pid = 0;
     std::uint64_t start_ns = 0;
     std::string bytes;
   };
 
   Result<> take_tail(std::string_view bytes);
-  std::string find_tail(const de_exec& exec);
+  std::string find_tail(const de_exec& exec, std::uint32_t kind, std::uint64_t sent);
   Result<> read_exec(const de_exec& exec, std::string_view texts);
   void set_owner(const de_task& task);
   void set_image(const de_exec& exec, std::string path);

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <vector>
 
+#include "collect/linux/environment.h"
 #include "collect/linux/proc_cgroup.h"
 #include "collect/linux/proc_cmdline.h"
 #include "collect/linux/proc_status.h"
@@ -17,7 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxStatusBytes = 64UL * 1024;  // Groups: may be long.
 constexpr std::size_t kMaxCgroupBytes = 64UL * 1024;
-constexpr std::size_t kMaxEnvironment = 256UL * 1024;  // Together with argv it must fit a 4 MiB frame.
 constexpr std::uint32_t kNoNamespace = 0;
 
 // Keeps what a failed read means for the record. What is not there is no refusal: the caller looks afterwards whether
@@ -141,12 +141,11 @@ void SlowColumns::set_arguments(std::string_view cmdline, const ProcStat& stat, 
 SlowColumns::Found SlowColumns::set_environment(const ProcDir& dir, pb::ProcessRecord& out) {
   Found found;
   if (!options_.collect_environment) return found;
-  const Result<std::string_view> text = dir.read("environ", buffer_, kMaxEnvironment);
+  const Result<std::string_view> text = dir.read("environ", buffer_, kMaxEnvironment + 1);
   if (!note(text, found)) return found;
-  std::vector<std::string> entries;
-  for (const std::string_view entry : split_arguments(*text, kMaxArguments))
-    entries.push_back(options_.mask_arguments ? mask_environment(entry) : std::string(entry));
-  add_within(entries, kMaxEnvironment, [&](const std::string& entry) { out.add_environment(entry); });
+  const bool whole = text->size() <= kMaxEnvironment;
+  const auto length = whole ? std::optional<std::uint64_t>(text->size()) : std::nullopt;
+  collect::set_environment(*text, length, options_.mask_arguments, out);
   return found;
 }
 

@@ -16,78 +16,17 @@
 #include <functional>
 #include <thread>
 
+#include "bpf_watch.h"
 #include "collect/linux/bpf/event_layout.h"
-#include "kernel_support.h"
 #include "temp_dir.h"
 
 namespace de::collect {
 
-using test::TempDir;
+using de::test::TempDir;
+using test::BpfFeedTest;
+using test::Seen;
 
 namespace {
-
-struct Seen {
-  KernelEvent event;
-  pb::ProcessRecord record;
-};
-
-class BpfFeedTest : public testing::Test {
- protected:
-  void open(FeedOptions options = {}) {
-    auto opened = open_bpf(options, system_clock());
-    ASSERT_TRUE(opened || !test::bpf_must_work()) << opened.error().message();
-    if (!opened) GTEST_SKIP() << opened.error().message();
-    feed = std::move(*opened);
-  }
-  void drain() {
-    const auto drained = feed->drain([this](KernelEvent& event) {
-      seen.push_back({event, *event.seen});
-      seen.back().event.seen = nullptr;
-    });
-    ASSERT_TRUE(drained) << drained.error().message();
-  }
-  // A child that runs `body`, and how it ended.
-  int run(const std::function<void()>& body) {
-    pid = ::fork();
-    if (pid == 0) {
-      body();
-      ::_exit(99);
-    }
-    int status = 0;
-    EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-    // A record that another processor is still writing holds up those behind it.
-    for (int tries = 0; tries < 1'000 && find(KernelEventKind::Exit) == nullptr; ++tries) {
-      drain();
-      ::usleep(1'000);
-    }
-    return status;
-  }
-  int run_program(const char* path, std::vector<std::string> arguments) {
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    char* environment[] = {nullptr};
-    return run([&] { ::execve(path, argv.data(), environment); });
-  }
-  const Seen* find(KernelEventKind kind, std::size_t nth = 0) const {
-    for (const Seen& one : seen)
-      if (one.event.pid == static_cast<std::uint32_t>(pid) && one.event.kind == kind && nth-- == 0) return &one;
-    return nullptr;
-  }
-  std::vector<std::string> arguments() const {
-    const Seen* exec = find(KernelEventKind::Exec);
-    if (exec == nullptr) return {"no exec was seen"};
-    return {exec->record.command_line().begin(), exec->record.command_line().end()};
-  }
-
-  std::unique_ptr<EventFeed> feed;
-  std::deque<Seen> seen;
-  pid_t pid = 0;
-};
-
-#define OPEN_OR_SKIP(...)                     \
-  ASSERT_NO_FATAL_FAILURE(open(__VA_ARGS__)); \
-  if (!feed) return
 
 TEST_F(BpfFeedTest, AProcessIsSeenFromForkToExit) {
   OPEN_OR_SKIP();

@@ -29,6 +29,8 @@ pb::ProcessRecord sample() {
 // Gives the field a value it did not have; nested messages and lists too.
 void change(pb::ProcessRecord& record, const FieldDescriptor& field) {
   const auto& reflection = *record.GetReflection();
+  if (field.is_repeated() && field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM)
+    return reflection.AddEnumValue(&record, &field, 1);
   if (field.is_repeated()) return reflection.AddString(&record, &field, "more");
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:

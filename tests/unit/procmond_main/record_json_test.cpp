@@ -34,6 +34,10 @@ pb::ProcessRecord full() {
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     const std::string text = field->name() == "user_id" ? "1000" : "text";
+    if (field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+      set->AddEnumValue(&record, field, 1);
+      continue;
+    }
     if (field->is_repeated()) {
       set->AddString(&record, field, "one");
       set->AddString(&record, field, "two");

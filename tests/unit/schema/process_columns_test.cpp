@@ -77,6 +77,21 @@ TEST(ProcessColumns, UserIdIsTextAndNumber) {
   EXPECT_TRUE(std::holds_alternative<std::monostate>(read(record, "uid")));
 }
 
+TEST(ProcessColumns, WhatWasLeftOutIsNamed) {
+  pb::ProcessRecord record;
+  for (const char* column : {"shed", "environment_cut", "environment_length"})
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(read(record, column))) << column;
+  record.set_environment_length(0);
+  EXPECT_EQ(std::get<std::int64_t>(read(record, "environment_cut")), 0);
+  record.set_environment_cut(true);
+  EXPECT_EQ(std::get<std::int64_t>(read(record, "environment_cut")), 1);
+  record.add_shed(pb::SHED_ENVIRONMENT);
+  record.add_shed(static_cast<pb::Shed>(77));  // Of a newer collector.
+  record.add_shed(pb::SHED_HASH);
+  record.add_shed(pb::SHED_ARGUMENTS);
+  EXPECT_EQ(text(read(record, "shed")), "environment,hash,arguments");
+}
+
 TEST(UidText, IsCanonicalOrEmpty) {
   EXPECT_EQ(uid_text(std::string(16, '\xAB')), "abababab-abab-abab-abab-abababababab");
   EXPECT_EQ(uid_text("short"), "");

@@ -88,6 +88,7 @@ class RandomEvents {
       case Field::CPPTYPE_DOUBLE:
         return reflection.SetDouble(&message, &field, static_cast<double>(number()) / 7);
       case Field::CPPTYPE_ENUM:
+        if (many) return reflection.AddEnumValue(&message, &field, static_cast<int>(number()));
         return reflection.SetEnumValue(&message, &field, static_cast<int>(number()));
       case Field::CPPTYPE_FLOAT:
         break;  // There is none.

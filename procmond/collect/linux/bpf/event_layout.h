@@ -1,5 +1,6 @@
 // What events.bpf.c writes into the ring buffer and bpf_feed.cpp reads: one compiler's layout on one machine, so that
-// both sides include this file. Every record is a de_event (a de_args for DE_ARGS) and its `bytes` say how long it is.
+// both sides include this file. Every record is a de_event (a de_args for DE_ARGS and DE_ENV) and its `bytes` say how
+// long it is.
 //
 // Times are nanoseconds of CLOCK_BOOTTIME, pids those of the initial pid namespace.
 #pragma once
@@ -13,10 +14,18 @@
 #define DE_ARGS_BYTES 8192    // Arguments in the exec record itself.
 #define DE_CHUNK_BYTES 24576  // Arguments in one further record.
 #define DE_MAX_CHUNKS 86      // 8 KiB + 86 * 24 KiB: 2 MiB.
+#define DE_ENV_BYTES 262144   // Of an environment, at most.
+#define DE_MAX_ENV_CHUNKS 11
 #define DE_COUNTER_SLOTS 256  // Processors beyond share.
 #define DE_CGROUP_DEPTH 12
 
-enum de_kind { DE_FORK = 1, DE_EXEC = 2, DE_EXIT = 3, DE_ARGS = 4 };
+enum de_kind { DE_FORK = 1, DE_EXEC = 2, DE_EXIT = 3, DE_ARGS = 4, DE_ENV = 5 };
+
+// What is left out, each with all before it. Hashes are user space's.
+enum de_level { DE_LEVEL_NOTHING = 0, DE_LEVEL_ENVIRONMENT = 1, DE_LEVEL_HASHES = 2, DE_LEVEL_ARGUMENTS = 3 };
+
+// What was left out of one exec.
+enum de_shed { DE_SHED_ENVIRONMENT = 1, DE_SHED_ARGUMENTS = 2 };
 
 enum de_flags {
   DE_KERNEL_THREAD = 1,
@@ -63,6 +72,8 @@ struct de_exec {
   __u64 cap_effective;
   __u64 args_bytes;  // All of them.
   __u64 args_sent;   // Of these, in records before this one, from DE_ARGS_BYTES on and without a hole.
+  __u64 env_bytes;   // The whole environment; 0 when nobody wants it.
+  __u64 env_sent;    // Of these, in records before this one.
   __u32 exe_dev;     // As the kernel numbers it: major << 20 | minor.
   __u32 exe_mode;
   __u32 exe_uid;
@@ -76,13 +87,15 @@ struct de_exec {
   __u32 cgroup_bytes;
   __u32 filename_bytes;  // With its NUL.
   __u32 args_here;
+  __u32 shed;
+  __u32 pad;
 };
 
 struct de_args {
-  __u32 kind;
+  __u32 kind;  // DE_ARGS or DE_ENV.
   __u32 bytes;
   __u64 start_ns;
-  __u64 offset;  // Into all arguments.
+  __u64 offset;  // Into all of its kind.
   __u32 pid;
   __u32 length;
 };
@@ -93,6 +106,7 @@ struct de_counters {
   __u64 clones;       // Tasks of any kind that came to be.
   __u64 workers;      // Of these, threads the kernel starts in a process for its own work: they are no forks.
   __u64 threads;      // Forks that made a thread.
-  __u64 tails_shed;   // Argument tails not sent, or cut, because the ring was filling up.
-  __u64 pad[2];
+  __u64 tails_shed;   // Execs whose argument tail was left out or cut under pressure.
+  __u64 environments_shed;
+  __u64 pad[1];
 };

@@ -1,0 +1,84 @@
+// The way from the programs to user space: the ring, its counters, and when to wake whoever reads it.
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "event_layout.h"
+#include "kernel_types.h"
+
+#define NAME_BYTES 256
+// Changes no value that occurs; tells the verifier that all rounds of a loop look alike.
+#define TEXT_MASK 0x3fff
+#define CUT (1u << 30)
+#define UNREAD (1u << 30)
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4 << 20);  // Set before loading.
+} ring SEC(".maps");
+
+struct scratch {
+  struct de_exec exec;
+  char data[DE_TEXT_BYTES + DE_ARGS_BYTES + 4 * NAME_BYTES];
+};
+struct chunk {
+  struct de_args head;
+  char data[DE_CHUNK_BYTES];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratches SEC(".maps");
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct chunk);
+} chunks SEC(".maps");
+
+// Read by user space through shared memory, without a system call.
+struct de_counters counters[DE_COUNTER_SLOTS];
+// When the consumer was last woken; racing writers wake it once too often at worst.
+__u64 woken_ns;
+
+// What is left out, as enum de_level; set by user space. What the ring itself has no room for is left out at once.
+__u32 shed_level;
+// The fullest the ring was when something happened, since user space last made it 0.
+__u64 ring_peak;
+
+const volatile __u64 latency_ns = 5000000;
+const volatile __u64 ring_bytes = 4 << 20;
+const volatile __u32 environment_limit = 0;  // 0: nobody wants environments.
+
+static __always_inline struct de_counters* counter_slot(void) {
+  return &counters[bpf_get_smp_processor_id() & (DE_COUNTER_SLOTS - 1)];
+}
+
+static __always_inline __u64 ring_fill(void) { return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA); }
+
+// Before the details of an event, so that a single large one is no pressure.
+static __always_inline void note_fill(void) {
+  __u64 fill = ring_fill();
+  if (fill > ring_peak) ring_peak = fill;
+}
+
+// The first event after a pause wakes the consumer at once, the next ones wait for it until latency_ns is over: the
+// interrupt that a wake-up takes costs more than the event.
+static __always_inline __u64 wake_flags(__u64 now) {
+  if (now - woken_ns >= latency_ns || ring_fill() > ring_bytes / 4) {
+    woken_ns = now;
+    return BPF_RB_FORCE_WAKEUP;
+  }
+  return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void send(void* record, __u64 bytes, __u32 kind, __u64 now) {
+  struct de_counters* slot = counter_slot();
+  __sync_fetch_and_add(&slot->happened[kind], 1);
+  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags(now)) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
+}
