@@ -28,17 +28,22 @@ if(DE_BPF)
   set(source ${PROJECT_SOURCE_DIR}/procmond/collect/linux/bpf)
   set(built ${PROJECT_BINARY_DIR}/bpf)
   file(MAKE_DIRECTORY ${built})
-  add_custom_command(
-    OUTPUT ${built}/events.skel.h
-    COMMAND ${DE_BPF_CLANG} -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3
-            -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source}/events.bpf.c -o ${built}/events.full.o
-    COMMAND ${DE_BPFTOOL} gen object ${built}/events.o ${built}/events.full.o
-    COMMAND ${DE_BPFTOOL} gen skeleton ${built}/events.o name events_bpf > ${built}/events.skel.h
-    DEPENDS ${source}/events.bpf.c ${source}/ring.bpf.h ${source}/paths.bpf.h ${source}/chunks.bpf.h
-            ${source}/event_layout.h ${source}/kernel_types.h
-    COMMENT "Compiling events.bpf.c"
-    VERBATIM)
-  add_custom_target(de_bpf_skeleton DEPENDS ${built}/events.skel.h)
+  file(GLOB headers CONFIGURE_DEPENDS ${source}/*.h)
+  set(skeletons "")
+  foreach(program IN ITEMS events processes)
+    add_custom_command(
+      OUTPUT ${built}/${program}.skel.h
+      COMMAND ${DE_BPF_CLANG} -g -O2 -Wall -Wextra -Werror -target bpf -mcpu=v3
+              -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source}/${program}.bpf.c
+              -o ${built}/${program}.full.o
+      COMMAND ${DE_BPFTOOL} gen object ${built}/${program}.o ${built}/${program}.full.o
+      COMMAND ${DE_BPFTOOL} gen skeleton ${built}/${program}.o name ${program}_bpf > ${built}/${program}.skel.h
+      DEPENDS ${source}/${program}.bpf.c ${headers}
+      COMMENT "Compiling ${program}.bpf.c"
+      VERBATIM)
+    list(APPEND skeletons ${built}/${program}.skel.h)
+  endforeach()
+  add_custom_target(de_bpf_skeleton DEPENDS ${skeletons})
   add_dependencies(de_bpf de_bpf_skeleton)
   target_include_directories(de_bpf SYSTEM INTERFACE ${built})
   target_link_libraries(de_bpf INTERFACE PkgConfig::LIBBPF)

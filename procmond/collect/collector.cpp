@@ -18,9 +18,11 @@ constexpr std::size_t kMaxPending = 10'000;  // Distinct executables counted as 
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::create(const CollectorOptions& options, const Clock& clock,
-                                                     std::unique_ptr<EventFeed> feed) {
+                                                     std::unique_ptr<EventFeed> feed,
+                                                     std::unique_ptr<ProcessIterator> iterator) {
   auto texts = std::make_unique<TextPool>();
-  Result<std::unique_ptr<ProcessSource>> source = make_process_source(options.source, clock, *texts);
+  Result<std::unique_ptr<ProcessSource>> source =
+      make_process_source(options.source, clock, *texts, std::move(iterator));
   if (!source) return fail(std::move(source).error().during("process source"));
   Result<std::unique_ptr<ProcessSource>> event_source = make_process_source(options.source, clock, *texts);
   if (!event_source) return fail(std::move(event_source).error().during("process source"));
@@ -296,6 +298,12 @@ Counts Collector::counts() const {
   if (feed_) out.feed = feed_->counts();
   out.model = live_.counts();
   if (hasher_) out.hash = hasher_->counts();
+  out.source = source_->state();
+  if (event_source_) {
+    const SourceState events = event_source_->state();
+    out.source.timeouts += events.timeouts;
+    out.source.stuck += events.stuck;
+  }
   return out;
 }
 

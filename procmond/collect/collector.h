@@ -18,6 +18,7 @@
 #include "collect/exe_hash.h"
 #include "collect/image_hashes.h"
 #include "collect/live_processes.h"
+#include "collect/process_iterator.h"
 #include "collect/process_source.h"
 #include "collect/shed.h"
 #include "collect/text_pool.h"
@@ -54,6 +55,7 @@ struct Counts {
   FeedCounts feed;            // All zero without a feed.
   ModelCounts model;
   HashCounts hash;
+  SourceState source;
 };
 
 // What collect_events() brings.
@@ -74,9 +76,10 @@ struct ShedCounts {
 class Collector {
  public:
   // `clock` outlives the collector. Errors: those of make_process_source.
-  // `feed` may be null: then differences between scans are all there is to tell.
+  // `feed` may be null: then differences between scans are all there is to tell. Without `iterator` scans read /proc.
   static Result<std::unique_ptr<Collector>> create(const CollectorOptions& options, const Clock& clock,
-                                                   std::unique_ptr<EventFeed> feed = nullptr);
+                                                   std::unique_ptr<EventFeed> feed = nullptr,
+                                                   std::unique_ptr<ProcessIterator> iterator = nullptr);
   // The same over another source of processes.
   static std::unique_ptr<Collector> create_over(std::unique_ptr<ProcessSource> source, const CollectorOptions& options,
                                                 const Clock& clock, std::unique_ptr<EventFeed> feed = nullptr);

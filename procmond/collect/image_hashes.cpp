@@ -1,7 +1,5 @@
 #include "collect/image_hashes.h"
 
-#include <fcntl.h>
-
 #include "daemoneye/base/text.h"
 
 namespace de::collect {
@@ -58,11 +56,9 @@ bool ImageHashes::find(const Wanted& wanted, Executable& executable) const {
     executable = std::move(*opened);
     return true;
   }
-  executable.fd = UniqueFd(::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!executable.fd) return false;
-  const Result<FileKey> key = key_of(executable.fd.get());
-  if (!key || !is_what_was_seen(*key, wanted.seen)) return false;
-  executable.key = *key;
+  Result<Executable> opened = source_.open_file(wanted.path);
+  if (!opened || !is_what_was_seen(opened->key, wanted.seen)) return false;
+  executable = std::move(*opened);
   return true;
 }
 

@@ -94,8 +94,8 @@ void LiveProcesses::note_metrics(const pb::ProcessRecord& now, Known& known, std
 // What exec was given stays; what the process shows now is a claim beside it.
 void LiveProcesses::keep_evidence(pb::ProcessRecord& now, Known& known) {
   recall(now.pid(), known, before_);
-  if (before_.has_cgroup_id()) now.set_cgroup_id(before_.cgroup_id());
-  if (before_.has_pidfs_inode()) now.set_pidfs_inode(before_.pidfs_inode());
+  if (before_.has_cgroup_id() && !now.has_cgroup_id()) now.set_cgroup_id(before_.cgroup_id());
+  if (before_.has_pidfs_inode() && !now.has_pidfs_inode()) now.set_pidfs_inode(before_.pidfs_inode());
   now.set_exec_seq(known.exec_seq);
   if (!known.captured) return;
   now.set_source(before_.source());

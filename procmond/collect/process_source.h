@@ -1,10 +1,12 @@
 // Lists the processes alive right now. One implementation per OS, in collect/<os>/; CMake compiles exactly one.
 //
-// Thread: the collector thread. Calls block on the kernel for milliseconds to seconds.
+// Thread: the collector thread waits; the work, and with it every RecordFn, runs on a thread that is left behind when a
+// process keeps it waiting. Calls block on the kernel for milliseconds to seconds.
 // Privilege: the only code that needs CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH. Without them everything works, with
 // fewer columns: what was refused is absent and the record says accessible == false.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -14,6 +16,7 @@
 #include <string>
 
 #include "collect/file_key.h"
+#include "collect/process_iterator.h"
 #include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
@@ -27,6 +30,9 @@ struct SourceOptions {
   bool collect_environment = false;                // Masked, and cut at 256 KiB.
   bool mask_arguments = true;                      // False only by explicit configuration.
   std::size_t max_argv_bytes = 2UL * 1024 * 1024;  // What is longer is cut; command_line_length tells.
+  // How long one process may keep a sweep waiting, and how many threads may hang in such processes.
+  std::chrono::milliseconds deadline{250};
+  std::uint32_t max_stuck = 16;
 };
 
 struct Sweep {
@@ -38,6 +44,15 @@ struct Sweep {
 // One record at a time. It is the source's own scratch message: swap it out or copy it, it is cleared afterwards.
 // `image` is the file that is running, absent when it could not be told (or for a kernel thread).
 using RecordFn = std::function<void(pb::ProcessRecord& record, const std::optional<FileKey>& image)>;
+
+// How the list is made at the moment.
+struct SourceState {
+  std::string name = "proc";     // Or "bpf".
+  std::string why_not_better;    // Empty when it is the best there is, or nobody asked for better.
+  std::uint64_t timeouts = 0;    // Times a process did not answer within the deadline.
+  std::uint32_t stuck = 0;       // Threads that wait for such a process now.
+  std::uint32_t max_stuck = 16;  // Beyond, nothing is asked that could make another one wait.
+};
 
 struct Executable {
   UniqueFd fd;  // Open for reading.
@@ -56,17 +71,23 @@ class ProcessSource {
   virtual Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) = 0;
 
   // Opens what the process with this identity is running. May be called from within a RecordFn.
-  // Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file), Io.
+  // Any thread. Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file, or one
+  // that a server or another program serves), Timeout, Io.
   virtual Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) = 0;
+  // The same for a file that is known by its path only.
+  virtual Result<Executable> open_file(const std::string& path) = 0;
 
   // Of the running kernel, as the kernel prints it.
   virtual const std::string& boot_id() const = 0;
   // Unix time of CLOCK_BOOTTIME 0, as start times are reckoned. Moves when the wall clock is set. Any thread.
   virtual std::int64_t boot_time_ms() const = 0;
+  virtual SourceState state() const { return {}; }
 };
 
-// `clock` and `texts` outlive the source, which keeps in `texts` what it remembers. Errors: NotFound, Denied, Io
+// `clock` and `texts` outlive the source, which keeps in `texts` what it remembers. With an iterator only what it does
+// not know is read below proc_root. Errors: NotFound, Denied, Io
 // (proc_root is not a proc file system we can read), Corrupt (it says what a kernel would not).
-Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts);
+Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts,
+                                                           std::unique_ptr<ProcessIterator> iterator = nullptr);
 
 }  // namespace de::collect

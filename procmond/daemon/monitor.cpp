@@ -42,7 +42,7 @@ Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> sp
 Monitor::~Monitor() { collect_.join(); }
 
 Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedFeed feed, std::unique_ptr<spool::Spool> spool,
+                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
                                                  audit::LedgerFile& ledger, const Clock& clock) {
   std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
   collect::CollectorOptions options;
@@ -51,9 +51,11 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   options.hash.state_dir = monitor->config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
   options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
-  monitor->backend_ = feed.feed ? feed.feed->name() : "polling";
-  monitor->why_not_better_ = std::move(feed.why_not_better);
-  DE_TRY(collector, collect::Collector::create(options, clock, std::move(feed.feed)));
+  options.source.deadline = std::chrono::milliseconds(monitor->config_.proc_deadline_ms);
+  monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
+  monitor->why_not_better_ = std::move(sources.why_not_better);
+  monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
+  DE_TRY(collector, collect::Collector::create(options, clock, std::move(sources.feed), std::move(sources.iterator)));
   monitor->collector_ = std::move(collector);
   monitor->pressure_ =
       std::make_unique<PressureWatch>(*monitor->collector_, ledger, clock, monitor->config_.events_max_cpu_percent);
@@ -318,11 +320,26 @@ void Monitor::note_findings(std::vector<pb::Finding> findings) {
   findings_ = std::move(findings);
 }
 
+void Monitor::add_source_findings(pb::Heartbeat& beat) const {
+  const auto add = [&beat](const char* component, const std::string& name, const std::string& why_not_better) {
+    pb::Finding& finding = *beat.add_findings();
+    finding.set_component(component);
+    finding.set_level(why_not_better.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
+    finding.set_detail(why_not_better.empty() ? name : name + ", not better because " + why_not_better);
+  };
+  add("events", backend_, why_not_better_);
+  const collect::SourceState& source = collect_counts_.source;
+  add("snapshots", collect_counts_.scans == 0 && why_no_iterator_.empty() ? "bpf" : source.name,
+      why_no_iterator_.empty() ? source.why_not_better : why_no_iterator_);
+  pb::Finding& waiting = *beat.add_findings();
+  waiting.set_component("proc");
+  waiting.set_level(source.stuck == 0 ? pb::Finding::OK : pb::Finding::DEGRADED);
+  waiting.set_detail(std::to_string(source.stuck) + " of at most " + std::to_string(source.max_stuck) +
+                     " threads wait for processes or files that do not answer");
+}
+
 void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
-  pb::Finding& source = *beat.add_findings();
-  source.set_component("events");
-  source.set_level(why_not_better_.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
-  source.set_detail(why_not_better_.empty() ? backend_ : backend_ + ", not better because " + why_not_better_);
+  add_source_findings(beat);
   pressure_->fill_heartbeat(beat);
   for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
   const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
@@ -340,6 +357,8 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   counters["exits"] = collect_counts_.exits;
   counters["kernel_dropped"] = collect_counts_.feed.dropped;
   counters["books_checked"] = books_checked_;
+  counters["proc_timeouts"] = collect_counts_.source.timeouts;
+  counters["proc_stuck"] = collect_counts_.source.stuck;
   counters["files_hashed"] = collect_counts_.hash.hashed;
   counters["hash_queue"] = collect_counts_.hash.queued;
   counters["spool_appended"] = spooled.appended;

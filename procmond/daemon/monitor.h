@@ -22,17 +22,19 @@
 
 namespace de::daemon {
 
-// What tells us of starts, execs and exits, opened while we still had the privileges.
-struct OpenedFeed {
-  std::unique_ptr<collect::EventFeed> feed;  // Null: only the difference between two scans does.
-  std::string why_not_better;                // Empty when it is the best there is.
+// What tells us of processes, opened while we still had the privileges.
+struct OpenedSources {
+  std::unique_ptr<collect::EventFeed> feed;            // Null: only the difference between two scans does.
+  std::string why_not_better;                          // Empty when it is the best there is.
+  std::unique_ptr<collect::ProcessIterator> iterator;  // Null: scans read /proc.
+  std::string why_no_iterator;
 };
 
 class Monitor {
  public:
   // `ledger` and `clock` outlive the monitor.
   static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedFeed feed, std::unique_ptr<spool::Spool> spool,
+                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
                                                  audit::LedgerFile& ledger, const Clock& clock);
   ~Monitor();
 
@@ -66,6 +68,7 @@ class Monitor {
   link::Task<> pressure_loop();
   void look_at_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
+  void add_source_findings(pb::Heartbeat& beat) const;
   void stop();
 
   const config::ProcmondConfig config_;
@@ -83,6 +86,7 @@ class Monitor {
   std::unique_ptr<uplink::Uplink> uplink_;
   std::string backend_;              // "bpf", "connector" or "polling".
   std::string why_not_better_;       // Empty: nothing is better.
+  std::string why_no_iterator_;      // Empty: there is one.
   std::unique_ptr<EventPump> pump_;  // After what it uses: ends first.
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.

@@ -10,6 +10,7 @@
 
 #include "collect/event_feed.h"
 #include "collect/identity.h"
+#include "collect/process_iterator.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
@@ -50,13 +51,13 @@ int print_once(const config::ProcmondConfig& config, bool as_array) {
 
 struct Opened {
   std::vector<uid_t> agent_uids;
-  OpenedFeed feed;
+  OpenedSources sources;
   guard::Held held;
 };
 
 // The best that works here, and why not a better one. What is asked for by name and does not work is an error.
-Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
-  OpenedFeed out;
+Result<OpenedSources> open_feed(const config::ProcmondConfig& config) {
+  OpenedSources out;
   if (config.events_backend == config::EventBackend::Polling) {
     out.why_not_better = "events.backend says so";
     return out;
@@ -89,6 +90,20 @@ Result<OpenedFeed> open_feed(const config::ProcmondConfig& config) {
   return out;
 }
 
+// Whoever does not want BPF for events does not want it for snapshots.
+void open_iterator(const config::ProcmondConfig& config, OpenedSources& out) {
+  if (config.events_backend != config::EventBackend::Auto && config.events_backend != config::EventBackend::Bpf) {
+    out.why_no_iterator = "events.backend says so";
+    return;
+  }
+  auto iterator = collect::ProcessIterator::open();
+  if (iterator) {
+    out.iterator = std::move(*iterator);
+  } else {
+    out.why_no_iterator = "bpf: " + iterator.error().message();
+  }
+}
+
 // Everything that needs root, then the drop.
 Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   const bool is_root = ::geteuid() == 0;
@@ -115,8 +130,9 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   DE_CHECK(own_directory(state + "/collect", self, 0700));
   DE_CHECK(own_directory(config.paths.spool_dir, self, 0700));
   DE_CHECK(own_directory(config.paths.ledger_dir, self, 0750));
-  DE_TRY(feed, open_feed(config));
-  out.feed = std::move(feed);
+  DE_TRY(sources, open_feed(config));
+  out.sources = std::move(sources);
+  open_iterator(config, out.sources);
   guard::GuardOptions options;
   options.uid = self.uid;
   options.gid = self.gid;
@@ -150,8 +166,8 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
   log::info("procmond", "running", {log::field("held", opened->held.to_json())});
 
-  auto monitor =
-      Monitor::create(config, opened->agent_uids, std::move(opened->feed), std::move(*spool), **ledger, system_clock());
+  auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
+                                 system_clock());
   if (!monitor) return report(monitor.error(), 1);
   const Result<> ended = (*monitor)->run();
   const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");

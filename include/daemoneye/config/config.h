@@ -57,6 +57,7 @@ struct ProcmondConfig {
   std::uint32_t spool_sync_ms = 1'000;
   std::uint32_t hash_budget_mb_per_s = 64;
   std::uint32_t hash_max_file_mb = 512;
+  std::uint32_t proc_deadline_ms = 250;  // How long one process may keep a scan waiting.
   EventBackend events_backend = EventBackend::Auto;
   std::uint32_t events_buffer_mb = 4;         // In the kernel; rounded up to a power of two.
   std::uint32_t events_max_cpu_percent = 50;  // Of one processor; 0: no limit.

@@ -3,13 +3,11 @@
 #ifdef DE_BPF
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bit>
-#include <cstdarg>
-#include <cstdio>
 
+#include "collect/linux/bpf_load.h"
 #include "collect/linux/bpf_record.h"
 #include "collect/linux/environment.h"
 #include "daemoneye/base/heap.h"
@@ -19,35 +17,12 @@
 namespace de::collect {
 namespace {
 
-constexpr ino_t kInitialPidNamespace = 0xeffffffc;  // PROC_PID_INIT_INO of the kernel.
-
 struct SkeletonDeleter {
   void operator()(events_bpf* skeleton) const { events_bpf__destroy(skeleton); }
 };
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
-
-// libbpf reports in several lines; the first that complains is the reason.
-std::string first_complaint;
-
-int note_complaint(libbpf_print_level level, const char* format, va_list arguments) {
-  char line[512];
-  const int length = std::vsnprintf(line, sizeof line, format, arguments);
-  if (level != LIBBPF_WARN || length <= 0 || !first_complaint.empty()) return 0;
-  first_complaint.assign(line, static_cast<std::size_t>(std::min<int>(length, sizeof line - 1)));
-  while (!first_complaint.empty() && first_complaint.back() == '\n') first_complaint.pop_back();
-  return 0;
-}
-
-tl::unexpected<Error> failed(const char* step, int error) {
-  const std::error_code os(error < 0 ? -error : error, std::generic_category());
-  const bool denied = os == std::errc::operation_not_permitted || os == std::errc::permission_denied;
-  std::string text = std::string("BPF: ") + step;
-  if (denied && ::geteuid() != 0) text += " (it takes CAP_BPF and CAP_PERFMON)";
-  if (!first_complaint.empty()) text += ": " + first_complaint;
-  return fail(denied ? Errc::Denied : Errc::Unsupported, text, os);
-}
 
 static_assert(static_cast<__u32>(Shedding::Environment) == DE_LEVEL_ENVIRONMENT &&
               static_cast<__u32>(Shedding::Arguments) == DE_LEVEL_ARGUMENTS);
@@ -82,26 +57,19 @@ Result<> BpfFeed::open(const FeedOptions& options) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < page || options.buffer_bytes > (1UL << 30))
     return fail(Errc::Invalid, "the ring's size is no power of two between a page and 1 GiB");
-  struct stat space {};
-  if (::stat("/proc/self/ns/pid", &space) == 0 && space.st_ino != kInitialPidNamespace)
-    return fail(Errc::Unsupported,
-                "BPF: we are in a pid namespace of our own, where processes have other numbers than the kernel's");
-  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    return fail(Errc::Unsupported, "BPF: the kernel does not describe its types in /sys/kernel/btf/vmlinux");
-  first_complaint.clear();
-  libbpf_set_print(&note_complaint);
+  DE_CHECK(check_bpf());
   skeleton_.reset(events_bpf__open());
-  if (!skeleton_) return failed("open programs", errno);
+  if (!skeleton_) return bpf_failed("open programs", errno);
   skeleton_->rodata->latency_ns = std::uint64_t{options.latency_ms} * 1'000'000;
   skeleton_->rodata->ring_bytes = options.buffer_bytes;
   skeleton_->rodata->environment_limit = options.capture.environment ? DE_ENV_BYTES : 0;
   if (const int error =
           bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.buffer_bytes)))
-    return failed("set the ring's size", error);
-  if (const int error = events_bpf__load(skeleton_.get())) return failed("load programs", error);
+    return bpf_failed("set the ring's size", error);
+  if (const int error = events_bpf__load(skeleton_.get())) return bpf_failed("load programs", error);
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &on_record, this, nullptr));
-  if (!ring_) return failed("map the ring", errno);
-  if (const int error = events_bpf__attach(skeleton_.get())) return failed("attach programs", error);
+  if (!ring_) return bpf_failed("map the ring", errno);
+  if (const int error = events_bpf__attach(skeleton_.get())) return bpf_failed("attach programs", error);
   give_back_free_memory();  // The kernel's types took several megabytes while loading.
   return {};
 }

@@ -1,14 +1,15 @@
 #include "collect/linux/bpf_record.h"
 
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "collect/linux/environment.h"
+#include "collect/linux/kernel_path.h"
 #include "collect/linux/proc_cgroup.h"
 #include "collect/linux/proc_cmdline.h"
 #include "collect/redact.h"
@@ -29,28 +30,7 @@ std::string_view take(std::string_view& texts, std::size_t bytes) {
   return piece;
 }
 
-// "sh\0bin\0usr\0" is /usr/bin/sh. Cut at its beginning: ".../usr/bin/sh".
-std::string join_path(std::string_view components, bool cut) {
-  std::vector<std::string_view> names;
-  while (!components.empty()) {
-    const std::size_t end = std::min(components.find('\0'), components.size());
-    names.push_back(components.substr(0, end));
-    components.remove_prefix(std::min(end + 1, components.size()));
-  }
-  std::string path;
-  if (cut) path.append("...");
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    // A memfd's own name already looks like a path.
-    if (!name->starts_with('/')) path += '/';
-    path += *name;
-  }
-  if (path.empty()) path.push_back('/');
-  return path;
-}
-
 std::string_view until_nul(std::string_view text) { return text.substr(0, text.find('\0')); }
-
-std::uint64_t to_user_dev(std::uint32_t kernel_dev) { return ::makedev(kernel_dev >> 20, kernel_dev & 0xfffffU); }
 
 }  // namespace
 
@@ -110,6 +90,20 @@ void BpfRecords::set_owner(const de_task& task) {
   record_.set_source(pb::RECORD_SOURCE_BPF);
 }
 
+// Only when the path led nowhere: seldom, and worth a look at what is there now. Looking may have to wait for whoever
+// serves that directory.
+pb::OnDiskState BpfRecords::look_at(const std::string& path) {
+  if (looker_.is_at_limit()) return pb::ON_DISK_UNKNOWN;
+  auto found = std::make_shared<pb::OnDiskState>(pb::ON_DISK_UNKNOWN);
+  const auto hung = looker_.run([found, path](Watch& watch) {
+    watch.enter(0);
+    struct stat now {};
+    const bool exists = ::lstat(path.c_str(), &now) == 0;
+    if (watch.leave()) *found = exists ? pb::ON_DISK_REPLACED : pb::ON_DISK_DELETED;
+  });
+  return hung ? pb::ON_DISK_UNKNOWN : *found;
+}
+
 void BpfRecords::set_image(const de_exec& exec, std::string path) {
   record_.set_exe_dev(to_user_dev(exec.exe_dev));
   record_.set_exe_inode(exec.exe_inode);
@@ -123,9 +117,7 @@ void BpfRecords::set_image(const de_exec& exec, std::string path) {
   if (memory_only) {
     state = pb::ON_DISK_MEMFD;
   } else if (unlinked) {
-    // Only when the path led nowhere: seldom, and worth a look at what is there now.
-    struct stat now {};
-    state = ::lstat(path.c_str(), &now) == 0 ? pb::ON_DISK_REPLACED : pb::ON_DISK_DELETED;
+    state = look_at(path);
   }
   record_.set_on_disk_state(state);
   record_.set_file_exists(state == pb::ON_DISK_MATCH || state == pb::ON_DISK_REPLACED);

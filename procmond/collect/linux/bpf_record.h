@@ -4,6 +4,7 @@
 // Thread: the one that drains.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "collect/event_feed.h"
 #include "collect/linux/bpf/event_layout.h"
 #include "collect/linux/user_names.h"
+#include "collect/linux/watched_thread.h"
 #include "daemoneye/base/clock.h"
 
 namespace de::collect {
@@ -41,10 +43,13 @@ class BpfRecords {
   Result<> read_exec(const de_exec& exec, std::string_view texts);
   void set_owner(const de_task& task);
   void set_image(const de_exec& exec, std::string path);
+  pb::OnDiskState look_at(const std::string& path);
   void set_arguments(const de_exec& exec, std::string_view here);
 
   const CaptureOptions options_;
   UserNames names_;
+  // Events wait at most this long, and for a few such paths only.
+  WatchedThread looker_{{std::chrono::milliseconds(50), 4}};
   pb::ProcessRecord record_;
   std::deque<Tail> tails_;  // Those whose exec was lost are pushed out by later ones.
 };

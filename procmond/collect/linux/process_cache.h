@@ -18,7 +18,6 @@ namespace de::collect {
 
 // The cheap signs that a process is no longer running what it ran: if all are the same, the slow columns are.
 struct Signs {
-  TextPool::Ref image;  // Bytes of FileFacts; none when it could not be told.
   // Of the code and stack addresses that exec chose; 0 when the kernel does not show them.
   std::uint64_t layout = 0;
   std::uint64_t arguments = 0;  // A hash of the raw argument list.
@@ -49,7 +48,9 @@ struct CachedProcess {
   bool denied = false;
   std::uint32_t exec_seq = 0;
   std::uint32_t sweep = 0;  // When it was last seen.
+  bool blocked = false;     // It was not read to the end: what is known is older.
   Signs signs;
+  TextPool::Ref image;  // Bytes of FileFacts; none when it could not be told.
   // Serialised ProcessRecords: the slow columns, the same for many processes, and what is more its own.
   TextPool::Ref slow, arguments, environment;
   // For cpu_usage: CPU time at the last snapshot and when that was.

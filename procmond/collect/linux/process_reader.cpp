@@ -1,6 +1,7 @@
 #include "collect/linux/process_reader.h"
 
 #include <fcntl.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -11,7 +12,6 @@
 #include <optional>
 
 #include "collect/identity.h"
-#include "collect/linux/proc_status.h"
 #include "daemoneye/base/byte_order.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/crypto/digest.h"
@@ -19,12 +19,9 @@
 namespace de::collect {
 namespace {
 
-constexpr std::uint32_t kRefreshSweeps = 8;       // Slow columns of an unchanged process are at most this old.
 constexpr int kMaxTries = 3;                      // A process that execs faster than we read stays as last read.
 constexpr std::uint32_t kMaxFdCount = 1'048'576;  // fs.nr_open; counting stops there.
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
-constexpr std::uint64_t kTickMs = 10;
-constexpr std::int64_t kMinCpuWindowNs = 100'000'000;  // Shorter ones measure the 10 ms tick, not the process.
 
 std::uint64_t short_hash(std::string_view bytes) { return load_le<std::uint64_t>(crypto::sha256(bytes).data()); }
 
@@ -32,12 +29,6 @@ std::uint64_t layout_of(const ProcStat& stat) {
   // 0 and 1 stand for "not for you".
   if (stat.start_code <= 1 || stat.start_stack <= 1) return 0;
   return (stat.start_code * 0x9e3779b97f4a7c15U) ^ stat.start_stack;
-}
-
-// Inode of our own mount namespace, 0 when it cannot be told.
-std::uint64_t own_mounts(int proc_fd) {
-  struct stat facts {};
-  return ::fstatat(proc_fd, "self/ns/mnt", &facts, 0) == 0 ? facts.st_ino : 0;
 }
 
 // Since 6.2 the size of /proc/PID/fd is the number of open descriptors.
@@ -49,26 +40,54 @@ bool tells_fd_count(int proc_fd) {
 }
 
 // Did an exec happen between the two? Addresses tell it; without them another file does.
-bool is_exec(const Signs& before, const Signs& now) {
+bool is_exec(const Signs& before, const Signs& now, const std::optional<FileFacts>& old_image,
+             const std::optional<FileFacts>& image) {
   if (before.layout != 0 && now.layout != 0) return before.layout != now.layout;
-  const std::optional<FileFacts> old_image = facts_of(before.image);
-  const std::optional<FileFacts> image = facts_of(now.image);
   return old_image && image && (old_image->key.inode != image->key.inode || old_image->key.dev != image->key.dev);
 }
 
 }  // namespace
 
-ProcessReader::ProcessReader(const SourceOptions& options, const Clock& clock, TextPool& texts, int proc_fd,
-                             const std::string& boot_id)
-    : options_(options),
+std::uint64_t own_mounts(int proc_fd) {
+  struct stat facts {};
+  return ::fstatat(proc_fd, "self/ns/mnt", &facts, 0) == 0 ? facts.st_ino : 0;
+}
+
+std::int64_t current_boot_time_ms(const Clock& clock, std::int64_t before) {
+  const std::int64_t now = clock.unix_ms() - clock.steady_ns() / 1'000'000;
+  return before == 0 || std::abs(now - before) > 500 ? now : before;
+}
+
+void merge_text(std::string_view text, pb::ProcessRecord& record) {
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(text.data()),
+                                               static_cast<int>(text.size()));
+  (void)record.MergeFromCodedStream(&input);
+}
+
+void mark_blocked(pb::ProcessRecord& record) {
+  record.set_accessible(false);
+  record.set_platform_data(R"({"blocked":true})");
+}
+
+ProcessReader::ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& texts)
+    : root_(std::move(root)),
       clock_(clock),
       texts_(texts),
-      proc_fd_(proc_fd),
-      boot_id_(boot_id),
-      slow_(options, own_mounts(proc_fd), clock),
+      slow_(root_->options, own_mounts(root_->fd.get()), clock),
       page_bytes_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))),
-      fd_sizes_(tells_fd_count(proc_fd)) {
+      fd_sizes_(tells_fd_count(root_->fd.get())) {
   adopt_boot_time();
+}
+
+void ProcessReader::succeed(ProcessReader& hung) {
+  cache_ = std::move(hung.cache_);
+  sweep_ = hung.sweep_;
+  boot_time_ms_ = hung.boot_time_ms_.load();
+}
+
+bool ProcessReader::was_read_in_sweep(std::uint32_t pid) const {
+  const auto found = cache_.find(pid);
+  return found != cache_.end() && found->second.sweep == sweep_;
 }
 
 void ProcessReader::begin_sweep() {
@@ -80,12 +99,7 @@ void ProcessReader::forget_unseen() {
   std::erase_if(cache_, [this](const auto& item) { return item.second.sweep != sweep_; });
 }
 
-// The start of a process is known since boot; its wall time moves when the wall clock is set. Small differences are
-// the clock being read twice.
-void ProcessReader::adopt_boot_time() {
-  const std::int64_t now = clock_.unix_ms() - clock_.steady_ns() / 1'000'000;
-  if (boot_time_ms_ == 0 || std::abs(now - boot_time_ms_) > 500) boot_time_ms_ = now;
-}
+void ProcessReader::adopt_boot_time() { boot_time_ms_ = current_boot_time_ms(clock_, boot_time_ms_); }
 
 Result<> ProcessReader::read_stat(const ProcDir& dir, ProcStat& stat) {
   DE_TRY(text, dir.read("stat", stat_text_, kMaxStatBytes));
@@ -94,61 +108,56 @@ Result<> ProcessReader::read_stat(const ProcDir& dir, ProcStat& stat) {
   return {};
 }
 
-Signs ProcessReader::read_signs(Reading& reading, const Signs& before) {
+void ProcessReader::read_signs(Reading& reading, bool may_wait) {
   Signs signs;
-  signs.owner = reading.dir.owner();
+  signs.owner = reading.dir->owner();
   signs.ppid = reading.stat.ppid;
   signs.tty_nr = reading.stat.tty_nr;
-  if (reading.stat.is_kernel_thread()) return signs;
-  signs.layout = layout_of(reading.stat);
-  const Result<FileFacts> image = facts_at(reading.dir.fd(), "exe");
-  if (image) {
-    signs.image = before.image;
-    texts_.set(signs.image, as_text(*image));
-  }
+  reading.image.reset();
+  reading.signs = signs;
+  if (reading.stat.is_kernel_thread()) return;
+  reading.signs.layout = layout_of(reading.stat);
+  if (!may_wait) return;
+  const Result<FileFacts> image = facts_at(reading.dir->fd(), "exe");
+  if (image) reading.image = *image;
   if (!image && image.error().code() == Errc::Denied) reading.denied = true;
   if (!image && image.error().code() == Errc::NotFound) reading.doubtful = true;
 
   if (buffer_.size() > kKeepBuffer) std::string().swap(buffer_);  // One giant does not stay in memory.
-  const Result<std::string_view> cmdline = reading.dir.read("cmdline", buffer_, options_.max_argv_bytes + 1);
+  const Result<std::string_view> cmdline = reading.dir->read("cmdline", buffer_, root_->options.max_argv_bytes + 1);
   buffer_.resize(cmdline ? cmdline->size() : 0);
-  if (cmdline) signs.arguments = short_hash(*cmdline);
+  if (cmdline) reading.signs.arguments = short_hash(*cmdline);
   if (!cmdline && cmdline.error().code() == Errc::Denied) reading.denied = true;
   if (!cmdline && cmdline.error().code() == Errc::NotFound) reading.doubtful = true;
-  return signs;
 }
 
-bool ProcessReader::is_stale(const CachedProcess& known, const Reading& reading, const Signs& signs) const {
-  if (!(known.signs == signs)) return true;
-  // What no cheap sign shows (capabilities, namespaces, control group, a replaced file) is read in turns.
-  return (reading.pid + sweep_) % kRefreshSweeps == 0;
-}
-
-// Reads the slow columns into `known`. The process may exec in between: then the parts would not belong together, so
-// the signs are looked at again afterwards.
-Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& known) {
+// Reads the slow columns. The process may exec in between: then the parts would not belong together, so the signs are
+// looked at again afterwards.
+Outcome ProcessReader::refresh(Reading& reading, bool may_wait) {
+  const bool is_program = !reading.stat.is_kernel_thread();
   for (int tries = 0; tries < kMaxTries; ++tries) {
     part_.Clear();
-    SlowColumns::Found found = slow_.read(reading.dir, reading.stat, facts_of(signs.image), part_);
+    SlowColumns::Found found = slow_.read(*reading.dir, reading.stat, reading.image, part_);
     if (found.thread) return Outcome::Vanished;
-    texts_.set(known.slow, part_.SerializeAsString());
+    reading.slow = part_.SerializeAsString();
     part_.Clear();
-    if (!reading.stat.is_kernel_thread()) slow_.set_arguments(buffer_, reading.stat, part_);
-    texts_.set(known.arguments, part_.SerializeAsString());
+    if (is_program && may_wait) slow_.set_arguments(buffer_, reading.stat.argument_bytes, part_);
+    reading.arguments = part_.SerializeAsString();
     part_.Clear();
-    if (!reading.stat.is_kernel_thread()) found.denied |= slow_.set_environment(reading.dir, part_).denied;
-    texts_.set(known.environment, part_.SerializeAsString());
-    known.denied = found.denied;
+    if (is_program && may_wait) found.denied |= slow_.set_environment(*reading.dir, part_).denied;
+    reading.environment = part_.SerializeAsString();
+    reading.slow_denied = found.denied;
+    reading.refreshed = true;
 
     if (check_alive(reading) == Outcome::Vanished) return Outcome::Vanished;
     // The addresses tell whether there was an exec; without them everything is looked at again.
     const std::uint64_t layout = layout_of(reading.stat);
-    if (layout != 0 && layout == signs.layout) break;
-    if (reading.stat.is_kernel_thread()) break;
-    Signs now = read_signs(reading, signs);
-    const bool same = now == signs;
-    signs = std::move(now);
-    if (same) break;
+    if (layout != 0 && layout == reading.signs.layout) break;
+    if (!is_program || !may_wait) break;
+    const Signs signs = reading.signs;
+    const std::optional<FileFacts> image = reading.image;
+    read_signs(reading, may_wait);
+    if (signs == reading.signs && image == reading.image) break;
   }
   return Outcome::Read;
 }
@@ -157,7 +166,7 @@ Outcome ProcessReader::refresh(Reading& reading, Signs& signs, CachedProcess& kn
 Outcome ProcessReader::check_alive(Reading& reading) {
   const std::uint64_t start_ticks = reading.stat.start_ticks;
   ProcStat again;
-  const Result<> read = read_stat(reading.dir, again);
+  const Result<> read = read_stat(*reading.dir, again);
   if (!read || again.start_ticks != start_ticks) return Outcome::Vanished;
   reading.stat = again;
   return Outcome::Read;
@@ -172,33 +181,29 @@ void ProcessReader::find_parent(const Reading& reading, CachedProcess& known) {
   if (const auto parent = cache_.find(reading.stat.ppid); parent != cache_.end() && parent->second.sweep == sweep_) {
     uid.assign(parent->second.uid.data(), parent->second.uid.size());
   } else {
-    const Result<ProcDir> dir = ProcDir::open(proc_fd_, reading.stat.ppid);
+    const Result<ProcDir> dir = ProcDir::open(root_->fd.get(), reading.stat.ppid);
     std::string text;
     const Result<std::string_view> read =
         dir ? dir->read("stat", text, kMaxStatBytes) : Result<std::string_view>(fail(Errc::NotFound, "parent"));
     const Result<ProcStat> stat = read ? parse_proc_stat(*read) : fail(Errc::NotFound, "parent");
     // A parent is never younger than its child: this one took the number after the real one had gone.
     if (!stat || stat->start_ticks > reading.stat.start_ticks) return;
-    uid = process_uid(boot_id_, reading.stat.ppid, stat->start_ticks * kTickNs);
+    uid = process_uid(root_->boot_id, reading.stat.ppid, stat->start_ticks * kTickNs);
   }
   std::memcpy(known.parent_uid.data(), uid.data(), known.parent_uid.size());
   known.has_parent = true;
 }
 
-void ProcessReader::add_io_and_fds(Reading& reading) {
+void ProcessReader::read_io_and_fds(Reading& reading) {
   struct stat facts {};
   if (fd_sizes_) {
-    if (::fstatat(reading.dir.fd(), "fd", &facts, 0) == 0)
-      record_.set_fd_count(static_cast<std::uint32_t>(std::min<off_t>(facts.st_size, kMaxFdCount)));
-  } else if (const Result<std::uint32_t> fds = reading.dir.count("fd", kMaxFdCount)) {
-    record_.set_fd_count(*fds);
+    if (::fstatat(reading.dir->fd(), "fd", &facts, 0) == 0)
+      reading.fd_count = static_cast<std::uint32_t>(std::min<off_t>(facts.st_size, kMaxFdCount));
+  } else if (const Result<std::uint32_t> fds = reading.dir->count("fd", kMaxFdCount)) {
+    reading.fd_count = *fds;
   }
-  const Result<std::string_view> text = reading.dir.read("io", buffer_, kMaxStatBytes);
-  if (!text) return;
-  if (const std::optional<ProcIo> io = parse_proc_io(*text)) {
-    record_.set_io_read_bytes(io->read_bytes);
-    record_.set_io_write_bytes(io->write_bytes);
-  }
+  if (const Result<std::string_view> text = reading.dir->read("io", io_text_, kMaxStatBytes))
+    reading.io = parse_proc_io(*text);
 }
 
 void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mode) {
@@ -222,14 +227,17 @@ void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mod
   if (stat.is_kernel_thread()) return;
   record_.set_memory_usage(static_cast<std::uint64_t>(std::max<std::int64_t>(stat.rss_pages, 0)) * page_bytes_);
   record_.set_virtual_memory(stat.virtual_bytes);
-  add_io_and_fds(reading);
+  if (reading.fd_count) record_.set_fd_count(*reading.fd_count);
+  if (!reading.io) return;
+  record_.set_io_read_bytes(reading.io->read_bytes);
+  record_.set_io_write_bytes(reading.io->write_bytes);
 }
 
 Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn) {
   record_.Clear();
   // The texts were made by us; they parse.
   for (const TextPool::Ref* text : {&known.slow, &known.arguments, &known.environment})
-    (void)record_.MergeFromString(std::string(text->get()));
+    merge_text(text->get(), record_);
   record_.set_pid(reading.pid);
   record_.set_ppid(reading.stat.ppid);
   record_.set_session_id(reading.stat.session);
@@ -242,11 +250,12 @@ Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mod
   record_.set_exec_seq(known.exec_seq);
   record_.set_kernel_thread(reading.stat.is_kernel_thread());
   record_.set_accessible(!known.denied && !reading.denied);
+  if (known.blocked) mark_blocked(record_);
   record_.set_source(pb::RECORD_SOURCE_SCAN);
   add_metrics(reading, known, mode);
   record_.set_collection_time_ms(clock_.unix_ms());
   std::optional<FileKey> image;
-  if (const std::optional<FileFacts> facts = facts_of(known.signs.image)) image = facts->key;
+  if (const std::optional<FileFacts> facts = facts_of(known.image)) image = facts->key;
   if (fault::drops("collect")) return Outcome::Read;
   const bool accessible = record_.accessible();  // The record may be gone after the call.
   fn(record_, image);
@@ -266,42 +275,75 @@ Outcome ProcessReader::hand_out_unreadable(std::uint32_t pid, const RecordFn& fn
 CachedProcess ProcessReader::new_process(std::uint32_t pid, const ProcStat& stat) const {
   CachedProcess fresh;
   fresh.start_ticks = stat.start_ticks;
-  const std::string uid = process_uid(boot_id_, pid, stat.start_ticks * kTickNs);
+  const std::string uid = process_uid(root_->boot_id, pid, stat.start_ticks * kTickNs);
   std::memcpy(fresh.uid.data(), uid.data(), fresh.uid.size());
   // Born since the snapshot before: all its CPU time was used since its start.
   if (sweep_ > 1) fresh.cpu_at_ns = static_cast<std::int64_t>(stat.start_ticks * kTickNs);
   return fresh;
 }
 
-// Brings `known` up to date with what the process is now.
-Outcome ProcessReader::update(Reading& reading, CachedProcess& known, bool is_new) {
+// Is there anything to be read that is not known? Then reads it.
+Outcome ProcessReader::update(Reading& reading, const std::optional<Before>& before, bool may_wait) {
   // A zombie has lost its image and arguments; what it was is what we knew.
-  if (!is_new && (reading.stat.state == 'Z' || reading.stat.state == 'X')) return Outcome::Read;
-  Signs signs = read_signs(reading, known.signs);
-  if (!is_new && !is_stale(known, reading, signs)) return reading.doubtful ? check_alive(reading) : Outcome::Read;
-  if (refresh(reading, signs, known) == Outcome::Vanished) return Outcome::Vanished;
-  if (!is_new && is_exec(known.signs, signs)) ++known.exec_seq;
-  if (is_new || !known.has_parent || signs.ppid != known.signs.ppid) find_parent(reading, known);
-  known.signs = std::move(signs);
+  if (!reading.is_new && (reading.stat.state == 'Z' || reading.stat.state == 'X')) {
+    reading.signs = before->signs;
+    reading.image = before->image;
+    return Outcome::Read;
+  }
+  read_signs(reading, may_wait);
+  if (!reading.is_new && !may_wait) return Outcome::Read;
+  // What no cheap sign shows (capabilities, namespaces, control group, a replaced file) is read in turns.
+  const bool is_stale = reading.is_new || !(before->signs == reading.signs) || before->image != reading.image ||
+                        (reading.pid + sweep_) % kRefreshSweeps == 0;
+  if (is_stale) return refresh(reading, may_wait);
+  return reading.doubtful ? check_alive(reading) : Outcome::Read;
+}
+
+Outcome ProcessReader::gather(Reading& reading, const std::optional<Before>& before, bool may_wait) {
+  Result<ProcDir> dir = ProcDir::open(root_->fd.get(), reading.pid);
+  if (!dir) return dir.error().code() == Errc::NotFound ? Outcome::Vanished : Outcome::Unreadable;
+  reading.dir = std::move(*dir);
+  if (const Result<> stat = read_stat(*reading.dir, reading.stat); !stat)
+    return stat.error().code() == Errc::NotFound ? Outcome::Vanished : Outcome::Unreadable;
+  reading.is_new = !before || before->start_ticks != reading.stat.start_ticks;
+  if (update(reading, before, may_wait) == Outcome::Vanished) return Outcome::Vanished;
+  if (!reading.stat.is_kernel_thread()) read_io_and_fds(reading);
   return Outcome::Read;
 }
 
-Outcome ProcessReader::read(std::uint32_t pid, Mode mode, const RecordFn& fn) {
-  const Result<ProcDir> dir = ProcDir::open(proc_fd_, pid);
-  if (!dir) return dir.error().code() == Errc::NotFound ? Outcome::Vanished : hand_out_unreadable(pid, fn);
-  Reading reading{*dir, pid, {}, false, false};
-  if (const Result<> stat = read_stat(*dir, reading.stat); !stat)
-    return stat.error().code() == Errc::NotFound ? Outcome::Vanished : hand_out_unreadable(pid, fn);
+// Takes over what was read.
+void ProcessReader::adopt(Reading& reading, CachedProcess& known) {
+  if (!reading.refreshed) return;
+  texts_.set(known.slow, reading.slow);
+  texts_.set(known.arguments, reading.arguments);
+  texts_.set(known.environment, reading.environment);
+  known.denied = reading.slow_denied;
+  if (!reading.is_new && is_exec(known.signs, reading.signs, facts_of(known.image), reading.image)) ++known.exec_seq;
+  if (reading.is_new || !known.has_parent || reading.signs.ppid != known.signs.ppid) find_parent(reading, known);
+  known.signs = reading.signs;
+  texts_.set(known.image, reading.image ? as_text(*reading.image) : std::string_view());
+}
 
+Outcome ProcessReader::read(std::uint32_t pid, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn) {
   const auto found = cache_.find(pid);
-  const bool is_new = found == cache_.end() || found->second.start_ticks != reading.stat.start_ticks;
-  CachedProcess fresh;
-  if (is_new) fresh = new_process(pid, reading.stat);
-  CachedProcess& known = is_new ? fresh : found->second;
-  if (update(reading, known, is_new) == Outcome::Vanished) return Outcome::Vanished;
+  std::optional<Before> before;
+  if (found != cache_.end())
+    before = Before{found->second.start_ticks, found->second.signs, facts_of(found->second.image)};
+  Reading reading;
+  reading.pid = pid;
+  watch.enter(pid);
+  const Outcome outcome = gather(reading, before, may_wait);
+  if (!watch.leave()) return Outcome::LeftBehind;
+  if (outcome == Outcome::Vanished) return outcome;
+  if (outcome == Outcome::Unreadable) return hand_out_unreadable(pid, fn);
 
+  CachedProcess fresh;
+  if (reading.is_new) fresh = new_process(pid, reading.stat);
+  CachedProcess& known = reading.is_new ? fresh : found->second;
+  adopt(reading, known);
+  known.blocked = !may_wait && !reading.stat.is_kernel_thread();
   if (mode == Mode::Visit) return hand_out(reading, known, mode, fn);  // Only sweeps forget, so only they remember.
-  CachedProcess& kept = is_new ? (cache_[pid] = std::move(fresh)) : known;
+  CachedProcess& kept = reading.is_new ? (cache_[pid] = std::move(fresh)) : known;
   kept.sweep = sweep_;
   return hand_out(reading, kept, mode, fn);
 }

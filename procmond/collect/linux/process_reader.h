@@ -5,73 +5,110 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
+#include "collect/linux/proc_root.h"
+#include "collect/linux/proc_status.h"
 #include "collect/linux/process_cache.h"
 #include "collect/linux/slow_columns.h"
+#include "collect/linux/watched_thread.h"
 #include "collect/process_source.h"
 #include "daemoneye/base/clock.h"
 
 namespace de::collect {
 
 enum class Mode : std::uint8_t { Snapshot, Visit };
-enum class Outcome : std::uint8_t { Read, Unreadable, Vanished };
+// LeftBehind: nobody waits for this reader any more.
+enum class Outcome : std::uint8_t { Read, Unreadable, Vanished, LeftBehind };
 
 constexpr std::uint64_t kTickNs = 10'000'000;
+constexpr std::uint64_t kTickMs = 10;
 constexpr std::size_t kMaxStatBytes = 4096;
+constexpr std::uint32_t kRefreshSweeps = 8;            // Slow columns of an unchanged process are at most this old.
+constexpr std::int64_t kMinCpuWindowNs = 100'000'000;  // Shorter ones measure the 10 ms tick, not the process.
 
 class ProcessReader {
  public:
-  // All references and `proc_fd` outlive the reader.
-  ProcessReader(const SourceOptions& options, const Clock& clock, TextPool& texts, int proc_fd,
-                const std::string& boot_id);
+  // `clock` outlives everything, also a reader that was left behind; `texts` only one that was not.
+  ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& texts);
 
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
   void begin_sweep();
-  // Calls `fn` with one record unless the process vanished.
-  Outcome read(std::uint32_t pid, Mode mode, const RecordFn& fn);
+  // Calls `fn` with one record unless the process vanished. Where it may wait, the watch knows. `may_wait`: false when
+  // this process is known not to answer; then only what is known of it is told.
+  Outcome read(std::uint32_t pid, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn);
+  bool was_read_in_sweep(std::uint32_t pid) const;
   // Ends a sweep: who was not read in it is not alive.
   void forget_unseen();
+  // Goes on where `hung` hangs and was left behind. Before anything else.
+  void succeed(ProcessReader& hung);
 
  private:
-  // One process while it is being read. `stat.comm` borrows from stat_text_.
+  struct Before {  // What is known of a process, for comparison.
+    std::uint64_t start_ticks = 0;
+    Signs signs;
+    std::optional<FileFacts> image;
+  };
+  // One process while it is being read.
   struct Reading {
-    const ProcDir& dir;
-    std::uint32_t pid;
-    ProcStat stat;
+    std::uint32_t pid = 0;
+    std::optional<ProcDir> dir;
+    ProcStat stat;  // Its comm borrows from stat_text_.
+    Signs signs;
+    std::optional<FileFacts> image;
+    bool is_new = true;
     bool denied = false;
-    bool doubtful = false;  // Something was not there that should be: has the process ended?
+    bool doubtful = false;   // Something was not there that should be: has the process ended?
+    bool refreshed = false;  // The following were read; serialised ProcessRecords.
+    std::string slow, arguments, environment;
+    bool slow_denied = false;
+    std::optional<std::uint32_t> fd_count;
+    std::optional<ProcIo> io;
   };
 
+  // These may wait, and touch nothing but the reading and what no successor takes over.
+  Outcome gather(Reading& reading, const std::optional<Before>& before, bool may_wait);
+  Outcome update(Reading& reading, const std::optional<Before>& before, bool may_wait);
   Result<> read_stat(const ProcDir& dir, ProcStat& stat);
-  // `before`: what they were, for comparison.
-  Signs read_signs(Reading& reading, const Signs& before);
-  bool is_stale(const CachedProcess& known, const Reading& reading, const Signs& signs) const;
-  Outcome update(Reading& reading, CachedProcess& known, bool is_new);
-  Outcome refresh(Reading& reading, Signs& signs, CachedProcess& known);
+  void read_signs(Reading& reading, bool may_wait);
+  Outcome refresh(Reading& reading, bool may_wait);
   Outcome check_alive(Reading& reading);
+  void read_io_and_fds(Reading& reading);
+
+  void adopt(Reading& reading, CachedProcess& known);
   CachedProcess new_process(std::uint32_t pid, const ProcStat& stat) const;
   void find_parent(const Reading& reading, CachedProcess& known);
   Outcome hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn);
   Outcome hand_out_unreadable(std::uint32_t pid, const RecordFn& fn);
   void add_metrics(Reading& reading, CachedProcess& known, Mode mode);
-  void add_io_and_fds(Reading& reading);
   void adopt_boot_time();
 
-  const SourceOptions& options_;
+  const SharedProcRoot root_;
   const Clock& clock_;
   TextPool& texts_;
-  const int proc_fd_;
-  const std::string& boot_id_;
   SlowColumns slow_;
   const std::uint64_t page_bytes_;
   const bool fd_sizes_;
   std::unordered_map<std::uint32_t, CachedProcess> cache_;
   pb::ProcessRecord record_, part_;  // Scratch, so that a steady sweep allocates next to nothing.
-  std::string stat_text_, buffer_;
+  std::string stat_text_, buffer_, io_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;
 };
+
+// Inode of our own mount namespace, 0 when it cannot be told.
+std::uint64_t own_mounts(int proc_fd);
+
+// The start of a process is known since boot; its wall time moves when the wall clock is set. Small differences are the
+// clock being read twice.
+std::int64_t current_boot_time_ms(const Clock& clock, std::int64_t before);
+
+// Adds a serialised record that we made.
+void merge_text(std::string_view text, pb::ProcessRecord& record);
+
+// Says in the record that the process was not read to the end because it did not answer.
+void mark_blocked(pb::ProcessRecord& record);
 
 }  // namespace de::collect

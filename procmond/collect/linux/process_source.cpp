@@ -3,61 +3,88 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <vector>
 
-#include "collect/identity.h"
+#include "collect/linux/executable_opener.h"
+#include "collect/linux/iterated_source.h"
 #include "collect/linux/proc_dir.h"
-#include "collect/linux/proc_stat.h"
+#include "collect/linux/proc_root.h"
 #include "collect/linux/process_reader.h"
+#include "collect/linux/watched_thread.h"
 
 namespace de::collect {
 namespace {
 
 class LinuxProcessSource final : public ProcessSource {
  public:
-  LinuxProcessSource(SourceOptions options, const Clock& clock, TextPool& texts, UniqueFd proc, std::string boot_id)
-      : options_(std::move(options)),
-        proc_(std::move(proc)),
-        boot_id_(std::move(boot_id)),
-        reader_(options_, clock, texts, proc_.get(), boot_id_) {}
+  LinuxProcessSource(SharedProcRoot root, const Clock& clock, TextPool& texts)
+      : root_(std::move(root)),
+        clock_(clock),
+        texts_(texts),
+        reader_(std::make_shared<ProcessReader>(root_, clock, texts)),
+        thread_({root_->options.deadline, root_->options.max_stuck}),
+        opener_(root_),
+        boot_time_ms_(reader_->boot_time_ms()) {}
 
   Result<Sweep> sweep(const RecordFn& fn) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
-  Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override;
-  const std::string& boot_id() const override { return boot_id_; }
-  std::int64_t boot_time_ms() const override { return reader_.boot_time_ms(); }
+  Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
+    return opener_.open_of(pid, process_uid);
+  }
+  Result<Executable> open_file(const std::string& path) override { return opener_.open_path(path); }
+  const std::string& boot_id() const override { return root_->boot_id; }
+  std::int64_t boot_time_ms() const override { return boot_time_ms_; }
+  SourceState state() const override;
 
  private:
   void read_all(std::span<const std::uint32_t> pids, Mode mode, const RecordFn& fn, Sweep& counts);
 
-  const SourceOptions options_;
-  const UniqueFd proc_;
-  const std::string boot_id_;
-  ProcessReader reader_;
+  const SharedProcRoot root_;
+  const Clock& clock_;
+  TextPool& texts_;
+  std::shared_ptr<ProcessReader> reader_;
+  WatchedThread thread_;
+  ExecutableOpener opener_;
+  std::atomic<std::int64_t> boot_time_ms_;
 };
 
 void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode, const RecordFn& fn, Sweep& counts) {
-  for (const std::uint32_t pid : pids) {
-    const Outcome outcome = reader_.read(pid, mode, fn);
-    if (outcome == Outcome::Vanished) ++counts.vanished;
-    if (outcome == Outcome::Unreadable) ++counts.unreadable;
+  std::size_t next = 0;
+  // Whoever hangs keeps its reader; all else is touched by those only who are waited for.
+  const auto job = [&](Watch& watch) {
+    const std::shared_ptr<ProcessReader> reader = reader_;
+    for (; next < pids.size(); ++next) {
+      const bool may_wait = !thread_.is_at_limit() && !thread_.is_stuck_in(pids[next]);
+      const Outcome outcome = reader->read(pids[next], mode, may_wait, watch, fn);
+      if (outcome == Outcome::LeftBehind) return;
+      if (outcome == Outcome::Vanished) ++counts.vanished;
+      if (outcome == Outcome::Unreadable) ++counts.unreadable;
+    }
+  };
+  while (thread_.run(job)) {
+    auto successor = std::make_shared<ProcessReader>(root_, clock_, texts_);
+    successor->succeed(*reader_);
+    reader_ = std::move(successor);
   }
 }
 
 Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn) {
-  DE_TRY(pids, list_pids(proc_.get()));
-  reader_.begin_sweep();
+  DE_TRY(pids, list_pids(root_->fd.get()));
+  reader_->begin_sweep();
+  boot_time_ms_ = reader_->boot_time_ms();
   Sweep counts;
   counts.seen = static_cast<std::uint32_t>(pids.size());
   read_all(pids, Mode::Snapshot, fn, counts);
-  reader_.forget_unseen();
+  reader_->forget_unseen();
   return counts;
 }
 
 Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, const RecordFn& fn) {
   std::vector<std::uint32_t> chosen(pids.begin(), pids.end());
   if (chosen.empty()) {
-    DE_TRY(all, list_pids(proc_.get()));
+    DE_TRY(all, list_pids(root_->fd.get()));
     chosen = std::move(all);
   }
   std::sort(chosen.begin(), chosen.end());
@@ -68,26 +95,18 @@ Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, con
   return counts;
 }
 
-Result<Executable> LinuxProcessSource::open_executable(std::uint32_t pid, std::string_view process_uid_bytes) {
-  DE_TRY(dir, ProcDir::open(proc_.get(), pid));
-  std::string text;
-  DE_TRY(read, dir.read("stat", text, kMaxStatBytes));
-  DE_TRY(stat, parse_proc_stat(read));
-  if (process_uid(boot_id_, pid, stat.start_ticks * kTickNs) != process_uid_bytes)
-    return fail(Errc::NotFound, "the pid belongs to another process now");
-  // O_NONBLOCK: whatever else the link may lead to, opening it does not wait.
-  UniqueFd fd(::openat(dir.fd(), "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) {
-    const std::error_code os = last_os_error();
-    return fail(access_error(os), "open executable", os);
-  }
-  DE_TRY(key, key_of(fd.get()));
-  return Executable{std::move(fd), key};
+SourceState LinuxProcessSource::state() const {
+  SourceState state;
+  state.timeouts = thread_.timeouts() + opener_.timeouts();
+  state.stuck = thread_.stuck() + opener_.stuck();
+  state.max_stuck = root_->options.max_stuck;
+  return state;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts) {
+Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options, const Clock& clock, TextPool& texts,
+                                                           std::unique_ptr<ProcessIterator> iterator) {
   UniqueFd proc(::open(options.proc_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) {
     const std::error_code os = last_os_error();
@@ -96,8 +115,10 @@ Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options
   // Start times are counted in ticks of 10 ms in everything we send and store.
   if (::sysconf(_SC_CLK_TCK) != 100) return fail(Errc::Unsupported, "the kernel does not count in ticks of 10 ms");
   DE_TRY(boot_id, read_boot_id(options.proc_root));
-  return std::unique_ptr<ProcessSource>(
-      new LinuxProcessSource(std::move(options), clock, texts, std::move(proc), std::move(boot_id)));
+  const auto root = std::make_shared<const ProcRoot>(ProcRoot{std::move(options), std::move(proc), std::move(boot_id)});
+  auto source = std::make_unique<LinuxProcessSource>(root, clock, texts);
+  if (!iterator) return std::unique_ptr<ProcessSource>(std::move(source));
+  return make_iterated_source(root, clock, texts, std::move(iterator), std::move(source));
 }
 
 }  // namespace de::collect

@@ -58,22 +58,39 @@ SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, c
   return found;
 }
 
-void SlowColumns::read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
-                             pb::ProcessRecord& out) const {
+void SlowColumns::set_facts(const FileFacts& image, pb::ProcessRecord& out) const {
   out.set_exe_dev(image.key.dev);
   out.set_exe_inode(image.key.inode);
   out.set_exe_size(image.key.size);
   out.set_exe_mtime_ms(image.key.mtime_ns / 1'000'000);
   out.set_exe_mode(image.mode);
   out.set_exe_uid(image.uid);
+}
+
+void SlowColumns::read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
+                             pb::ProcessRecord& out) const {
   const Result<std::string> link = dir.link("exe");
-  if (!note(link, found)) return;
+  if (note(link, found)) {
+    set_image(image, *link, mounts, out);
+  } else {
+    set_facts(image, out);
+  }
+}
+
+void SlowColumns::set_image(const FileFacts& image, std::string_view link, std::uint64_t mounts,
+                            pb::ProcessRecord& out) const {
+  set_facts(image, out);
   const bool same_mounts = mounts != kNoNamespace && mounts == own_mounts_;
-  OnDisk disk = judge_on_disk(*link, image, same_mounts,
-                              [](const std::string& path) { return facts_at(AT_FDCWD, path.c_str()); });
+  OnDisk disk =
+      judge_on_disk(link, image, same_mounts, [](const std::string& path) { return facts_at(AT_FDCWD, path.c_str()); });
   out.set_on_disk_state(disk.state);
   out.set_executable_path(std::move(disk.path));
   out.set_file_exists(disk.exists);
+}
+
+void SlowColumns::set_owner(std::uint32_t uid, pb::ProcessRecord& out) {
+  out.set_user_id(std::to_string(uid));
+  if (const std::string& name = names_.find(uid); !name.empty()) out.set_user_name(name);
 }
 
 void SlowColumns::read_owner(const ProcDir& dir, const ProcStat& stat, Found& found, pb::ProcessRecord& out) {
@@ -85,7 +102,7 @@ void SlowColumns::read_owner(const ProcDir& dir, const ProcStat& stat, Found& fo
     return;
   }
   found.thread = status->tgid != 0 && status->tgid != stat.pid;
-  out.set_user_id(std::to_string(status->uid));
+  set_owner(status->uid, out);
   out.set_euid(status->euid);
   out.set_suid(status->suid);
   out.set_group_id(status->gid);
@@ -94,7 +111,6 @@ void SlowColumns::read_owner(const ProcDir& dir, const ProcStat& stat, Found& fo
   if (status->cap_effective) out.set_cap_effective(*status->cap_effective);
   if (status->no_new_privs) out.set_no_new_privs(*status->no_new_privs);
   if (status->seccomp) out.set_seccomp(*status->seccomp);
-  if (const std::string& name = names_.find(status->uid); !name.empty()) out.set_user_name(name);
 
   const Result<std::string_view> login = dir.read("loginuid", buffer_, 64);
   std::uint32_t login_uid = 0;
@@ -126,11 +142,9 @@ void SlowColumns::read_namespaces(const ProcDir& dir, pb::ProcessRecord& out) co
   namespaces.set_uts(dir.inode("ns/uts"));
 }
 
-void SlowColumns::set_arguments(std::string_view cmdline, const ProcStat& stat, pb::ProcessRecord& out) const {
+void SlowColumns::set_arguments(std::string_view cmdline, std::uint64_t length, pb::ProcessRecord& out) const {
   const bool cut = cmdline.size() > options_.max_argv_bytes;
-  // Not read to the end: the kernel's own bounds say how long it is.
-  const std::uint64_t length = cut ? std::max<std::uint64_t>(stat.argument_bytes, cmdline.size()) : cmdline.size();
-  out.set_command_line_length(length);
+  out.set_command_line_length(cut ? std::max<std::uint64_t>(length, cmdline.size()) : cmdline.size());
   const std::vector<std::string_view> argv = split_arguments(cmdline.substr(0, options_.max_argv_bytes), kMaxArguments);
   const std::vector<std::string> texts =
       options_.mask_arguments ? mask_arguments(argv) : std::vector<std::string>(argv.begin(), argv.end());

@@ -265,6 +265,7 @@ class FakeSource final : public ProcessSource {
   Result<Executable> open_executable(std::uint32_t, std::string_view) override {
     return fail(Errc::NotFound, "no files here");
   }
+  Result<Executable> open_file(const std::string&) override { return fail(Errc::NotFound, "no files here"); }
   const std::string& boot_id() const override { return boot_; }
   std::int64_t boot_time_ms() const override { return 0; }
 

@@ -19,8 +19,9 @@ using Records = std::map<std::uint32_t, pb::ProcessRecord>;
 // A source and the texts it remembers.
 class OwnSource {
  public:
-  explicit OwnSource(SourceOptions options) : texts_(std::make_unique<TextPool>()) {
-    auto source = make_process_source(std::move(options), system_clock(), *texts_);
+  explicit OwnSource(SourceOptions options, std::unique_ptr<ProcessIterator> iterator = nullptr)
+      : texts_(std::make_unique<TextPool>()) {
+    auto source = make_process_source(std::move(options), system_clock(), *texts_, std::move(iterator));
     EXPECT_TRUE(source) << source.error().message();
     source_ = std::move(*source);
   }

@@ -4,49 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // The kernel lends its reading functions to programs under the GPL only, so this file is offered under both.
 #include "chunks.bpf.h"
-#include "paths.bpf.h"
 #include "ring.bpf.h"
+#include "task_facts.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PF_KTHREAD 0x00200000
 #define PF_IO_WORKER 0x00000010
 #define PF_USER_WORKER 0x00004000
 #define SIGNAL_GROUP_EXIT 4
-#define PIDTYPE_PGID 2
-#define PIDTYPE_SID 3
-
-static __always_inline __u32 number_of(struct pid* pid) { return pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0; }
-
-static __always_inline void fill_task(struct de_task* out, struct task_struct* task) {
-  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
-  struct task_struct* parent = BPF_CORE_READ(task, real_parent);
-  struct task_struct* parent_leader = BPF_CORE_READ(parent, group_leader);
-  const struct cred* cred = BPF_CORE_READ(task, real_cred);
-  struct signal_struct* signal = BPF_CORE_READ(task, signal);
-  struct pid* pid = BPF_CORE_READ(leader, thread_pid);
-  out->start_ns = BPF_CORE_READ(leader, start_boottime);
-  out->parent_start_ns = BPF_CORE_READ(parent_leader, start_boottime);
-  out->pidfs_inode = 0;
-  if (bpf_core_field_exists(pid->ino)) out->pidfs_inode = BPF_CORE_READ(pid, ino);
-  out->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-  out->exec_id = BPF_CORE_READ(task, self_exec_id);
-  out->pid = BPF_CORE_READ(task, tgid);
-  out->ppid = BPF_CORE_READ(parent, tgid);
-  out->uid = BPF_CORE_READ(cred, uid.val);
-  out->gid = BPF_CORE_READ(cred, gid.val);
-  out->euid = BPF_CORE_READ(cred, euid.val);
-  out->egid = BPF_CORE_READ(cred, egid.val);
-  out->suid = BPF_CORE_READ(cred, suid.val);
-  out->sgid = BPF_CORE_READ(cred, sgid.val);
-  out->login_uid = ~0u;
-  if (bpf_core_field_exists(task->loginuid)) out->login_uid = BPF_CORE_READ(task, loginuid.val);
-  out->pgid = number_of(BPF_CORE_READ(signal, pids[PIDTYPE_PGID]));
-  out->session = number_of(BPF_CORE_READ(signal, pids[PIDTYPE_SID]));
-  out->flags = (BPF_CORE_READ(task, flags) & PF_KTHREAD) ? DE_KERNEL_THREAD : 0;
-  if (BPF_CORE_READ(task, atomic_flags) & 1) out->flags |= DE_NO_NEW_PRIVS;
-  bpf_core_read(&out->comm, sizeof(out->comm), &task->comm);
-}
 
 // Every task that comes to be, threads and those the kernel makes for itself included: what /proc/stat counts as
 // `processes`, counted by other code than the forks below.
@@ -98,50 +63,6 @@ int on_exit(__u64* ctx) {
   return 0;
 }
 
-// The kernel renamed both times twice.
-static __always_inline void fill_times(struct de_exec* out, struct inode* inode) {
-  struct inode___middle* middle = (void*)inode;
-  struct inode___mtime* old = (void*)inode;
-  __s64 mtime, ctime;
-  __u32 mtime_ns, ctime_ns;
-  if (bpf_core_field_exists(inode->i_mtime_sec)) {
-    mtime = BPF_CORE_READ(inode, i_mtime_sec);
-    mtime_ns = BPF_CORE_READ(inode, i_mtime_nsec);
-    ctime = BPF_CORE_READ(inode, i_ctime_sec);
-    ctime_ns = BPF_CORE_READ(inode, i_ctime_nsec);
-  } else if (bpf_core_field_exists(middle->__i_mtime)) {
-    mtime = BPF_CORE_READ(middle, __i_mtime.tv_sec);
-    mtime_ns = BPF_CORE_READ(middle, __i_mtime.tv_nsec);
-    ctime = BPF_CORE_READ(middle, __i_ctime.tv_sec);
-    ctime_ns = BPF_CORE_READ(middle, __i_ctime.tv_nsec);
-  } else {
-    mtime = BPF_CORE_READ(old, i_mtime.tv_sec);
-    mtime_ns = BPF_CORE_READ(old, i_mtime.tv_nsec);
-    ctime = BPF_CORE_READ(old, i_ctime.tv_sec);
-    ctime_ns = BPF_CORE_READ(old, i_ctime.tv_nsec);
-  }
-  out->exe_mtime_ns = mtime * 1000000000LL + mtime_ns;
-  // Newer kernels keep a mark in the highest bit: that somebody has asked for the time.
-  out->exe_ctime_ns = ctime * 1000000000LL + (ctime_ns & 0x7fffffff);
-}
-
-static __always_inline void fill_namespaces(struct de_exec* out, struct task_struct* task, const struct cred* cred) {
-  struct nsproxy* proxy = BPF_CORE_READ(task, nsproxy);
-  struct pid* pid = BPF_CORE_READ(task, group_leader, thread_pid);
-  unsigned int level = BPF_CORE_READ(pid, level);
-  struct upid upid = {};
-  bpf_probe_read_kernel(
-      &upid, sizeof(upid),
-      (void*)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid));
-  out->ns_pid = BPF_CORE_READ(upid.ns, ns.inum);
-  out->ns_user = BPF_CORE_READ(cred, user_ns, ns.inum);
-  out->ns_cgroup = BPF_CORE_READ(proxy, cgroup_ns, ns.inum);
-  out->ns_ipc = BPF_CORE_READ(proxy, ipc_ns, ns.inum);
-  out->ns_mnt = BPF_CORE_READ(proxy, mnt_ns, ns.inum);
-  out->ns_net = BPF_CORE_READ(proxy, net_ns, ns.inum);
-  out->ns_uts = BPF_CORE_READ(proxy, uts_ns, ns.inum);
-}
-
 SEC("tp_btf/sched_process_exec")
 int on_exec(__u64* ctx) {
   struct task_struct* task = (struct task_struct*)ctx[0];
@@ -157,7 +78,7 @@ int on_exec(__u64* ctx) {
   exec->head.time_ns = bpf_ktime_get_boot_ns();
   exec->head.wait_status = 0;
   fill_task(&exec->head.task, task);
-  fill_namespaces(exec, task, cred);
+  read_namespaces(task, cred, &exec->ns_cgroup);
   exec->cap_effective = BPF_CORE_READ(cred, cap_effective.val);
   exec->seccomp = 0;
   if (bpf_core_field_exists(task->seccomp)) exec->seccomp = BPF_CORE_READ(task, seccomp.mode);
@@ -167,7 +88,7 @@ int on_exec(__u64* ctx) {
   exec->exe_inode = BPF_CORE_READ(inode, i_ino);
   exec->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
   exec->exe_size = BPF_CORE_READ(inode, i_size);
-  fill_times(exec, inode);
+  read_times(inode, &exec->exe_mtime_ns, &exec->exe_ctime_ns);
   exec->exe_mode = BPF_CORE_READ(inode, i_mode);
   exec->exe_uid = BPF_CORE_READ(inode, i_uid.val);
   exec->exe_links = BPF_CORE_READ(inode, i_nlink);

@@ -1,4 +1,4 @@
-// The fields of the kernel's structures that events.bpf.c reads; libbpf moves every access to where the running kernel
+// The fields of the kernel's structures that our programs read; libbpf moves every access to where the running kernel
 // has the field. Names are the kernel's; `___old` marks how an older kernel called or shaped the same thing.
 //
 // Seen by the BPF compiler only.
@@ -103,14 +103,31 @@ struct file {
 };
 
 struct fs_struct {
+  struct path root;
   struct path pwd;
 };
 
+typedef struct {
+  __s64 counter;
+} atomic64_t;
+struct percpu_counter {
+  __s64 count;
+};
+
 struct mm_struct {
+  unsigned long total_vm;
   unsigned long arg_start;
   unsigned long arg_end;
   unsigned long env_start;
   unsigned long env_end;
+  struct percpu_counter rss_stat[4];  // Since 6.2.
+  struct file* exe_file;
+};
+struct mm_rss_stat___old {
+  atomic64_t count[4];
+};
+struct mm_struct___old {
+  struct mm_rss_stat___old rss_stat;
 };
 
 struct linux_binprm {
@@ -179,7 +196,46 @@ struct seccomp {
   int mode;
 };
 
+struct list_head {
+  struct list_head* next;
+};
+
+struct task_io_accounting {
+  __u64 read_bytes;
+  __u64 write_bytes;
+};
+
+struct sched_entity {
+  __u64 sum_exec_runtime;
+};
+
+struct fdtable {
+  unsigned int max_fds;
+  unsigned long* open_fds;
+};
+
+struct files_struct {
+  struct fdtable* fdt;
+};
+
+struct tty_driver {
+  int major;
+  int minor_start;
+};
+
+struct tty_struct {
+  int index;
+  struct tty_driver* driver;
+};
+
 struct signal_struct {
+  int nr_threads;
+  struct list_head thread_head;
+  struct tty_struct* tty;
+  __u64 utime;
+  __u64 stime;
+  struct task_io_accounting ioac;
+  unsigned long long sum_sched_runtime;
   atomic_t live;
   int group_exit_code;
   unsigned int flags;
@@ -187,7 +243,16 @@ struct signal_struct {
 };
 
 struct task_struct {
+  unsigned int __state;  // Since 5.14.
   unsigned int flags;
+  int static_prio;
+  struct sched_entity se;
+  int exit_state;
+  struct list_head thread_node;
+  __u64 utime;
+  __u64 stime;
+  struct files_struct* files;
+  struct task_io_accounting ioac;
   struct mm_struct* mm;
   int exit_code;
   unsigned long atomic_flags;
@@ -207,6 +272,19 @@ struct task_struct {
   struct seccomp seccomp;
   __u64 self_exec_id;
   struct css_set* cgroups;
+};
+
+struct task_struct___old {
+  long state;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+  struct seq_file* seq;
+};
+struct bpf_iter__task {
+  struct bpf_iter_meta* meta;
+  struct task_struct* task;
 };
 
 struct trace_event_raw_sched_process_exit {

@@ -9,10 +9,6 @@
 #include "event_layout.h"
 #include "kernel_types.h"
 
-#define NAME_BYTES 256
-// Changes no value that occurs; tells the verifier that all rounds of a loop look alike.
-#define TEXT_MASK 0x3fff
-#define CUT (1u << 30)
 #define UNREAD (1u << 30)
 
 struct {
@@ -22,7 +18,7 @@ struct {
 
 struct scratch {
   struct de_exec exec;
-  char data[DE_TEXT_BYTES + DE_ARGS_BYTES + 4 * NAME_BYTES];
+  char data[DE_TEXT_BYTES + DE_ARGS_BYTES + 4 * 256];
 };
 struct chunk {
   struct de_args head;
