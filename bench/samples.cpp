@@ -14,6 +14,7 @@ double read_ms(clockid_t clock) {
 }  // namespace
 
 double thread_cpu_ms() { return read_ms(CLOCK_THREAD_CPUTIME_ID); }
+double process_cpu_ms() { return read_ms(CLOCK_PROCESS_CPUTIME_ID); }
 double wall_ms() { return read_ms(CLOCK_MONOTONIC); }
 
 }  // namespace de::bench

@@ -20,6 +20,8 @@ inline double median(std::vector<double> samples) { return quantile(std::move(sa
 
 // CPU time of this thread: how much of a wall time was the work and how much was waiting for a busy machine.
 double thread_cpu_ms();
+// The same for all threads of this process, the kernel's work for them included.
+double process_cpu_ms();
 double wall_ms();
 
 }  // namespace de::bench

@@ -1,6 +1,7 @@
 // What a scan finds changed.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "collect/live_processes.h"
 
@@ -131,8 +132,11 @@ void LiveProcesses::keep_model(pb::ProcessRecord& now, const Known& known) {
 void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, EventList& events) {
   if (known.told_ns >= scan_began_ns_ && known.told_ns != 0) return keep_model(record, known);
   const bool exec_seen = known.observed && record.exec_seq() != known.scan_exec_seq;
-  known.scan_exec_seq = record.exec_seq();
   const bool exec_missed = exec_seen && known.execs_told == 0;
+  // In the middle of an exec the kernel counts it a moment before it tells it: only the next scan knows.
+  if (exec_missed && !std::exchange(known.exec_doubtful, true)) return keep_model(record, known);
+  known.exec_doubtful = false;
+  known.scan_exec_seq = record.exec_seq();
   const bool compare = known.observed;
   known.execs_told = 0;
   known.observed = true;

@@ -102,9 +102,10 @@ class LiveProcesses {
     std::uint32_t ppid = kUntold;
     std::uint32_t session_id = kUntold;
     std::uint32_t pgid = kUntold;
-    bool captured = false;  // The image and arguments are what the kernel saw at exec.
-    bool observed = false;  // By a scan, since the kernel last told something.
-    bool missed = false;    // Counted as a missed start; not for ever, its fork may only be late.
+    bool captured = false;       // The image and arguments are what the kernel saw at exec.
+    bool observed = false;       // By a scan, since the kernel last told something.
+    bool exec_doubtful = false;  // A scan saw an exec that nobody has told yet.
+    bool missed = false;         // Counted as a missed start; not for ever, its fork may only be late.
     TextPool::Ref name;
     TextPool::Ref arguments;  // Serialised ProcessRecord of nothing else: the source remembers the same text.
     TextPool::Ref rest;       // Serialised ProcessRecord: image, owner, place; the same for many processes.

@@ -201,11 +201,11 @@ constexpr Column<P> kColumns[] = {
     {"io_read_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes read from storage", DE_OPT_INT(io_read_bytes)},
     {"io_write_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes written to storage", DE_OPT_INT(io_write_bytes)},
     {"fd_count", Integer, Unit::None, Metric, Index::No, "Open file descriptors", DE_OPT_INT(fd_count)},
-    {"accessible", Integer, Unit::None, Static, Index::No, "0 when the system refused to let us look", [](const P& p) -> Cell { return as_int(p.accessible()); }},
+    {"accessible", Integer, Unit::None, Static, Index::No, "0 when the system refused to let us look, or the process did not answer", [](const P& p) -> Cell { return as_int(p.accessible()); }},
     {"kernel_thread", Integer, Unit::None, Static, Index::No, "1 for a thread of the kernel", [](const P& p) -> Cell { return as_int(p.kernel_thread()); }},
     {"source", Text, Unit::None, Static, Index::No, "Where the row comes from: bpf, connector or scan", source_text},
     {"exec_seq", Integer, Unit::None, Static, Index::No, "Execs seen within this process", [](const P& p) -> Cell { return as_int(p.exec_seq()); }},
-    {"platform_data", Text, Unit::None, Static, Index::No, "Further facts as JSON", DE_OPT_TEXT(platform_data)},
+    {"platform_data", Text, Unit::None, Static, Index::No, "Further facts as JSON; blocked: what was asked of it in vain is missing or as last read", DE_OPT_TEXT(platform_data)},
 };
 // clang-format on
 #undef DE_OPT_INT

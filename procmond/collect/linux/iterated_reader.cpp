@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "collect/identity.h"
+#include "collect/linux/iterated_metrics.h"
 #include "collect/linux/kernel_path.h"
 #include "collect/linux/proc_cgroup.h"
 #include "daemoneye/base/fault.h"
@@ -20,35 +21,6 @@ namespace {
 
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
 constexpr char kDeleted[] = " (deleted)";
-
-// As the kernel's task_state_array.
-char state_letter(const de_process& from) {
-  constexpr std::uint32_t kReported = 0x7f, kUninterruptible = 2, kIdle = 0x402, kOther = 0x9000;
-  const std::uint32_t state = from.state;
-  if (from.exit_state == 0 && (state & kIdle) == kIdle) return 'I';
-  std::uint32_t bits = (state | from.exit_state) & kReported;
-  if (bits == 0 && (state & kOther) != 0) bits = kUninterruptible;  // Waits for a lock, or is frozen.
-  static constexpr char kLetters[] = "RSDTtXZP";
-  return kLetters[bits == 0 ? 0 : 32 - __builtin_clz(bits)];
-}
-
-// The scheduler knows how long, the tick in which mode: as /proc does it, the first is divided by the second.
-struct CpuTimes {
-  std::uint64_t user_ms = 0;
-  std::uint64_t system_ms = 0;
-};
-CpuTimes cpu_times(const de_process& from) {
-  std::uint64_t system_ns = from.run_ns;
-  if (from.system_ns == 0) {
-    system_ns = 0;
-  } else if (from.user_ns != 0) {
-    const double share = static_cast<double>(from.system_ns) / static_cast<double>(from.system_ns + from.user_ns);
-    system_ns =
-        std::min<std::uint64_t>(from.run_ns, static_cast<std::uint64_t>(static_cast<double>(from.run_ns) * share));
-  }
-  const auto to_ms = [](std::uint64_t ns) { return ns / kTickNs * kTickMs; };
-  return {to_ms(from.run_ns - system_ns), to_ms(system_ns)};
-}
 
 FileFacts facts_in(const de_steady& steady) {
   FileFacts facts;
@@ -123,7 +95,7 @@ bool IteratedReader::has_missed_any() const {
 
 void IteratedReader::forget_unseen() {
   std::erase_if(known_, [this](const auto& item) { return item.second.sweep != sweep_; });
-  cgroups_.clear();
+  forget_shared();
 }
 
 bool IteratedReader::split(std::string_view record, Reading& reading) {
@@ -170,6 +142,12 @@ void IteratedReader::set_owner(const de_steady& steady, pb::ProcessRecord& out) 
   if (const std::string tty = tty_name(static_cast<std::int32_t>(steady.tty)); !tty.empty()) out.set_tty(tty);
 }
 
+std::uint64_t IteratedReader::hash_of(const FileFacts& file, std::string_view link, std::uint32_t mounts) const {
+  std::string key(as_text(file));
+  key.append(reinterpret_cast<const char*>(&mounts), sizeof mounts).append(link);
+  return hash_(key);
+}
+
 void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_wait, pb::ProcessRecord& out) {
   const de_steady& steady = reading.from.steady;
   const FileFacts seen = facts_in(steady);
@@ -185,6 +163,14 @@ void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_w
     slow_.set_facts(seen, out);
     return;
   }
+  // Many processes run one file under one name: it is looked at once in a sweep. Of a new process it is always looked
+  // at, because that also tells whether it went on to run something else meanwhile.
+  FileView& view = files_[hash_of(seen, link, steady.ns_mnt)];
+  if (view.is_known && !reading.is_new) {
+    reading.image = view.image;
+    merge_text(view.columns, out);
+    return;
+  }
   const Result<FileFacts> image = facts_at(dir.fd(), "exe");
   if (image) {
     reading.image = *image;
@@ -193,7 +179,13 @@ void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_w
   } else if (image.error().code() == Errc::Denied) {
     reading.denied = true;
   }
-  slow_.set_image(image ? *image : seen, link, steady.ns_mnt, out);
+  place_.Clear();
+  slow_.set_image(image ? *image : seen, link, steady.ns_mnt, place_);
+  out.MergeFrom(place_);
+  if (!image || reading.torn) return;
+  view.is_known = true;
+  view.image = *image;
+  place_.SerializeToString(&view.columns);
 }
 
 void IteratedReader::read_paths(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out) {

@@ -32,7 +32,7 @@ class IteratedReader {
 
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
   std::uint32_t begin_sweep();                                 // Its number.
-  void begin_visit() { cgroups_.clear(); }
+  void begin_visit() { forget_shared(); }
   // `record` comes from the iterator.
   Outcome read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn);
   bool was_read_in_sweep(std::uint32_t pid) const;
@@ -77,9 +77,20 @@ class IteratedReader {
     bool is_kernel_thread() const { return (from.steady.task.flags & DE_KERNEL_THREAD) != 0; }
   };
 
+  struct FileView {  // A file as seen in this sweep.
+    bool is_known = false;
+    FileFacts image;
+    std::string columns;  // A serialised record.
+  };
+
   static bool split(std::string_view record, Reading& reading);
   // These may wait; see ProcessReader.
   Outcome refresh(Reading& reading, bool may_wait);
+  std::uint64_t hash_of(const FileFacts& file, std::string_view link, std::uint32_t mounts) const;
+  void forget_shared() {
+    cgroups_.clear();
+    files_.clear();
+  }
   bool is_same(const ProcDir& dir, const Reading& reading);
   void read_image(const ProcDir& dir, Reading& reading, bool may_wait, pb::ProcessRecord& out);
   void read_paths(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out);
@@ -102,7 +113,8 @@ class IteratedReader {
   std::unordered_map<std::uint32_t, Known> known_;
   // Of this sweep, by the kernel's set of control groups: a serialised record. Most processes share a few dozen.
   std::unordered_map<std::uint64_t, std::string> cgroups_;
-  pb::ProcessRecord record_, part_, place_;  // Scratch.
+  std::unordered_map<std::uint64_t, FileView> files_;  // Of this sweep; as many as there are programs.
+  pb::ProcessRecord record_, part_, place_;            // Scratch.
   std::string buffer_, stat_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;

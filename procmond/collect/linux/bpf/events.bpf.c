@@ -78,7 +78,7 @@ int on_exec(__u64* ctx) {
   exec->head.time_ns = bpf_ktime_get_boot_ns();
   exec->head.wait_status = 0;
   fill_task(&exec->head.task, task);
-  read_namespaces(task, cred, &exec->ns_cgroup);
+  read_namespaces(task, &exec->ns_cgroup);
   exec->cap_effective = BPF_CORE_READ(cred, cap_effective.val);
   exec->seccomp = 0;
   if (bpf_core_field_exists(task->seccomp)) exec->seccomp = BPF_CORE_READ(task, seccomp.mode);

@@ -1,0 +1,34 @@
+#include "collect/linux/iterated_metrics.h"
+
+#include <algorithm>
+
+#include "collect/linux/process_reader.h"
+
+namespace de::collect {
+
+// As the kernel's task_state_array.
+char state_letter(const de_process& from) {
+  constexpr std::uint32_t kReported = 0x7f, kUninterruptible = 2, kIdle = 0x402, kOther = 0x9000;
+  const std::uint32_t state = from.state;
+  if (from.exit_state == 0 && (state & kIdle) == kIdle) return 'I';
+  std::uint32_t bits = (state | from.exit_state) & kReported;
+  if (bits == 0 && (state & kOther) != 0) bits = kUninterruptible;  // Waits for a lock, or is frozen.
+  static constexpr char kLetters[] = "RSDTtXZP";
+  return kLetters[bits == 0 ? 0 : 32 - __builtin_clz(bits)];
+}
+
+// The scheduler knows how long, the tick in which mode: as /proc does it, the first is divided by the second.
+CpuTimes cpu_times(const de_process& from) {
+  std::uint64_t system_ns = from.run_ns;
+  if (from.system_ns == 0) {
+    system_ns = 0;
+  } else if (from.user_ns != 0) {
+    const double share = static_cast<double>(from.system_ns) / static_cast<double>(from.system_ns + from.user_ns);
+    system_ns =
+        std::min<std::uint64_t>(from.run_ns, static_cast<std::uint64_t>(static_cast<double>(from.run_ns) * share));
+  }
+  const auto to_ms = [](std::uint64_t ns) { return ns / kTickNs * kTickMs; };
+  return {to_ms(from.run_ns - system_ns), to_ms(system_ns)};
+}
+
+}  // namespace de::collect
