@@ -214,7 +214,8 @@ TEST_F(Events, PollingIsWhatIsLeftAndSaysSo) {
   EXPECT_TRUE(eventually([&] {
     const HealthReport health = read_health(host);
     return health.status("collector.procmond.events") == "degraded" &&
-           contains(health.detail("collector.procmond.events"), "polling, not better because events.backend says so");
+           contains(health.detail("collector.procmond.events"), "polling, not better because events.backend says so") &&
+           health.detail("collector.procmond.snapshots") == "proc, not better because events.backend says so";
   })) << read_health(host).text;
 }
 

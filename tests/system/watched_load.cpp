@@ -33,6 +33,7 @@ void WatchedLoad::start(std::vector<std::string> procmond_flags) {
   const std::string source = read_health(host).detail("collector.procmond.events");
   ASSERT_TRUE(source == "bpf" || !test::bpf_must_work()) << source;
   if (source != "bpf") GTEST_SKIP() << "processes are seen by " << source;
+  EXPECT_EQ(read_health(host).detail("collector.procmond.snapshots"), "bpf");
 }
 
 void WatchedLoad::start_agent(std::vector<std::string> more) {
@@ -63,7 +64,9 @@ Seen WatchedLoad::wait_for(const Truth& truth) {
         for (const auto& [id, one] : truth.processes) {
           if (one.nonce.empty()) continue;
           const auto exec = seen.execs.find(one.nonce);
-          if (exec == seen.execs.end() || !seen.exits.contains(exec->second.at("process_uid"))) return false;
+          if (exec == seen.execs.end()) return false;
+          const std::string& uid = exec->second.at("process_uid");
+          if (!seen.starts.contains(uid) || !seen.exits.contains(uid)) return false;
         }
         return true;
       },

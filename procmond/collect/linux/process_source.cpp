@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "collect/identity.h"
 #include "collect/linux/executable_opener.h"
 #include "collect/linux/iterated_source.h"
 #include "collect/linux/proc_dir.h"
