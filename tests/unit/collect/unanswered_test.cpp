@@ -32,12 +32,14 @@ void hold_own_memory(const SilentFiles& files, const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDONLY);
   void* page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
   const int memory = ::open("/proc/self/mem", O_RDONLY);
+  // Later, when the first thread of this process needs no memory any more.
   std::thread([memory, page] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
     char byte = 0;
     (void)!::pread(memory, &byte, 1, static_cast<off_t>(reinterpret_cast<std::uintptr_t>(page)));
   }).detach();
   std::thread([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
     (void)::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   }).detach();
 }
@@ -91,7 +93,7 @@ TEST_P(Unanswered, AProcessThatHoldsItsMemoryMapStallsNobody) {
   mount_over("silent");
   Child& held = add_held();
   Child after = Child::running({"/bin/sleep", "1000"});
-  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   const auto iterated = source();
   Records records;
   Sweep counts;
@@ -146,7 +148,7 @@ TEST_P(Unanswered, APathThatLeadsIntoSilenceStallsNobody) {
 TEST_P(Unanswered, OnlySoManyThreadsHang) {
   mount_over("silent");
   for (int i = 0; i < 4; ++i) add_held();
-  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   const auto iterated = source();
   Records records;
   EXPECT_LT(seconds_of([&] { records = sweep(*iterated); }), 4.0);
