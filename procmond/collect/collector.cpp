@@ -78,7 +78,9 @@ Result<> Collector::drain() {
       giant |= collected_.events.items.back().bytes > kKeepScratch;
     }
     told_.Clear();
-    if (giant) told_ = EventList();  // It does not stay in memory.
+    if (!giant) return;
+    told_ = EventList();  // It does not stay in memory.
+    live_.drop_scratch();
   });
   note_losses();
   return drained;

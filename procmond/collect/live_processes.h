@@ -77,6 +77,8 @@ class LiveProcesses {
       EventList& events, const std::function<void(pb::ProcessRecord&)>& on_record = [](pb::ProcessRecord&) {});
 
   bool knows(const pb::ProcessRecord& record) const { return find(record.pid(), record.process_uid()) != nullptr; }
+  // After an event so large that its memory is not to be kept for the next one.
+  void drop_scratch() { before_ = parent_ = rest_ = arguments_ = pb::ProcessRecord(); }
   std::size_t tracked() const { return known_.size(); }
   const ModelCounts& counts() const { return counts_; }
   void forget_counts() { counts_ = {}; }  // A new feed starts counting anew.

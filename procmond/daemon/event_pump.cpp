@@ -50,7 +50,7 @@ void EventPump::run() {
     const bool busy = quiet < kQuietRounds;
     const int wake_fd = busy ? -1 : collector_.wake_fd();
     if (!wait(wake_fd, busy ? static_cast<int>(latency_ms_) : kIdleMs)) return;
-    if (waiting_ >= kMaxWaiting) continue;
+    if (waiting_ >= kMaxWaitingBytes) continue;
     auto collected = collector_.collect_events();
     if (!collected) {
       hooks_.on_end(collected.error().message());
@@ -59,7 +59,7 @@ void EventPump::run() {
     const std::size_t events = collected->events.size();
     quiet = events > 0 ? 0 : quiet + (busy ? 1 : 0);
     if (events == 0 && collected->lost == 0) continue;
-    waiting_ += events;
+    waiting_ += collected->events.bytes.size();
     hooks_.hand_on(std::move(*collected));
   }
 }

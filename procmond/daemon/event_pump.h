@@ -23,18 +23,18 @@ class EventPump {
     // The feed is gone; nothing is fetched any more.
     std::function<void(std::string reason)> on_end;
   };
-  // How many events may be handed on and not taken yet. Beyond it they stay with the kernel, which counts what it
-  // drops.
-  static constexpr std::size_t kMaxWaiting = 65'536;
+  // How many bytes of events may be handed on and not taken yet. Beyond it they stay with the kernel, which counts what
+  // it drops.
+  static constexpr std::size_t kMaxWaitingBytes = 8UL << 20;
 
   // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
   static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks);
   ~EventPump();  // Fetches no more. Not from within a hook.
 
-  // As many events of those handed on are dealt with.
-  void taken(std::size_t events) { waiting_ -= events; }
+  // As many bytes of the events handed on are dealt with.
+  void taken(std::size_t bytes) { waiting_ -= bytes; }
   // How many of those that may wait do, 0 to 1; more when they came all at once.
-  double fill() const { return static_cast<double>(waiting_) / kMaxWaiting; }
+  double fill() const { return static_cast<double>(waiting_) / kMaxWaitingBytes; }
 
  private:
   EventPump(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks, UniqueFd stop);

@@ -41,21 +41,26 @@ Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> sp
 
 Monitor::~Monitor() { collect_.join(); }
 
+collect::CollectorOptions Monitor::collector_options() const {
+  collect::CollectorOptions options;
+  options.source.collect_environment = config_.collect_environment;
+  options.source.mask_arguments = !config_.unmasked_arguments;
+  options.source.deadline = std::chrono::milliseconds(config_.proc_deadline_ms);
+  options.hash.state_dir = config_.paths.state_dir + "/collect";
+  options.hash.bytes_per_second = static_cast<std::uint64_t>(config_.hash_budget_mb_per_s) << 20;
+  options.hash.max_file_bytes = static_cast<std::uint64_t>(config_.hash_max_file_mb) << 20;
+  return options;
+}
+
 Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
                                                  OpenedSources sources, std::unique_ptr<spool::Spool> spool,
                                                  audit::LedgerFile& ledger, const Clock& clock) {
   std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
-  collect::CollectorOptions options;
-  options.source.collect_environment = monitor->config_.collect_environment;
-  options.source.mask_arguments = !monitor->config_.unmasked_arguments;
-  options.hash.state_dir = monitor->config_.paths.state_dir + "/collect";
-  options.hash.bytes_per_second = static_cast<std::uint64_t>(monitor->config_.hash_budget_mb_per_s) << 20;
-  options.hash.max_file_bytes = static_cast<std::uint64_t>(monitor->config_.hash_max_file_mb) << 20;
-  options.source.deadline = std::chrono::milliseconds(monitor->config_.proc_deadline_ms);
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
-  DE_TRY(collector, collect::Collector::create(options, clock, std::move(sources.feed), std::move(sources.iterator)));
+  DE_TRY(collector, collect::Collector::create(monitor->collector_options(), clock, std::move(sources.feed),
+                                               std::move(sources.iterator)));
   monitor->collector_ = std::move(collector);
   monitor->pressure_ =
       std::make_unique<PressureWatch>(*monitor->collector_, ledger, clock, monitor->config_.events_max_cpu_percent);
@@ -216,10 +221,15 @@ Result<> Monitor::start_pump() {
 
 void Monitor::take_collected(collect::Collected collected) {
   look_at_pressure();
-  const std::size_t events = collected.events.size();
+  const std::size_t bytes = collected.events.bytes.size();
   spool_events(collected.events);
   if (collected.lost > 0) note_loss(collected);
-  if (pump_) pump_->taken(events);
+  if (pump_) pump_->taken(bytes);
+}
+
+void Monitor::enter(const char* action, const std::string& payload) {
+  const auto entered = ledger_.append("procmond", action, payload);
+  if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
 }
 
 // Numbers are given out for what was lost, so that whoever reads the events sees the hole; a scan finds out at once
@@ -228,11 +238,9 @@ void Monitor::note_loss(const collect::Collected& collected) {
   spool_->append_lost(collected.lost, collected.from_ms, collected.to_ms);
   log::warn("collect", "the kernel had no room for events",
             {log::field("lost", std::to_string(collected.lost)), log::field("hint", "raise events.buffer_mb")});
-  const auto entered = ledger_.append(
-      "procmond", "events.lost",
-      "{\"count\":" + std::to_string(collected.lost) + ",\"from_ms\":" + std::to_string(collected.from_ms) +
-          ",\"to_ms\":" + std::to_string(collected.to_ms) + ",\"why\":\"the kernel's buffer was full\"}");
-  if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
+  enter("events.lost",
+        "{\"count\":" + std::to_string(collected.lost) + ",\"from_ms\":" + std::to_string(collected.from_ms) +
+            ",\"to_ms\":" + std::to_string(collected.to_ms) + ",\"why\":\"the kernel's buffer was full\"}");
   uplink_->wake();
   scan_requested_ = true;
   next_scan_.cancel();
@@ -254,10 +262,8 @@ void Monitor::on_feed_end(const std::string& reason) {
   take_collected(collector_->replace_feed(std::move(next)));
   log::error("collect", "another way to see events from now on",
              {log::field("was", backend_), log::field("is", to), log::field("reason", reason)});
-  const auto entered = ledger_.append(
-      "procmond", "backend.degraded",
-      "{\"from\":" + json_string(backend_) + ",\"to\":" + json_string(to) + ",\"why\":" + json_string(reason) + "}");
-  if (!entered) log::error("audit", "ledger entry failed", {log::field("reason", entered.error().message())});
+  enter("backend.degraded",
+        "{\"from\":" + json_string(backend_) + ",\"to\":" + json_string(to) + ",\"why\":" + json_string(reason) + "}");
   why_not_better_ = std::move(why);
   backend_ = to;
   if (const Result<> started = start_pump(); !started)
@@ -305,70 +311,6 @@ link::Task<> Monitor::scan_loop() {
     }
   }
   co_return Result<>{};
-}
-
-// A book that does not balance is said once, not in every interval.
-void Monitor::note_findings(std::vector<pb::Finding> findings) {
-  for (const pb::Finding& finding : findings) {
-    const auto is_old = [&finding](const pb::Finding& old) {
-      return old.component() == finding.component() && old.level() == finding.level();
-    };
-    if (finding.level() != pb::Finding::OK && std::ranges::none_of(findings_, is_old))
-      log::error("collect", "the books do not balance",
-                 {log::field("book", finding.component()), log::field("detail", finding.detail())});
-  }
-  findings_ = std::move(findings);
-}
-
-void Monitor::add_source_findings(pb::Heartbeat& beat) const {
-  const auto add = [&beat](const char* component, const std::string& name, const std::string& why_not_better) {
-    pb::Finding& finding = *beat.add_findings();
-    finding.set_component(component);
-    finding.set_level(why_not_better.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
-    finding.set_detail(why_not_better.empty() ? name : name + ", not better because " + why_not_better);
-  };
-  add("events", backend_, why_not_better_);
-  const collect::SourceState& source = collect_counts_.source;
-  add("snapshots", collect_counts_.scans == 0 && why_no_iterator_.empty() ? "bpf" : source.name,
-      why_no_iterator_.empty() ? source.why_not_better : why_no_iterator_);
-  pb::Finding& waiting = *beat.add_findings();
-  waiting.set_component("proc");
-  waiting.set_level(source.stuck == 0 ? pb::Finding::OK : pb::Finding::DEGRADED);
-  waiting.set_detail(std::to_string(source.stuck) + " of at most " + std::to_string(source.max_stuck) +
-                     " threads wait for processes or files that do not answer");
-}
-
-void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
-  add_source_findings(beat);
-  pressure_->fill_heartbeat(beat);
-  for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
-  const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
-  beat.set_status(trouble.empty() ? "ok" : trouble);
-  auto& counters = *beat.mutable_counters();
-  const spool::SpoolCounts spooled = spool_->counts();
-  counters["scans"] = collect_counts_.scans;
-  counters["scans_failed"] = collect_counts_.scans_failed;
-  counters["processes_seen"] = collect_counts_.seen;
-  counters["processes_reported"] = collect_counts_.reported;
-  counters["processes_vanished"] = collect_counts_.vanished;
-  counters["processes_unreadable"] = collect_counts_.unreadable;
-  counters["starts"] = collect_counts_.starts;
-  counters["execs"] = collect_counts_.execs;
-  counters["exits"] = collect_counts_.exits;
-  counters["kernel_dropped"] = collect_counts_.feed.dropped;
-  counters["books_checked"] = books_checked_;
-  counters["proc_timeouts"] = collect_counts_.source.timeouts;
-  counters["proc_stuck"] = collect_counts_.source.stuck;
-  counters["files_hashed"] = collect_counts_.hash.hashed;
-  counters["hash_queue"] = collect_counts_.hash.queued;
-  counters["spool_appended"] = spooled.appended;
-  counters["spool_shed"] = spooled.shed;
-  counters["spool_bytes"] = spooled.bytes;
-  counters["events_sent"] = uplink_->counts().events_sent;
-  counters["chunks_sent"] = uplink_->counts().chunks_sent;
-  counters["snapshots_replaced"] = uplink_->counts().snapshots_replaced;
-  counters["protocol_violations"] = uplink_->counts().violations;
-  counters["ledger_entries"] = ledger_.last_sequence();
 }
 
 Result<> Monitor::run() {

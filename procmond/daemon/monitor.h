@@ -50,6 +50,7 @@ class Monitor {
 
   Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
           const Clock& clock);
+  collect::CollectorOptions collector_options() const;
   uplink::Hooks make_hooks();
   link::Task<> scan_loop();
   link::Task<> one_scan();
@@ -61,6 +62,7 @@ class Monitor {
   link::Task<> sync_loop();
   Result<> start_pump();
   void take_collected(collect::Collected collected);
+  void enter(const char* action, const std::string& payload);  // Into the ledger.
   void on_feed_end(const std::string& reason);
   void note_findings(std::vector<pb::Finding> findings);
   void note_loss(const collect::Collected& collected);

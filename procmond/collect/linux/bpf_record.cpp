@@ -19,6 +19,7 @@
 namespace de::collect {
 namespace {
 
+constexpr int kManyArguments = 4'096;
 constexpr std::uint32_t kNobody = UINT32_MAX;  // The kernel's "no login user".
 
 tl::unexpected<Error> malformed(const char* what) { return fail(Errc::Corrupt, std::string("kernel record: ") + what); }
@@ -54,7 +55,15 @@ Result<> BpfRecords::take_tail(std::string_view bytes) {
   // A piece before it is missing: the exec says how much was sent, and what we have is shorter than that.
   if (tail == tails_.end() || tail->bytes.size() != head.offset - first) return {};
   tail->bytes.append(bytes.substr(sizeof head, head.length));
+  bound_tails();
   return {};
+}
+
+// The exec of one that was given up says that its arguments are cut.
+void BpfRecords::bound_tails() {
+  std::size_t bytes = 0;
+  for (const Tail& tail : tails_) bytes += tail.bytes.size();
+  for (; bytes > kMaxTailBytes && tails_.size() > 1; tails_.pop_front()) bytes -= tails_.front().bytes.size();
 }
 
 // At most `sent` bytes: what else is there is left of an exec whose own record was lost.
@@ -210,6 +219,8 @@ Result<std::optional<KernelEvent>> BpfRecords::read(std::string_view bytes) {
   event.ppid = head.task.ppid;
   event.parent_start_ns = head.task.parent_start_ns;
   event.seen = &record_;
+  if (record_.command_line().ClearedCount() + record_.command_line_size() > kManyArguments)
+    record_ = pb::ProcessRecord();  // Their memory is not kept for the next one.
   record_.Clear();
   set_owner(head.task);
   switch (kind) {

@@ -22,6 +22,7 @@ namespace de::collect {
 class BpfRecords {
  public:
   static constexpr std::size_t kMaxTails = 64;
+  static constexpr std::size_t kMaxTailBytes = 16UL << 20;  // Of all; beyond it the oldest are given up.
 
   // `clock` outlives this.
   BpfRecords(CaptureOptions options, const Clock& clock) : options_(options), names_(clock) {}
@@ -39,6 +40,7 @@ class BpfRecords {
   };
 
   Result<> take_tail(std::string_view bytes);
+  void bound_tails();
   std::string find_tail(const de_exec& exec, std::uint32_t kind, std::uint64_t sent);
   Result<> read_exec(const de_exec& exec, std::string_view texts);
   void set_owner(const de_task& task);

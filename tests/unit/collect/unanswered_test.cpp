@@ -1,9 +1,8 @@
 // Processes and files that do not answer: whoever asks them waits for ever, and a sweep must not.
 #include <gmock/gmock.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include "collect/linux/watched_thread.h"
@@ -23,26 +22,6 @@ using test::sweep;
 using test::TempDir;
 
 constexpr std::chrono::milliseconds kDeadline(200);
-
-// One thread reads its own memory through /proc where the page comes from a file that never answers: that holds the
-// memory map. Another one wants to change the map, and from then on everybody waits who wants to look into it.
-void hold_own_memory(const SilentFiles& files, const std::string& file) {
-  files.let_go();
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const int fd = ::open(file.c_str(), O_RDONLY);
-  void* page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-  const int memory = ::open("/proc/self/mem", O_RDONLY);
-  // Later, when the first thread of this process needs no memory any more.
-  std::thread([memory, page] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    char byte = 0;
-    (void)!::pread(memory, &byte, 1, static_cast<off_t>(reinterpret_cast<std::uintptr_t>(page)));
-  }).detach();
-  std::thread([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(600));
-    (void)::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  }).detach();
-}
 
 class Unanswered : public testing::TestWithParam<const char*> {
  protected:
@@ -65,63 +44,20 @@ class Unanswered : public testing::TestWithParam<const char*> {
   }
   void TearDown() override {
     files_.reset();  // First: who waits for it cannot be killed.
-    children_.clear();
   }
   void mount_over(const std::string& name) {
     files_ = std::make_unique<SilentFiles>(dir_ / name);
     ASSERT_TRUE(files_->is_mounted()) << std::strerror(errno);
   }
-  Child& add_held() {
-    children_.push_back(std::make_unique<Child>(
-        [this] { hold_own_memory(*files_, dir_ / ("silent/" + std::to_string(children_.size()))); }));
-    return *children_.back();
-  }
-
   TempDir dir_;
   std::unique_ptr<ProcessIterator> iterator_;
   std::unique_ptr<SilentFiles> files_;
-  std::vector<std::unique_ptr<Child>> children_;
 };
 
 double seconds_of(const std::function<void()>& body) {
   const auto begin = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-TEST_P(Unanswered, AProcessThatHoldsItsMemoryMapStallsNobody) {
-  mount_over("silent");
-  Child& held = add_held();
-  Child after = Child::running({"/bin/sleep", "1000"});
-  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
-  const auto iterated = source();
-  Records records;
-  Sweep counts;
-  const double first = seconds_of([&] { records = sweep(*iterated, &counts); });
-  EXPECT_LT(first, 3.0);
-  EXPECT_GE(first, 0.2) << "the process answered after all: nothing was tested";
-  EXPECT_EQ(counts.seen, records.size() + counts.vanished);
-  ASSERT_TRUE(records.contains(held.pid()));
-  const pb::ProcessRecord& record = records.at(held.pid());
-  EXPECT_FALSE(record.accessible());
-  EXPECT_EQ(record.platform_data(), R"({"blocked":true})");
-  EXPECT_EQ(record.ppid(), static_cast<std::uint32_t>(::getpid()));
-  EXPECT_EQ(record.process_uid().size(), 16u);
-  EXPECT_EQ(record.command_line_size(), 0);
-  ASSERT_TRUE(records.contains(after.pid()));
-  EXPECT_THAT(records.at(after.pid()).command_line(), testing::ElementsAre("/bin/sleep", "1000"));
-  EXPECT_TRUE(records.contains(static_cast<std::uint32_t>(::getpid())));
-  EXPECT_EQ(iterated->state().timeouts, 1u);
-  EXPECT_EQ(iterated->state().stuck, 1u);
-
-  // It is not asked again while the thread that asked it still waits.
-  EXPECT_LT(seconds_of([&] { records = sweep(*iterated); }), 2.0);
-  EXPECT_FALSE(records.at(held.pid()).accessible());
-  EXPECT_EQ(iterated->state().timeouts, 1u);
-  files_.reset();
-  for (int tries = 0; tries < 100 && iterated->state().stuck > 0; ++tries)
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_EQ(iterated->state().stuck, 0u) << "the thread comes back when the process answers";
 }
 
 TEST_P(Unanswered, APathThatLeadsIntoSilenceStallsNobody) {
@@ -143,21 +79,6 @@ TEST_P(Unanswered, APathThatLeadsIntoSilenceStallsNobody) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(iterated->state().stuck, 0u);
   EXPECT_TRUE(sweep(*iterated).at(running.pid()).accessible()) << "asked again once it can answer";
-}
-
-TEST_P(Unanswered, OnlySoManyThreadsHang) {
-  mount_over("silent");
-  for (int i = 0; i < 4; ++i) add_held();
-  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
-  const auto iterated = source();
-  Records records;
-  EXPECT_LT(seconds_of([&] { records = sweep(*iterated); }), 4.0);
-  EXPECT_EQ(iterated->state().stuck, 2u);
-  EXPECT_EQ(iterated->state().timeouts, 2u);
-  for (const auto& child : children_) {
-    ASSERT_TRUE(records.contains(child->pid()));
-    EXPECT_FALSE(records.at(child->pid()).accessible());
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, Unanswered, testing::Values("proc", "bpf"),
