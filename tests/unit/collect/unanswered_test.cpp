@@ -27,7 +27,10 @@ class Unanswered : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (::geteuid() != 0 || ::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "needs root and /dev/fuse";
+    // Makes the mount namespace, which the processes of the test are to share.
     std::filesystem::create_directory(dir_ / "silent");
+    mount_over("silent");
+    files_.reset();
     if (GetParam() == std::string("bpf")) {
       auto iterator = ProcessIterator::open();
       if (!iterator && !de::test::bpf_must_work()) GTEST_SKIP() << iterator.error().message();
