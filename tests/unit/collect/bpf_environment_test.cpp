@@ -184,8 +184,12 @@ TEST_F(BpfEnvironment, IsLeftOutBeforeArgumentsAndNeverTheProcess) {
     EXPECT_EQ(told.environment_length(), bytes_of(variables));
     EXPECT_EQ(told.has_command_line_sha256(), no_tail);
     EXPECT_EQ(told.command_line_length(), bytes_of(argv));
-    if (!no_environment) EXPECT_EQ(told.environment(0), variables[0]);
-    if (!no_tail) EXPECT_EQ(told.command_line(1), argv[1]);
+    if (!no_environment) {
+      EXPECT_EQ(told.environment(0), variables[0]);
+    }
+    if (!no_tail) {
+      EXPECT_EQ(told.command_line(1), argv[1]);
+    }
   }
   EXPECT_TRUE(at_stage[0] > 0 && at_stage[1] > 0 && at_stage[2] > 0)
       << at_stage[0] << " whole, " << at_stage[1] << " without environment, " << at_stage[2] << " cut";

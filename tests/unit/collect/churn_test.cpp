@@ -34,13 +34,19 @@ class Churn {
   }
 
  private:
+  static pid_t start(bool executes) {
+    const pid_t pid = ::vfork();
+    if (pid == 0) {
+      if (executes) ::execl("/bin/true", "true", nullptr);
+      ::_exit(0);
+    }
+    return pid;
+  }
   void run() {
-    for (int i = 0; !stopping_; ++i) {
-      const pid_t pid = ::vfork();
-      if (pid == 0) {
-        if (i % 2 == 0) ::execl("/bin/true", "true", nullptr);
-        ::_exit(0);
-      }
+    bool executes = false;
+    while (!stopping_) {
+      executes = !executes;
+      const pid_t pid = start(executes);
       ::waitpid(pid, nullptr, 0);
       const std::lock_guard lock(mutex_);
       buried_.insert(static_cast<std::uint32_t>(pid));
