@@ -61,7 +61,9 @@ int Collector::wake_fd() const {
 // With mutex_ held.
 Result<> Collector::drain() {
   if (!feed_) return {};
-  if (fault::drops("feed-gone")) return fail(Errc::Closed, "taken away on purpose");
+  // Whoever drains finds out; collect_events() says so, also when that was somebody else.
+  if (fault::drops("feed-gone")) feed_end_ = Error(Errc::Closed, "taken away on purpose");
+  if (feed_end_) return fail(Error(*feed_end_));
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
   note_pressure();
   Result<> drained = feed_->drain([this](KernelEvent& event) {
@@ -83,6 +85,7 @@ Result<> Collector::drain() {
     live_.drop_scratch();
   });
   note_losses();
+  if (!drained) feed_end_ = drained.error();
   return drained;
 }
 
@@ -156,6 +159,7 @@ Collected Collector::replace_feed(std::unique_ptr<EventFeed> feed) {
   const std::lock_guard lock(mutex_);
   (void)drain();  // It may be gone already; what it held is then lost, which its successor's scan finds out.
   feed_ = std::move(feed);
+  feed_end_.reset();
   losses_noted_ = 0;
   shed_noted_ = {};
   clones_ = {};

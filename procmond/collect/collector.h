@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -146,6 +147,7 @@ class Collector {
   std::uint64_t losses_noted_ = 0;               // Of feed_.
   FeedCounts shed_noted_;                        // The same.
   std::int64_t last_drain_ms_ = 0;
+  std::optional<Error> feed_end_;  // Why feed_ tells nothing any more.
   Counts counts_;
   CloneCheck clones_;
 };

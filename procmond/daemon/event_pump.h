@@ -25,7 +25,7 @@ class EventPump {
   };
   // How many bytes of events may be handed on and not taken yet. Beyond it they stay with the kernel, which counts what
   // it drops.
-  static constexpr std::size_t kMaxWaitingBytes = 8UL << 20;
+  static constexpr std::size_t kMaxWaitingBytes = 32UL << 20;
 
   // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
   static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "collect/linux/iterated_reader.h"
+#include "collect/linux/proc_dir.h"
 #include "collect/linux/watched_thread.h"
 
 namespace de::collect {
@@ -40,6 +41,9 @@ class IteratedSource final : public ProcessSource {
   // Reads everybody whom `wants` wants, and notes in `visited` (unless null) who was.
   Result<> pass(const ProcessIterator::Pass& pass, Mode mode, const std::function<bool(std::uint32_t)>& wants,
                 Pids* visited, const RecordFn& fn, Sweep& counts);
+  // Those that /proc lists and the iterator has left out: there are kernels that keep process 1 to themselves, and
+  // whoever hides from one of the two is still seen by the other.
+  Result<> read_left_out(const std::function<bool(std::uint32_t)>& wants, const RecordFn& fn, Sweep& counts);
   void give_up(const Error& error);
 
   const SharedProcRoot root_;
@@ -90,6 +94,18 @@ Result<> IteratedSource::pass(const ProcessIterator::Pass& pass, Mode mode,
   return read;
 }
 
+Result<> IteratedSource::read_left_out(const std::function<bool(std::uint32_t)>& wants, const RecordFn& fn,
+                                       Sweep& counts) {
+  DE_TRY(listed, list_pids(root_->fd.get()));
+  std::erase_if(listed, [&](std::uint32_t pid) { return !wants(pid); });
+  if (listed.empty()) return {};
+  DE_TRY(more, fallback_->visit(listed, fn));
+  counts.seen += more.seen;
+  counts.unreadable += more.unreadable;
+  counts.vanished += more.vanished;
+  return {};
+}
+
 void IteratedSource::give_up(const Error& error) {
   const std::lock_guard lock(mutex_);
   given_up_ = error.message();
@@ -113,6 +129,7 @@ Result<Sweep> IteratedSource::sweep(const RecordFn& fn) {
     give_up(read.error());
     return fail(std::move(read).error());
   }
+  DE_CHECK(read_left_out(wants, fn, counts));
   complete_since_ns_ = began_ns;
   reader_->forget_unseen();
   return counts;
@@ -132,6 +149,7 @@ Result<Sweep> IteratedSource::visit(std::span<const std::uint32_t> pids, const R
     give_up(done.error());
     return fail(std::move(done).error());
   }
+  DE_CHECK(read_left_out(wants, fn, counts));
   if (chosen.empty()) return counts;
   counts.vanished += static_cast<std::uint32_t>(chosen.size()) - counts.seen;
   counts.seen = static_cast<std::uint32_t>(chosen.size());
