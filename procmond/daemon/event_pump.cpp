@@ -15,14 +15,13 @@ constexpr int kQuietRounds = 2;
 
 }  // namespace
 
-EventPump::EventPump(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks, UniqueFd stop)
-    : collector_(collector), latency_ms_(latency_ms), hooks_(std::move(hooks)), stop_(std::move(stop)) {}
+EventPump::EventPump(collect::Collector& collector, Limits limits, Hooks hooks, UniqueFd stop)
+    : collector_(collector), limits_(limits), hooks_(std::move(hooks)), stop_(std::move(stop)) {}
 
-Result<std::unique_ptr<EventPump>> EventPump::start(collect::Collector& collector, std::uint32_t latency_ms,
-                                                    Hooks hooks) {
+Result<std::unique_ptr<EventPump>> EventPump::start(collect::Collector& collector, Limits limits, Hooks hooks) {
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop) return fail(Errc::Exhausted, "create eventfd", last_os_error());
-  std::unique_ptr<EventPump> pump(new EventPump(collector, latency_ms, std::move(hooks), std::move(stop)));
+  std::unique_ptr<EventPump> pump(new EventPump(collector, limits, std::move(hooks), std::move(stop)));
   try {
     pump->thread_ = std::thread([self = pump.get()] { self->run(); });
   } catch (const std::system_error& error) {
@@ -49,8 +48,8 @@ void EventPump::run() {
   for (;;) {
     const bool busy = quiet < kQuietRounds;
     const int wake_fd = busy ? -1 : collector_.wake_fd();
-    if (!wait(wake_fd, busy ? static_cast<int>(latency_ms_) : kIdleMs)) return;
-    if (waiting_ >= kMaxWaitingBytes) continue;
+    if (!wait(wake_fd, busy ? static_cast<int>(limits_.latency_ms) : kIdleMs)) return;
+    if (waiting_ >= limits_.waiting_bytes) continue;
     auto collected = collector_.collect_events();
     if (!collected) {
       hooks_.on_end(collected.error().message());

@@ -23,26 +23,28 @@ class EventPump {
     // The feed is gone; nothing is fetched any more.
     std::function<void(std::string reason)> on_end;
   };
-  // How many bytes of events may be handed on and not taken yet. Beyond it they stay with the kernel, which counts what
-  // it drops.
-  static constexpr std::size_t kMaxWaitingBytes = 32UL << 20;
+  struct Limits {
+    std::uint32_t latency_ms = 5;
+    // Of events that are handed on and not taken yet. Beyond it they stay with the kernel, which counts what it drops.
+    std::size_t waiting_bytes = 32UL << 20;
+  };
 
   // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
-  static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks);
+  static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, Limits limits, Hooks hooks);
   ~EventPump();  // Fetches no more. Not from within a hook.
 
   // As many bytes of the events handed on are dealt with.
   void taken(std::size_t bytes) { waiting_ -= bytes; }
   // How many of those that may wait do, 0 to 1; more when they came all at once.
-  double fill() const { return static_cast<double>(waiting_) / kMaxWaitingBytes; }
+  double fill() const { return static_cast<double>(waiting_) / static_cast<double>(limits_.waiting_bytes); }
 
  private:
-  EventPump(collect::Collector& collector, std::uint32_t latency_ms, Hooks hooks, UniqueFd stop);
+  EventPump(collect::Collector& collector, Limits limits, Hooks hooks, UniqueFd stop);
   void run();
   bool wait(int wake_fd, int timeout_ms) const;
 
   collect::Collector& collector_;
-  const std::uint32_t latency_ms_;
+  const Limits limits_;
   const Hooks hooks_;
   const UniqueFd stop_;
   std::atomic<std::size_t> waiting_ = 0;

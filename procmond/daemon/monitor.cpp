@@ -20,6 +20,7 @@ constexpr std::uint32_t kLongestIntervalMs = 3'600'000;
 constexpr std::int64_t kSettledNs = 1'000'000'000;
 constexpr double kPressureOn = 0.7;
 constexpr double kPressureOff = 0.5;
+constexpr std::size_t kBuffersWaiting = 8;
 constexpr std::size_t kChunkBytes = 2UL << 20;  // Half of what a frame may hold.
 
 std::string host_name() {
@@ -205,6 +206,10 @@ void Monitor::settle_spool_trouble() {
 
 Result<> Monitor::start_pump() {
   if (collector_->wake_fd() < 0) return {};
+  EventPump::Limits limits;
+  limits.latency_ms = config_.events_latency_ms;
+  // What the kernel had room for grows when it becomes events; one full buffer is no pressure yet.
+  limits.waiting_bytes = kBuffersWaiting * (std::size_t{config_.events_buffer_mb} << 20);
   EventPump::Hooks hooks;
   hooks.hand_on = [this](collect::Collected collected) {
     boost::asio::post(io_, [this, held = std::make_shared<collect::Collected>(std::move(collected))] {
@@ -214,7 +219,7 @@ Result<> Monitor::start_pump() {
   hooks.on_end = [this](std::string reason) {
     boost::asio::post(io_, [this, reason = std::move(reason)] { on_feed_end(reason); });
   };
-  DE_TRY(pump, EventPump::start(*collector_, config_.events_latency_ms, std::move(hooks)));
+  DE_TRY(pump, EventPump::start(*collector_, limits, std::move(hooks)));
   pump_ = std::move(pump);
   return {};
 }
