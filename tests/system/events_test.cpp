@@ -133,12 +133,18 @@ TEST_F(Events, TheConnectorSeesEveryForkAndExit) {
     return contains(read_health(host).detail("collector.procmond.events"), "connector, not better because");
   })) << read_health(host).text;
   const Truth truth = run_load(truth_path(), {"storm", "--count", "300", "--rate", "200"});
-  ASSERT_TRUE(eventually([&] { return is_settled(3 * 300); }, 60s)) << read_health(host).text << logs_of(host);
-  std::map<std::string, int> exits;  // By pid and code.
-  for (const Row& row : query_rows(host, "SELECT pid, exit_code, source FROM processes.events WHERE event_type='exit'"))
-    ++exits[row.at("pid") + " " + row.at("exit_code")];
-  for (const auto& [id, one] : truth.processes)
-    EXPECT_GE(exits[std::to_string(one.pid) + " " + std::to_string(WEXITSTATUS(one.status))], 1) << one.nonce;
+  std::set<std::string> unseen;  // By pid and code.
+  EXPECT_TRUE(eventually(
+      [&] {
+        unseen.clear();
+        for (const auto& [id, one] : truth.processes)
+          unseen.insert(std::to_string(one.pid) + " " + std::to_string(WEXITSTATUS(one.status)));
+        for (const Row& row : query_rows(host, "SELECT pid, exit_code FROM processes.events WHERE event_type = 'exit'"))
+          unseen.erase(row.at("pid") + " " + row.at("exit_code"));
+        return unseen.empty();
+      },
+      60s))
+      << testing::PrintToString(unseen) << read_health(host).text << logs_of(host);
   EXPECT_TRUE(eventually([&] {
     const HealthReport health = read_health(host);
     return health.status("collector.procmond.books.kernel") == "ok" &&
