@@ -51,7 +51,9 @@ TEST_F(AtOnce, AStartIsAlertedOnWithoutWaitingForASnapshot) {
   const Ran shown = host.cli({"alerts", "show", id});
   EXPECT_TRUE(contains(shown.out, "exec at ")) << shown.out;
   EXPECT_FALSE(contains(shown.out, "scan_id")) << shown.out;
-  EXPECT_TRUE(contains(ask("SELECT event_type FROM processes.events WHERE name = 'early'"), "exec"));
+  // The rules may see an event a moment before it is stored.
+  EXPECT_TRUE(eventually(
+      [&] { return contains(ask("SELECT event_type FROM processes.events WHERE name = 'early'"), "exec"); }));
 }
 
 TEST_F(AtOnce, WatchShowsWhatStartsUntilItIsInterrupted) {
