@@ -1,11 +1,10 @@
 #include "collect/live_processes.h"
 
-#include <google/protobuf/io/coded_stream.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "collect/record_text.h"
 #include "collect/shed.h"
 
 namespace de::collect {
@@ -52,12 +51,6 @@ void drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_fd_count();
 }
 
-void merge(std::string_view text, pb::ProcessRecord& record) {
-  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                               static_cast<int>(text.size()));
-  (void)record.MergeFromCodedStream(&input);
-}
-
 std::string joined_arguments(const pb::ProcessRecord& record) {
   std::string out;
   for (const std::string& argument : record.command_line()) {
@@ -102,9 +95,8 @@ void LiveProcesses::remember(const pb::ProcessRecord& record, Known& known) {
 
 void LiveProcesses::recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record) {
   record.Clear();
-  // Both texts were made by remember(); they parse.
-  merge(known.rest.get(), record);
-  merge(known.arguments.get(), record);
+  merge_text(known.rest.get(), record);
+  merge_text(known.arguments.get(), record);
   record.set_pid(pid);
   record.set_name(std::string(known.name.get()));
   if (known.ppid != kUntold) record.set_ppid(known.ppid);

@@ -13,6 +13,7 @@
 #include "collect/linux/iterated_metrics.h"
 #include "collect/linux/kernel_path.h"
 #include "collect/linux/proc_cgroup.h"
+#include "collect/record_text.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 
@@ -232,10 +233,10 @@ void IteratedReader::read_arguments(const ProcDir& dir, Reading& reading) {
   part_.Clear();
   if (text)
     slow_.set_arguments(*text, steady.arg_end - std::min<std::uint64_t>(steady.arg_start, steady.arg_end), part_);
-  part_.SerializeToString(&reading.arguments);
+  part_.SerializeToString(&reading.texts.arguments);
   part_.Clear();
   reading.denied |= slow_.set_environment(dir, part_).denied;
-  part_.SerializeToString(&reading.environment);
+  part_.SerializeToString(&reading.texts.environment);
 }
 
 Outcome IteratedReader::refresh(Reading& reading, bool may_wait) {
@@ -252,9 +253,9 @@ Outcome IteratedReader::refresh(Reading& reading, bool may_wait) {
     if (steady.exe_inode != 0) read_image(*dir, reading, may_wait, part_);
     read_paths(*dir, reading, part_);
   }
-  part_.SerializeToString(&reading.slow);
-  reading.arguments.clear();
-  reading.environment.clear();
+  part_.SerializeToString(&reading.texts.slow);
+  reading.texts.arguments.clear();
+  reading.texts.environment.clear();
   if (!reading.is_kernel_thread() && may_wait) read_arguments(*dir, reading);
   reading.refreshed = true;
   return Outcome::Read;
@@ -277,8 +278,7 @@ void IteratedReader::adopt(Reading& reading, Known& known) {
   const de_task& task = reading.from.steady.task;
   if (reading.is_new) {
     known.start_ns = task.start_ns;
-    const std::string uid = process_uid(root_->boot_id, task.pid, task.start_ns);
-    std::memcpy(known.uid.data(), uid.data(), known.uid.size());
+    known.set_uid(process_uid(root_->boot_id, task.pid, task.start_ns));
     // Born since the snapshot before: all its CPU time was used since its start.
     if (sweep_ > 1) known.run_at_ns = static_cast<std::int64_t>(task.start_ns);
   } else if (task.exec_id != known.exec_id) {
@@ -287,14 +287,9 @@ void IteratedReader::adopt(Reading& reading, Known& known) {
   known.exec_id = task.exec_id;
   known.steady = reading.torn ? 0 : reading.steady;
   known.denied = reading.denied;
-  texts_.set(known.slow, reading.slow);
-  texts_.set(known.arguments, reading.arguments);
-  texts_.set(known.environment, reading.environment);
-  texts_.set(known.image, reading.image ? as_text(*reading.image) : std::string_view());
-  known.has_parent = task.ppid != 0;
-  if (!known.has_parent) return;
-  const std::string parent = process_uid(root_->boot_id, task.ppid, task.parent_start_ns);
-  std::memcpy(known.parent_uid.data(), parent.data(), known.parent_uid.size());
+  known.keep(reading.texts, reading.image, texts_);
+  known.has_parent = false;
+  if (task.ppid != 0) known.set_parent_uid(process_uid(root_->boot_id, task.ppid, task.parent_start_ns));
 }
 
 void IteratedReader::add_metrics(const Reading& reading, Known& known, Mode mode) {
@@ -329,30 +324,18 @@ void IteratedReader::add_metrics(const Reading& reading, Known& known, Mode mode
 
 void IteratedReader::hand_out(const Reading& reading, Known& known, Mode mode, const RecordFn& fn) {
   const de_task& task = reading.from.steady.task;
-  record_.Clear();
-  // The texts were made by us; they parse.
-  for (const TextPool::Ref* text : {&known.slow, &known.arguments, &known.environment})
-    merge_text(text->get(), record_);
+  known.recall(boot_time_ms_, record_);
   record_.set_pid(task.pid);
   record_.set_ppid(task.ppid);
   record_.set_session_id(task.session);
   record_.set_pgid(task.pgid);
   record_.set_name(task.comm, strnlen(task.comm, sizeof task.comm));
-  record_.set_process_uid(known.uid.data(), known.uid.size());
-  if (known.has_parent) record_.set_parent_uid(known.parent_uid.data(), known.parent_uid.size());
   record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(task.start_ns / kTickNs * kTickMs));
-  record_.set_boot_time_ms(boot_time_ms_);
-  record_.set_exec_seq(known.exec_seq);
   record_.set_kernel_thread(reading.is_kernel_thread());
-  record_.set_accessible(!known.denied);
-  if (known.blocked) mark_blocked(record_);
-  record_.set_source(pb::RECORD_SOURCE_SCAN);
   add_metrics(reading, known, mode);
   record_.set_collection_time_ms(clock_.unix_ms());
-  std::optional<FileKey> image;
-  if (const std::optional<FileFacts> facts = facts_of(known.image)) image = facts->key;
   if (fault::drops("collect")) return;
-  fn(record_, image);
+  fn(record_, known.image_key());
 }
 
 Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn) {

@@ -5,7 +5,6 @@
 // Thread: a watched one.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -16,6 +15,7 @@
 
 #include "collect/linux/bpf/process_layout.h"
 #include "collect/linux/exe_file.h"
+#include "collect/linux/process_cache.h"
 #include "collect/linux/process_reader.h"
 #include "collect/linux/slow_columns.h"
 #include "collect/linux/watched_thread.h"
@@ -42,21 +42,12 @@ class IteratedReader {
   void succeed(IteratedReader& hung);
 
  private:
-  struct Known {
+  struct Known : CachedProcess {
     std::uint64_t start_ns = 0;  // With the pid: the identity.
     std::uint64_t steady = 0;    // A hash of what changes seldom; 0: to be read again.
     std::uint64_t exec_id = 0;
     std::uint64_t run_ns = 0;  // For cpu_usage: CPU time at the last snapshot and when that was.
     std::int64_t run_at_ns = 0;
-    std::uint32_t exec_seq = 0;
-    std::uint32_t sweep = 0;
-    std::array<char, 16> uid{};
-    std::array<char, 16> parent_uid{};
-    bool has_parent = false;
-    bool denied = false;
-    bool blocked = false;
-    // As in CachedProcess.
-    TextPool::Ref slow, arguments, environment, image;
   };
   // One process while it is being read.
   struct Reading {
@@ -67,7 +58,7 @@ class IteratedReader {
     bool refreshed = false;
     bool torn = false;  // It ran something else while it was read.
     bool denied = false;
-    std::string slow, arguments, environment;
+    ReadTexts texts;
     std::optional<FileFacts> image;
     // Instead of what the iterator could not sum up.
     std::optional<ProcStat> stat;

@@ -1,18 +1,20 @@
-// What is remembered about a live process between two sweeps. Compact: there may be ten thousand.
+// What is remembered about a live process between two sweeps, however it is read. Compact: there may be ten thousand.
 //
-// Thread: collector.
+// Thread: that of the reader.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "collect/linux/exe_file.h"
 #include "collect/linux/proc_dir.h"
 #include "collect/linux/proc_stat.h"
 #include "collect/text_pool.h"
+#include "daemoneye/process.pb.h"
 
 namespace de::collect {
 
@@ -40,22 +42,32 @@ inline std::optional<FileFacts> facts_of(const TextPool::Ref& text) {
   return facts;
 }
 
+// Serialised ProcessRecords as a read made them: the slow columns, the same for many processes, and what is more its
+// own.
+struct ReadTexts {
+  std::string slow, arguments, environment;
+};
+
 struct CachedProcess {
-  std::uint64_t start_ticks = 0;  // With the pid: the identity.
   std::array<char, 16> uid{};
   std::array<char, 16> parent_uid{};
   bool has_parent = false;
   bool denied = false;
+  bool blocked = false;  // It was not read to the end: what is known is older.
   std::uint32_t exec_seq = 0;
-  std::uint32_t sweep = 0;  // When it was last seen.
-  bool blocked = false;     // It was not read to the end: what is known is older.
-  Signs signs;
-  TextPool::Ref image;  // Bytes of FileFacts; none when it could not be told.
-  // Serialised ProcessRecords: the slow columns, the same for many processes, and what is more its own.
-  TextPool::Ref slow, arguments, environment;
-  // For cpu_usage: CPU time at the last snapshot and when that was.
-  std::uint64_t cpu_ticks = 0;
-  std::int64_t cpu_at_ns = 0;
+  std::uint32_t sweep = 0;                     // When it was last seen.
+  TextPool::Ref image;                         // Bytes of FileFacts; none when it could not be told.
+  TextPool::Ref slow, arguments, environment;  // As in ReadTexts.
+
+  void set_uid(std::string_view id) { std::memcpy(uid.data(), id.data(), uid.size()); }
+  void set_parent_uid(std::string_view id) {
+    std::memcpy(parent_uid.data(), id.data(), parent_uid.size());
+    has_parent = true;
+  }
+  void keep(const ReadTexts& read, const std::optional<FileFacts>& file, TextPool& texts);
+  // Fills `record` with all that is known: who it is and its texts.
+  void recall(std::int64_t boot_time_ms, pb::ProcessRecord& record) const;
+  std::optional<FileKey> image_key() const;
 };
 
 }  // namespace de::collect

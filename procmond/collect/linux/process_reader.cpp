@@ -1,7 +1,6 @@
 #include "collect/linux/process_reader.h"
 
 #include <fcntl.h>
-#include <google/protobuf/io/coded_stream.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -56,17 +55,6 @@ std::uint64_t own_mounts(int proc_fd) {
 std::int64_t current_boot_time_ms(const Clock& clock, std::int64_t before) {
   const std::int64_t now = clock.unix_ms() - clock.steady_ns() / 1'000'000;
   return before == 0 || std::abs(now - before) > 500 ? now : before;
-}
-
-void merge_text(std::string_view text, pb::ProcessRecord& record) {
-  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                               static_cast<int>(text.size()));
-  (void)record.MergeFromCodedStream(&input);
-}
-
-void mark_blocked(pb::ProcessRecord& record) {
-  record.set_accessible(false);
-  record.set_platform_data(R"({"blocked":true})");
 }
 
 ProcessReader::ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& texts)
@@ -139,13 +127,13 @@ Outcome ProcessReader::refresh(Reading& reading, bool may_wait) {
     part_.Clear();
     SlowColumns::Found found = slow_.read(*reading.dir, reading.stat, reading.image, part_);
     if (found.thread) return Outcome::Vanished;
-    reading.slow = part_.SerializeAsString();
+    reading.texts.slow = part_.SerializeAsString();
     part_.Clear();
     if (is_program && may_wait) slow_.set_arguments(buffer_, reading.stat.argument_bytes, part_);
-    reading.arguments = part_.SerializeAsString();
+    reading.texts.arguments = part_.SerializeAsString();
     part_.Clear();
     if (is_program && may_wait) found.denied |= slow_.set_environment(*reading.dir, part_).denied;
-    reading.environment = part_.SerializeAsString();
+    reading.texts.environment = part_.SerializeAsString();
     reading.slow_denied = found.denied;
     reading.refreshed = true;
 
@@ -174,7 +162,7 @@ Outcome ProcessReader::check_alive(Reading& reading) {
 
 // The parent by identity, not by number. An entry of this very sweep is current; anything older may be a dead process
 // whose pid has a new owner, so then the parent itself is asked.
-void ProcessReader::find_parent(const Reading& reading, CachedProcess& known) {
+void ProcessReader::find_parent(const Reading& reading, Known& known) {
   known.has_parent = false;
   if (reading.stat.ppid == 0) return;
   std::string uid;
@@ -190,8 +178,7 @@ void ProcessReader::find_parent(const Reading& reading, CachedProcess& known) {
     if (!stat || stat->start_ticks > reading.stat.start_ticks) return;
     uid = process_uid(root_->boot_id, reading.stat.ppid, stat->start_ticks * kTickNs);
   }
-  std::memcpy(known.parent_uid.data(), uid.data(), known.parent_uid.size());
-  known.has_parent = true;
+  known.set_parent_uid(uid);
 }
 
 void ProcessReader::read_io_and_fds(Reading& reading) {
@@ -206,7 +193,7 @@ void ProcessReader::read_io_and_fds(Reading& reading) {
     reading.io = parse_proc_io(*text);
 }
 
-void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mode) {
+void ProcessReader::add_metrics(Reading& reading, Known& known, Mode mode) {
   const ProcStat& stat = reading.stat;
   record_.set_state(std::string(1, stat.state));
   record_.set_threads(stat.threads);
@@ -233,32 +220,21 @@ void ProcessReader::add_metrics(Reading& reading, CachedProcess& known, Mode mod
   record_.set_io_write_bytes(reading.io->write_bytes);
 }
 
-Outcome ProcessReader::hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn) {
-  record_.Clear();
-  // The texts were made by us; they parse.
-  for (const TextPool::Ref* text : {&known.slow, &known.arguments, &known.environment})
-    merge_text(text->get(), record_);
+Outcome ProcessReader::hand_out(Reading& reading, Known& known, Mode mode, const RecordFn& fn) {
+  known.recall(boot_time_ms_, record_);
   record_.set_pid(reading.pid);
   record_.set_ppid(reading.stat.ppid);
   record_.set_session_id(reading.stat.session);
   record_.set_pgid(reading.stat.pgid);
   record_.set_name(std::string(reading.stat.comm));
-  record_.set_process_uid(known.uid.data(), known.uid.size());
-  if (known.has_parent) record_.set_parent_uid(known.parent_uid.data(), known.parent_uid.size());
   record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(reading.stat.start_ticks * kTickMs));
-  record_.set_boot_time_ms(boot_time_ms_);
-  record_.set_exec_seq(known.exec_seq);
   record_.set_kernel_thread(reading.stat.is_kernel_thread());
-  record_.set_accessible(!known.denied && !reading.denied);
-  if (known.blocked) mark_blocked(record_);
-  record_.set_source(pb::RECORD_SOURCE_SCAN);
+  if (reading.denied) record_.set_accessible(false);
   add_metrics(reading, known, mode);
   record_.set_collection_time_ms(clock_.unix_ms());
-  std::optional<FileKey> image;
-  if (const std::optional<FileFacts> facts = facts_of(known.image)) image = facts->key;
   if (fault::drops("collect")) return Outcome::Read;
   const bool accessible = record_.accessible();  // The record may be gone after the call.
-  fn(record_, image);
+  fn(record_, known.image_key());
   return accessible ? Outcome::Read : Outcome::Unreadable;
 }
 
@@ -272,11 +248,10 @@ Outcome ProcessReader::hand_out_unreadable(std::uint32_t pid, const RecordFn& fn
   return Outcome::Unreadable;
 }
 
-CachedProcess ProcessReader::new_process(std::uint32_t pid, const ProcStat& stat) const {
-  CachedProcess fresh;
+ProcessReader::Known ProcessReader::new_process(std::uint32_t pid, const ProcStat& stat) const {
+  Known fresh;
   fresh.start_ticks = stat.start_ticks;
-  const std::string uid = process_uid(root_->boot_id, pid, stat.start_ticks * kTickNs);
-  std::memcpy(fresh.uid.data(), uid.data(), fresh.uid.size());
+  fresh.set_uid(process_uid(root_->boot_id, pid, stat.start_ticks * kTickNs));
   // Born since the snapshot before: all its CPU time was used since its start.
   if (sweep_ > 1) fresh.cpu_at_ns = static_cast<std::int64_t>(stat.start_ticks * kTickNs);
   return fresh;
@@ -312,16 +287,13 @@ Outcome ProcessReader::gather(Reading& reading, const std::optional<Before>& bef
 }
 
 // Takes over what was read.
-void ProcessReader::adopt(Reading& reading, CachedProcess& known) {
+void ProcessReader::adopt(Reading& reading, Known& known) {
   if (!reading.refreshed) return;
-  texts_.set(known.slow, reading.slow);
-  texts_.set(known.arguments, reading.arguments);
-  texts_.set(known.environment, reading.environment);
   known.denied = reading.slow_denied;
   if (!reading.is_new && is_exec(known.signs, reading.signs, facts_of(known.image), reading.image)) ++known.exec_seq;
   if (reading.is_new || !known.has_parent || reading.signs.ppid != known.signs.ppid) find_parent(reading, known);
   known.signs = reading.signs;
-  texts_.set(known.image, reading.image ? as_text(*reading.image) : std::string_view());
+  known.keep(reading.texts, reading.image, texts_);
 }
 
 Outcome ProcessReader::read(std::uint32_t pid, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn) {
@@ -337,13 +309,13 @@ Outcome ProcessReader::read(std::uint32_t pid, Mode mode, bool may_wait, Watch& 
   if (outcome == Outcome::Vanished) return outcome;
   if (outcome == Outcome::Unreadable) return hand_out_unreadable(pid, fn);
 
-  CachedProcess fresh;
+  Known fresh;
   if (reading.is_new) fresh = new_process(pid, reading.stat);
-  CachedProcess& known = reading.is_new ? fresh : found->second;
+  Known& known = reading.is_new ? fresh : found->second;
   adopt(reading, known);
   known.blocked = !may_wait && !reading.stat.is_kernel_thread();
   if (mode == Mode::Visit) return hand_out(reading, known, mode, fn);  // Only sweeps forget, so only they remember.
-  CachedProcess& kept = reading.is_new ? (cache_[pid] = std::move(fresh)) : known;
+  Known& kept = reading.is_new ? (cache_[pid] = std::move(fresh)) : known;
   kept.sweep = sweep_;
   return hand_out(reading, kept, mode, fn);
 }

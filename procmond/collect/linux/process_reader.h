@@ -46,6 +46,13 @@ class ProcessReader {
   void succeed(ProcessReader& hung);
 
  private:
+  struct Known : CachedProcess {
+    std::uint64_t start_ticks = 0;  // With the pid: the identity.
+    Signs signs;
+    // For cpu_usage: CPU time at the last snapshot and when that was.
+    std::uint64_t cpu_ticks = 0;
+    std::int64_t cpu_at_ns = 0;
+  };
   struct Before {  // What is known of a process, for comparison.
     std::uint64_t start_ticks = 0;
     Signs signs;
@@ -61,8 +68,8 @@ class ProcessReader {
     bool is_new = true;
     bool denied = false;
     bool doubtful = false;   // Something was not there that should be: has the process ended?
-    bool refreshed = false;  // The following were read; serialised ProcessRecords.
-    std::string slow, arguments, environment;
+    bool refreshed = false;  // The following were read.
+    ReadTexts texts;
     bool slow_denied = false;
     std::optional<std::uint32_t> fd_count;
     std::optional<ProcIo> io;
@@ -77,12 +84,12 @@ class ProcessReader {
   Outcome check_alive(Reading& reading);
   void read_io_and_fds(Reading& reading);
 
-  void adopt(Reading& reading, CachedProcess& known);
-  CachedProcess new_process(std::uint32_t pid, const ProcStat& stat) const;
-  void find_parent(const Reading& reading, CachedProcess& known);
-  Outcome hand_out(Reading& reading, CachedProcess& known, Mode mode, const RecordFn& fn);
+  void adopt(Reading& reading, Known& known);
+  Known new_process(std::uint32_t pid, const ProcStat& stat) const;
+  void find_parent(const Reading& reading, Known& known);
+  Outcome hand_out(Reading& reading, Known& known, Mode mode, const RecordFn& fn);
   Outcome hand_out_unreadable(std::uint32_t pid, const RecordFn& fn);
-  void add_metrics(Reading& reading, CachedProcess& known, Mode mode);
+  void add_metrics(Reading& reading, Known& known, Mode mode);
   void adopt_boot_time();
 
   const SharedProcRoot root_;
@@ -91,7 +98,7 @@ class ProcessReader {
   SlowColumns slow_;
   const std::uint64_t page_bytes_;
   const bool fd_sizes_;
-  std::unordered_map<std::uint32_t, CachedProcess> cache_;
+  std::unordered_map<std::uint32_t, Known> cache_;
   pb::ProcessRecord record_, part_;  // Scratch, so that a steady sweep allocates next to nothing.
   std::string stat_text_, buffer_, io_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
@@ -104,11 +111,5 @@ std::uint64_t own_mounts(int proc_fd);
 // The start of a process is known since boot; its wall time moves when the wall clock is set. Small differences are the
 // clock being read twice.
 std::int64_t current_boot_time_ms(const Clock& clock, std::int64_t before);
-
-// Adds a serialised record that we made.
-void merge_text(std::string_view text, pb::ProcessRecord& record);
-
-// Says in the record that the process was not read to the end because it did not answer.
-void mark_blocked(pb::ProcessRecord& record);
 
 }  // namespace de::collect

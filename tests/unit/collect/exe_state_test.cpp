@@ -10,14 +10,7 @@
 namespace de::collect {
 namespace {
 
-using test::Child;
-using test::copy_sleep;
-using test::look;
-using test::OwnSource;
-using test::real_source;
-using test::Records;
-using test::sweep;
-using test::TempDir;
+using namespace test;
 using testing::ElementsAre;
 
 TEST(ExeState, Deleted) {

@@ -13,13 +13,7 @@
 namespace de::collect {
 namespace {
 
-using test::Child;
-using test::copy_sleep;
-using test::OwnSource;
-using test::Records;
-using test::SilentFiles;
-using test::sweep;
-using test::TempDir;
+using namespace test;
 
 constexpr std::chrono::milliseconds kDeadline(200);
 

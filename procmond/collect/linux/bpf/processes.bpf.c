@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "kernel_types.h"
+#include "per_cpu.bpf.h"
 #include "process_layout.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -19,12 +20,7 @@ struct scratch {
 };
 #include "task_facts.bpf.h"
 
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct scratch);
-} scratches SEC(".maps");
+PER_CPU_PLACE(struct scratch, scratches);
 
 // Set by user space before a pass, through shared memory. Paths are told of every `turns`-th process, another one in
 // each pass, and of those born since `since_ns`; of others they are known.

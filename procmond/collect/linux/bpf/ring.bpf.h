@@ -8,6 +8,7 @@
 
 #include "event_layout.h"
 #include "kernel_types.h"
+#include "per_cpu.bpf.h"
 
 #define UNREAD (1u << 30)
 
@@ -24,18 +25,8 @@ struct chunk {
   struct de_args head;
   char data[DE_CHUNK_BYTES];
 };
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct scratch);
-} scratches SEC(".maps");
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct chunk);
-} chunks SEC(".maps");
+PER_CPU_PLACE(struct scratch, scratches);
+PER_CPU_PLACE(struct chunk, chunks);
 
 // Read by user space through shared memory, without a system call.
 struct de_counters counters[DE_COUNTER_SLOTS];
