@@ -10,6 +10,7 @@
 #include "collect/linux/bpf_load.h"
 #include "collect/linux/bpf_record.h"
 #include "collect/linux/environment.h"
+#include "collect/linux/ring_reader.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/log/log.h"
 #include "events.skel.h"
@@ -19,9 +20,6 @@ namespace {
 
 struct SkeletonDeleter {
   void operator()(events_bpf* skeleton) const { events_bpf__destroy(skeleton); }
-};
-struct RingDeleter {
-  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
 
 static_assert(static_cast<__u32>(Shedding::Environment) == DE_LEVEL_ENVIRONMENT &&
@@ -35,7 +33,7 @@ class BpfFeed final : public EventFeed {
 
   Result<> open(const FeedOptions& options);
   std::string name() const override { return "bpf"; }
-  int wake_fd() const override { return ring_buffer__epoll_fd(ring_.get()); }
+  int wake_fd() const override { return bpf_map__fd(skeleton_->maps.ring); }
   Result<> drain(const KernelEventFn& fn) override;
   FeedCounts counts() const override;
   std::uint64_t skipped() const override;
@@ -43,13 +41,12 @@ class BpfFeed final : public EventFeed {
   double take_peak_fill() override;
 
  private:
-  static int on_record(void* self, void* bytes, std::size_t size);
+  void take(std::string_view record, const KernelEventFn& fn);
 
   const double ring_bytes_;
   BpfRecords records_;
   std::unique_ptr<events_bpf, SkeletonDeleter> skeleton_;
-  std::unique_ptr<ring_buffer, RingDeleter> ring_;
-  const KernelEventFn* fn_ = nullptr;  // During drain().
+  RingReader ring_;
   FeedCounts delivered_;
 };
 
@@ -67,42 +64,36 @@ Result<> BpfFeed::open(const FeedOptions& options) {
           bpf_map__set_max_entries(skeleton_->maps.ring, static_cast<std::uint32_t>(options.buffer_bytes)))
     return bpf_failed("set the ring's size", error);
   if (const int error = events_bpf__load(skeleton_.get())) return bpf_failed("load programs", error);
-  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.ring), &on_record, this, nullptr));
-  if (!ring_) return bpf_failed("map the ring", errno);
+  DE_CHECK(ring_.map(bpf_map__fd(skeleton_->maps.ring), options.buffer_bytes));
   if (const int error = events_bpf__attach(skeleton_.get())) return bpf_failed("attach programs", error);
   give_back_free_memory();  // The kernel's types took several megabytes while loading.
   return {};
 }
 
-int BpfFeed::on_record(void* self, void* bytes, std::size_t size) {
-  auto& feed = *static_cast<BpfFeed*>(self);
-  auto event = feed.records_.read({static_cast<const char*>(bytes), size});
+void BpfFeed::take(std::string_view record, const KernelEventFn& fn) {
+  auto event = records_.read(record);
   if (!event) {
-    ++feed.delivered_.malformed;
-    return 0;
+    ++delivered_.malformed;
+    return;
   }
-  if (!*event) return 0;
+  if (!*event) return;
   KernelEvent& found = **event;
   switch (found.kind) {
     case KernelEventKind::Fork:
-      ++feed.delivered_.forks;
+      ++delivered_.forks;
       break;
     case KernelEventKind::Exec:
-      ++feed.delivered_.execs;
+      ++delivered_.execs;
       break;
     case KernelEventKind::Exit:
-      ++feed.delivered_.exits;
+      ++delivered_.exits;
       break;
   }
-  (*feed.fn_)(found);
-  return 0;
+  fn(found);
 }
 
 Result<> BpfFeed::drain(const KernelEventFn& fn) {
-  fn_ = &fn;
-  const int got = ring_buffer__consume(ring_.get());
-  fn_ = nullptr;
-  if (got < 0) return fail(Errc::Closed, "BPF: read the ring", std::error_code(-got, std::generic_category()));
+  ring_.read([&](std::string_view record) { take(record, fn); });
   return {};
 }
 

@@ -139,7 +139,6 @@ void IteratedReader::set_owner(const de_steady& steady, pb::ProcessRecord& out) 
   out.set_no_new_privs((task.flags & DE_NO_NEW_PRIVS) != 0);
   out.set_seccomp(steady.seccomp);
   out.set_cgroup_id(task.cgroup_id);
-  if (task.pidfs_inode != 0) out.set_pidfs_inode(task.pidfs_inode);
   if (const std::string tty = tty_name(static_cast<std::int32_t>(steady.tty)); !tty.empty()) out.set_tty(tty);
 }
 
@@ -331,6 +330,7 @@ void IteratedReader::hand_out(const Reading& reading, Known& known, Mode mode, c
   record_.set_pgid(task.pgid);
   record_.set_name(task.comm, strnlen(task.comm, sizeof task.comm));
   record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(task.start_ns / kTickNs * kTickMs));
+  if (task.pidfs_inode != 0) record_.set_pidfs_inode(task.pidfs_inode);  // No two processes share it.
   record_.set_kernel_thread(reading.is_kernel_thread());
   add_metrics(reading, known, mode);
   record_.set_collection_time_ms(clock_.unix_ms());

@@ -97,6 +97,29 @@ TEST_F(BpfFeedTest, TheExitCodeIsTheProcessesWhicheverThreadEndsIt) {
   EXPECT_EQ(find(KernelEventKind::Exit, 1), nullptr) << "once for the process, not for each thread";
 }
 
+// Two pages hold a handful of events, so that sooner or later one of every kind begins at their end and goes on at
+// their beginning.
+TEST_F(BpfFeedTest, WhatWrapsAroundTheEndOfTheRingIsWhole) {
+  FeedOptions options;
+  options.buffer_bytes = 2 * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  OPEN_OR_SKIP(options);
+  int whole = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string marker = std::to_string(i) + std::string(static_cast<std::size_t>(i) % 97, 'x');
+    seen.clear();
+    run_program("/bin/true", {"true", marker});
+    const Seen *fork = find(KernelEventKind::Fork), *exec = find(KernelEventKind::Exec);
+    if (fork == nullptr || exec == nullptr) continue;  // Others took the room.
+    ++whole;
+    EXPECT_EQ(arguments(), (std::vector<std::string>{"true", marker}));
+    EXPECT_EQ(exec->record.executable_path(), std::filesystem::canonical("/bin/true"));
+    EXPECT_EQ(exec->event.start_ns, fork->event.start_ns);
+    EXPECT_EQ(find(KernelEventKind::Exit)->event.exit_code, 0);
+  }
+  EXPECT_GT(whole, 20);
+  EXPECT_EQ(feed->counts().malformed, 0U);
+}
+
 TEST_F(BpfFeedTest, ArgumentsAreWhatTheImageReceivedByteForByte) {
   OPEN_OR_SKIP();
   const std::vector<std::vector<std::string>> cases = {

@@ -47,6 +47,10 @@ class Churn {
     while (!stopping_) {
       executes = !executes;
       const pid_t pid = start(executes);
+      {
+        const std::lock_guard lock(mutex_);
+        buried_.erase(static_cast<std::uint32_t>(pid));  // Numbers come back.
+      }
       ::waitpid(pid, nullptr, 0);
       const std::lock_guard lock(mutex_);
       buried_.insert(static_cast<std::uint32_t>(pid));

@@ -105,6 +105,18 @@ TEST_F(Iterated, SaysWhatProcSays) {
               "more descriptors than are counted");
 }
 
+TEST_F(Iterated, ProcessesThatAreAlikeCostNoTextsOfTheirOwn) {
+  const OwnSource iterated = source();
+  const Child one = Child::running({"/bin/sleep", "1000"});
+  (void)sweep(*iterated);
+  const std::size_t before = iterated.remembered_texts();
+  std::vector<std::unique_ptr<Child>> more;
+  for (int i = 0; i < 50; ++i)
+    more.push_back(std::make_unique<Child>([] { ::execl("/bin/sleep", "/bin/sleep", "1000", nullptr); }));
+  (void)sweep(*iterated);
+  EXPECT_LT(iterated.remembered_texts(), before + 25) << "others may start something meanwhile";
+}
+
 TEST_F(Iterated, SaysWhatProcSaysOfFilesThatAreGone) {
   TempDir dir;
   const std::string gone = copy_sleep(dir, "gone"), replaced = copy_sleep(dir, "replaced");

@@ -27,6 +27,7 @@ class OwnSource {
   }
   ProcessSource& operator*() const { return *source_; }
   ProcessSource* operator->() const { return source_.get(); }
+  std::size_t remembered_texts() const { return texts_->size(); }
 
  private:
   std::unique_ptr<TextPool> texts_;
