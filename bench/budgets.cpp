@@ -40,6 +40,7 @@ constexpr Budget kBudgets[] = {
     {kCrowd, "agent_private_mb", "agent beside 10,000, private", true, 40, "MB", ""},
     {kCrowd, "agent_rss_mb", "agent beside 10,000, RSS", true, 64, "MB", ""},
     {kCrowd, "procmond_private_mb", "procmond beside 10,000, private", true, 8, "MB", ""},
+    {kCrowd, "procmond_buffers_mb", "the kernel's ring, mapped", true, 5, "MB", ""},
     {kCrowd, "procmond_rss_mb", "procmond beside 10,000, RSS", true, 20, "MB", ""},
     {kIdle, "percent_of_core", "both daemons, 300 idle processes", true, 0.3, "% of a core", ""},
     {kRestart, "agent_ms", "agent complete again after kill -9", true, 1'000, "ms", ""},

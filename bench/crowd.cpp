@@ -9,6 +9,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 namespace de::bench {
@@ -57,13 +58,19 @@ std::chrono::nanoseconds cpu_time(pid_t pid) {
 }
 
 Memory memory_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/smaps_rollup");
+  std::ifstream in("/proc/" + std::to_string(pid) + "/smaps");
   Memory memory;
-  std::string key;
-  while (in >> key) {
+  bool is_buffer = false;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string key;
     double kb = 0;
-    if (key == "Rss:" && in >> kb) memory.resident_mb += kb / 1024;
-    if ((key == "Private_Clean:" || key == "Private_Dirty:") && in >> kb) memory.private_mb += kb / 1024;
+    words >> key;
+    if (!key.ends_with(':')) is_buffer = line.ends_with("anon_inode:bpf-map");  // The line that a mapping begins with.
+    if (!(words >> kb)) continue;
+    if (key == "Rss:") memory.resident_mb += kb / 1024;
+    if (key == "Rss:" && is_buffer) memory.buffers_mb += kb / 1024;
+    if ((key == "Private_Clean:" || key == "Private_Dirty:") && !is_buffer) memory.private_mb += kb / 1024;
   }
   return memory;
 }

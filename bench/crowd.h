@@ -33,11 +33,12 @@ std::uint32_t live_processes();
 std::chrono::nanoseconds cpu_time(pid_t pid);
 
 struct Memory {
-  double private_mb = 0;
-  double resident_mb = 0;
+  double private_mb = 0;   // Without `buffers_mb`.
+  double buffers_mb = 0;   // The kernel's own that are mapped, as the ring of events is.
+  double resident_mb = 0;  // Everything.
 };
 
-// From smaps_rollup; zeros when it cannot be read.
+// From smaps; zeros when it cannot be read.
 Memory memory_of(pid_t pid);
 
 }  // namespace de::bench

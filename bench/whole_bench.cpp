@@ -53,14 +53,17 @@ class Product {
 
 struct MemorySamples {
   std::vector<double> private_mb;
+  std::vector<double> buffers_mb;
   std::vector<double> rss_mb;
 
   void add(de::bench::Memory now) {
     private_mb.push_back(now.private_mb);
+    buffers_mb.push_back(now.buffers_mb);
     rss_mb.push_back(now.resident_mb);
   }
   void report(benchmark::State& state, const std::string& who) const {
     state.counters[who + "_private_mb"] = median(private_mb);
+    state.counters[who + "_buffers_mb"] = median(buffers_mb);
     state.counters[who + "_rss_mb"] = median(rss_mb);
     state.counters[who + "_private_most_mb"] = quantile(private_mb, 1);
     state.counters[who + "_rss_most_mb"] = quantile(rss_mb, 1);
