@@ -41,12 +41,15 @@ Cost scan_cost(bool with_bpf, std::uint32_t processes) {
     options.source.mask_arguments = true;
     options.hash.state_dir = dir.path();
     std::unique_ptr<de::collect::ProcessIterator> iterator;
+    std::unique_ptr<de::collect::EventFeed> feed;  // As procmond has it: what a scan finds is compared with the events.
     if (with_bpf) {
       auto opened = de::collect::ProcessIterator::open();
-      if (!opened) return {};
+      auto told = de::collect::open_feed(de::collect::FeedKind::Bpf, {}, de::system_clock());
+      if (!opened || !told) return {};
       iterator = std::move(*opened);
+      feed = std::move(*told);
     }
-    auto collector = de::collect::Collector::create(options, de::system_clock(), nullptr, std::move(iterator));
+    auto collector = de::collect::Collector::create(options, de::system_clock(), std::move(feed), std::move(iterator));
     if (!collector) return {};
     cost.first.push_back(scan_cpu_ms(**collector, processes * 9 / 10));
     if (i + 1 < kFirstScans) continue;

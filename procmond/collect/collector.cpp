@@ -211,7 +211,7 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     live_.begin(clock_.unix_ms(), events, static_cast<std::uint64_t>(clock_.steady_ns()));
   }
   std::uint32_t reported = 0, ended = 0;
-  const Result<Sweep> sweep = source_->sweep([&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
+  const auto read = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
     if (hasher_ && image) add_hash(record, *image);
     {
       const std::lock_guard lock(mutex_);
@@ -224,7 +224,24 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     }
     ++reported;
     on_record(record);
-  });
+  };
+  const auto read_same = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!live_.has_observed(record)) return false;
+    }
+    if (hasher_ && image) add_hash(record, *image);
+    {
+      // Its end may have been told in between.
+      const std::lock_guard lock(mutex_);
+      if (!live_.has_observed(record)) return false;
+      live_.same(record, events);
+    }
+    ++reported;
+    on_record(record);
+    return true;
+  };
+  const Result<Sweep> sweep = source_->sweep(read, read_same);
   const std::lock_guard lock(mutex_);
   if (!sweep) {
     ++counts_.scans_failed;

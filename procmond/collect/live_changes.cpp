@@ -48,6 +48,23 @@ bool same_claim(const pb::ProcessRecord& captured, const pb::ProcessRecord& clai
   return true;
 }
 
+// What changes all the time.
+void take_metrics(const pb::ProcessRecord& from, pb::ProcessRecord& to) {
+  to.set_boot_time_ms(from.boot_time_ms());
+  to.set_collection_time_ms(from.collection_time_ms());
+  if (from.has_state()) to.set_state(from.state());
+  if (from.has_threads()) to.set_threads(from.threads());
+  if (from.has_nice()) to.set_nice(from.nice());
+  if (from.has_cpu_usage()) to.set_cpu_usage(from.cpu_usage());
+  if (from.has_cpu_user_ms()) to.set_cpu_user_ms(from.cpu_user_ms());
+  if (from.has_cpu_system_ms()) to.set_cpu_system_ms(from.cpu_system_ms());
+  if (from.has_memory_usage()) to.set_memory_usage(from.memory_usage());
+  if (from.has_virtual_memory()) to.set_virtual_memory(from.virtual_memory());
+  if (from.has_io_read_bytes()) to.set_io_read_bytes(from.io_read_bytes());
+  if (from.has_io_write_bytes()) to.set_io_write_bytes(from.io_write_bytes());
+  if (from.has_fd_count()) to.set_fd_count(from.fd_count());
+}
+
 // Could a value be told both times, and is it another one? What became readable, or stopped being so, did not change.
 template <class Record, class Has, class Get>
 bool changed(const Record& before, const Record& now, Has has, Get get) {
@@ -112,20 +129,44 @@ void LiveProcesses::keep_evidence(pb::ProcessRecord& now, Known& known) {
 // The kernel told something after the scan began: what was read may be older. Only the metrics are taken from it.
 void LiveProcesses::keep_model(pb::ProcessRecord& now, const Known& known) {
   recall(now.pid(), known, before_);
-  before_.set_boot_time_ms(now.boot_time_ms());
-  before_.set_collection_time_ms(now.collection_time_ms());
-  if (now.has_state()) before_.set_state(now.state());
-  if (now.has_threads()) before_.set_threads(now.threads());
-  if (now.has_nice()) before_.set_nice(now.nice());
-  if (now.has_cpu_usage()) before_.set_cpu_usage(now.cpu_usage());
-  if (now.has_cpu_user_ms()) before_.set_cpu_user_ms(now.cpu_user_ms());
-  if (now.has_cpu_system_ms()) before_.set_cpu_system_ms(now.cpu_system_ms());
-  if (now.has_memory_usage()) before_.set_memory_usage(now.memory_usage());
-  if (now.has_virtual_memory()) before_.set_virtual_memory(now.virtual_memory());
-  if (now.has_io_read_bytes()) before_.set_io_read_bytes(now.io_read_bytes());
-  if (now.has_io_write_bytes()) before_.set_io_write_bytes(now.io_write_bytes());
-  if (now.has_fd_count()) before_.set_fd_count(now.fd_count());
-  now = before_;
+  take_metrics(now, before_);
+  now.Swap(&before_);
+}
+
+bool LiveProcesses::has_observed(const pb::ProcessRecord& record) const {
+  const Known* known = find(record.pid(), record.process_uid());
+  if (known == nullptr || !known->observed || known->scan_exec_seq != record.exec_seq()) return false;
+  if (options_.memory_change_percent > 0 || options_.cpu_change_percent > 0) return false;
+  return !fed_ || (known->execs_told == 0 && !known->exec_doubtful && known->told_ns < scan_began_ns_);
+}
+
+void LiveProcesses::same(pb::ProcessRecord& record, EventList& events) {
+  Known& known = known_.at(record.pid());
+  known.sweep = sweep_;
+  known.start_ms = record.start_time_ms();
+  const bool has_hash = record.has_executable_hash(), waits = has_shed(pb::SHED_HASH, record);
+  recall(record.pid(), known, before_);
+  const bool is_hashed = has_hash ? record.executable_hash() == before_.executable_hash()
+                                  : before_.has_executable_hash() || waits == has_shed(pb::SHED_HASH, before_);
+  take_metrics(record, before_);
+  if (is_hashed) return record.Swap(&before_);
+  pb::ProcessRecord full = before_;
+  full.set_exec_seq(record.exec_seq());  // As the source counts.
+  drop_shed(pb::SHED_HASH, full);
+  if (waits) add_shed(pb::SHED_HASH, full);
+  if (has_hash) {
+    full.set_executable_hash(record.executable_hash());
+    full.set_hash_algorithm(record.hash_algorithm());
+  }
+  record.Swap(&full);
+  compare(record, known, events);
+}
+
+void LiveProcesses::compare(pb::ProcessRecord& record, Known& known, EventList& events) {
+  if (fed_) return observe_told(record, known, events);
+  add_changes(record, known, events);
+  // Compared by what is remembered, so that what makes no event (a new parent, a first hash) is kept as well.
+  remember(record, known);
 }
 
 // A process whose execs the kernel tells.

@@ -139,13 +139,7 @@ bool LiveProcesses::observe(pb::ProcessRecord& record, EventList& events) {
     Known& known = found->second;
     known.sweep = sweep_;
     known.start_ms = record.start_time_ms();
-    if (fed_) {
-      observe_told(record, known, events);
-    } else {
-      add_changes(record, known, events);
-      // Compared by what is remembered, so that what makes no event (a new parent, a first hash) is kept as well.
-      remember(record, known);
-    }
+    compare(record, known, events);
     return true;
   }
   if (fed_) {

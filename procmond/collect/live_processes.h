@@ -71,6 +71,10 @@ class LiveProcesses {
   // False: the process has ended since it was read and is no part of the snapshot. Otherwise the record may have been
   // changed to what is known better.
   bool observe(pb::ProcessRecord& record, EventList& events);
+  // Is nothing new to be expected of this process when its source says that it is as before? Then same() may be called.
+  bool has_observed(const pb::ProcessRecord& record) const;
+  // For a record that says only who it is, what it uses, and perhaps its hash: adds all that is known.
+  void same(pb::ProcessRecord& record, EventList& events);
   // Adds the exits and fills in the parents of the events of the scan. `on_record` gets those that began while the scan
   // was running and are not in it.
   void finish(
@@ -144,6 +148,7 @@ class LiveProcesses {
   void judge_claim(const pb::ProcessRecord& now, EventList& events);
   void keep_evidence(pb::ProcessRecord& now, Known& known);
   void keep_model(pb::ProcessRecord& now, const Known& known);
+  void compare(pb::ProcessRecord& record, Known& known, EventList& events);
   void observe_told(pb::ProcessRecord& record, Known& known, EventList& events);
 
   const DiffOptions options_;

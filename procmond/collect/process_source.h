@@ -44,6 +44,9 @@ struct Sweep {
 // One record at a time. It is the source's own scratch message: swap it out or copy it, it is cleared afterwards.
 // `image` is the file that is running, absent when it could not be told (or for a kernel thread).
 using RecordFn = std::function<void(pb::ProcessRecord& record, const std::optional<FileKey>& image)>;
+// The same for a process of which nothing changed since the sweep before but what always does: the record says who it
+// is and what it uses, and nothing else. False: the whole record is wanted after all, and handed out next.
+using SameFn = std::function<bool(pb::ProcessRecord& record, const std::optional<FileKey>& image)>;
 
 // How the list is made at the moment.
 struct SourceState {
@@ -65,7 +68,9 @@ class ProcessSource {
 
   // Every visible process, in no particular order; the snapshot that cpu_usage is measured between.
   // Fails only when the list itself cannot be read; one bad process never fails a sweep. Errors: Denied, Io.
-  virtual Result<Sweep> sweep(const RecordFn& fn) = 0;
+  // `same` may be empty; a source that cannot tell never calls it.
+  virtual Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) = 0;
+  Result<Sweep> sweep(const RecordFn& fn) { return sweep(fn, {}); }
 
   // The same between snapshots, without moving what cpu_usage is measured from. No pids: all processes.
   virtual Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) = 0;

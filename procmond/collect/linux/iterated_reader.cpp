@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "collect/identity.h"
 #include "collect/linux/iterated_metrics.h"
@@ -284,9 +285,11 @@ void IteratedReader::adopt(Reading& reading, Known& known) {
     ++known.exec_seq;
   }
   known.exec_id = task.exec_id;
-  known.steady = reading.torn ? 0 : reading.steady;
+  const CachedProcess before = known;
   known.denied = reading.denied;
   known.keep(reading.texts, reading.image, texts_);
+  known.is_told &= known.steady == reading.steady && known.tells_the_same_as(before);
+  known.steady = reading.torn ? 0 : reading.steady;
   known.has_parent = false;
   if (task.ppid != 0) known.set_parent_uid(process_uid(root_->boot_id, task.ppid, task.parent_start_ns));
 }
@@ -321,24 +324,35 @@ void IteratedReader::add_metrics(const Reading& reading, Known& known, Mode mode
   if ((from.pass_flags & DE_FDS_CUT) == 0) record_.set_fd_count(from.fd_count);
 }
 
-void IteratedReader::hand_out(const Reading& reading, Known& known, Mode mode, const RecordFn& fn) {
+void IteratedReader::hand_out(const Reading& reading, Known& known, Mode mode, const RecordFn& fn, const SameFn& same) {
+  if (fault::drops("collect")) return;
   const de_task& task = reading.from.steady.task;
-  known.recall(boot_time_ms_, record_);
+  const std::optional<FileKey> image = known.image_key();
+  record_.Clear();
   record_.set_pid(task.pid);
+  record_.set_process_uid(known.uid.data(), known.uid.size());
+  record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(task.start_ns / kTickNs * kTickMs));
+  record_.set_boot_time_ms(boot_time_ms_);
+  record_.set_exec_seq(known.exec_seq);
+  add_metrics(reading, known, mode);
+  record_.set_collection_time_ms(clock_.unix_ms());
+  const bool is_same = mode == Mode::Snapshot && known.is_told && known.steady == reading.steady;
+  if (is_same && same && same(record_, image)) return;
+
+  known.recall(boot_time_ms_, record_);
   record_.set_ppid(task.ppid);
   record_.set_session_id(task.session);
   record_.set_pgid(task.pgid);
   record_.set_name(task.comm, strnlen(task.comm, sizeof task.comm));
-  record_.set_start_time_ms(boot_time_ms_ + static_cast<std::int64_t>(task.start_ns / kTickNs * kTickMs));
   if (task.pidfs_inode != 0) record_.set_pidfs_inode(task.pidfs_inode);  // No two processes share it.
   record_.set_kernel_thread(reading.is_kernel_thread());
-  add_metrics(reading, known, mode);
-  record_.set_collection_time_ms(clock_.unix_ms());
-  if (fault::drops("collect")) return;
-  fn(record_, known.image_key());
+  // Nobody remembers an environment but us.
+  if (mode == Mode::Snapshot) known.is_told = known.environment.get().empty();
+  fn(record_, image);
 }
 
-Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn) {
+Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn,
+                             const SameFn& same) {
   Reading reading;
   if (!split(record, reading)) return Outcome::Vanished;
   const de_steady& steady = reading.from.steady;
@@ -349,7 +363,7 @@ Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, 
   const bool is_dying = !reading.is_kernel_thread() && (steady.task.flags & DE_HAS_MEMORY) == 0;
   const bool is_stale =
       reading.is_new || (!is_dying && (found->second.steady != reading.steady || found->second.blocked ||
-                                       (reading.pid() + sweep_) % kRefreshSweeps == 0));
+                                       (reading.pid() + sweep_) % kIteratedTurns == 0));
   const bool asks = is_stale && (reading.is_new || may_wait);
   if (asks || (reading.from.pass_flags & (DE_TIMES_CUT | DE_FDS_CUT)) != 0) {
     watch.enter(reading.pid());
@@ -362,14 +376,17 @@ Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, 
   Known fresh;
   Known& known = reading.is_new ? fresh : found->second;
   if (reading.is_new || reading.refreshed) adopt(reading, known);
-  if (is_stale) known.blocked = !may_wait && !reading.is_kernel_thread() && !is_dying;
+  if (is_stale) {
+    const bool was_blocked = std::exchange(known.blocked, !may_wait && !reading.is_kernel_thread() && !is_dying);
+    known.is_told &= was_blocked == known.blocked;
+  }
   const bool accessible = !known.denied && !known.blocked;
   if (mode == Mode::Visit) {  // Only sweeps forget, so only they remember.
-    hand_out(reading, known, mode, fn);
+    hand_out(reading, known, mode, fn, same);
   } else {
     Known& kept = reading.is_new ? (known_[reading.pid()] = std::move(fresh)) : known;
     kept.sweep = sweep_;
-    hand_out(reading, kept, mode, fn);
+    hand_out(reading, kept, mode, fn, same);
   }
   return accessible ? Outcome::Read : Outcome::Unreadable;
 }

@@ -25,6 +25,10 @@
 
 namespace de::collect {
 
+// What only /proc tells of an unchanged process is at most this many sweeps old. An exec, another file, owner, group,
+// directory or argument area is a change; arguments overwritten in place are not.
+constexpr std::uint32_t kIteratedTurns = 16;
+
 class IteratedReader {
  public:
   // As for ProcessReader.
@@ -33,8 +37,8 @@ class IteratedReader {
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
   std::uint32_t begin_sweep();                                 // Its number.
   void begin_visit() { forget_shared(); }
-  // `record` comes from the iterator.
-  Outcome read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn);
+  // `record` comes from the iterator. `same`: see ProcessSource::sweep.
+  Outcome read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn, const SameFn& same);
   bool was_read_in_sweep(std::uint32_t pid) const;
   // Known from the sweep before, not read in this one, and in /proc all the same.
   bool has_missed_any() const;
@@ -46,6 +50,7 @@ class IteratedReader {
     std::uint64_t start_ns = 0;  // With the pid: the identity.
     std::uint64_t steady = 0;    // A hash of what changes seldom; 0: to be read again.
     std::uint64_t exec_id = 0;
+    bool is_told = false;      // Whole, and it is still like that.
     std::uint64_t run_ns = 0;  // For cpu_usage: CPU time at the last snapshot and when that was.
     std::int64_t run_at_ns = 0;
   };
@@ -91,7 +96,7 @@ class IteratedReader {
   void set_owner(const de_steady& steady, pb::ProcessRecord& out);
 
   void adopt(Reading& reading, Known& known);
-  void hand_out(const Reading& reading, Known& known, Mode mode, const RecordFn& fn);
+  void hand_out(const Reading& reading, Known& known, Mode mode, const RecordFn& fn, const SameFn& same);
   void add_metrics(const Reading& reading, Known& known, Mode mode);
   void adopt_boot_time();
 

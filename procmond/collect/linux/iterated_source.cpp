@@ -13,6 +13,8 @@
 namespace de::collect {
 namespace {
 
+constexpr std::uint32_t kListTurns = 8;
+
 class IteratedSource final : public ProcessSource {
  public:
   IteratedSource(SharedProcRoot root, const Clock& clock, TextPool& texts, std::unique_ptr<ProcessIterator> iterator,
@@ -26,7 +28,7 @@ class IteratedSource final : public ProcessSource {
         thread_({root_->options.deadline, root_->options.max_stuck}),
         boot_time_ms_(reader_->boot_time_ms()) {}
 
-  Result<Sweep> sweep(const RecordFn& fn) override;
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
     return fallback_->open_executable(pid, process_uid);
@@ -40,10 +42,8 @@ class IteratedSource final : public ProcessSource {
   using Pids = std::unordered_set<std::uint32_t>;
   // Reads everybody whom `wants` wants, and notes in `visited` (unless null) who was.
   Result<> pass(const ProcessIterator::Pass& pass, Mode mode, const std::function<bool(std::uint32_t)>& wants,
-                Pids* visited, const RecordFn& fn, Sweep& counts);
-  // Those that /proc lists and the iterator has left out: there are kernels that keep process 1 to themselves, and
-  // whoever hides from one of the two is still seen by the other.
-  Result<> read_left_out(const std::function<bool(std::uint32_t)>& wants, const RecordFn& fn, Sweep& counts);
+                Pids* visited, const RecordFn& fn, const SameFn& same, Sweep& counts);
+  Result<> read_left_out(std::span<const std::uint32_t> pids, const RecordFn& fn, Sweep& counts);
   void give_up(const Error& error);
 
   const SharedProcRoot root_;
@@ -54,6 +54,9 @@ class IteratedSource final : public ProcessSource {
   std::shared_ptr<IteratedReader> reader_;
   WatchedThread thread_;
   std::atomic<std::int64_t> boot_time_ms_;
+  // Those that /proc lists and the iterator leaves out: there are kernels that keep process 1 to themselves, and
+  // whoever hides from one of the two is still seen by the other. Looked for in some sweeps: the list is dear.
+  std::vector<std::uint32_t> left_out_;
   std::uint64_t complete_since_ns_ = 0;  // When the latest sweep that told everything began.
   mutable std::mutex mutex_;             // For given_up_.
   std::string given_up_;                 // Why the fallback is in use; empty: it is not.
@@ -61,7 +64,7 @@ class IteratedSource final : public ProcessSource {
 
 Result<> IteratedSource::pass(const ProcessIterator::Pass& pass, Mode mode,
                               const std::function<bool(std::uint32_t)>& wants, Pids* visited, const RecordFn& fn,
-                              Sweep& counts) {
+                              const SameFn& same, Sweep& counts) {
   Result<> read;
   // Whoever hangs keeps its reader and the iterator; all else is touched by those only who are waited for.
   const auto job = [&](Watch& watch) {
@@ -74,7 +77,7 @@ Result<> IteratedSource::pass(const ProcessIterator::Pass& pass, Mode mode,
       const std::uint32_t pid = head.steady.task.pid;
       if (!wants(pid)) return true;
       const bool may_wait = !thread_.is_at_limit() && !thread_.is_stuck_in(pid);
-      const Outcome outcome = reader->read(record, mode, may_wait, watch, fn);
+      const Outcome outcome = reader->read(record, mode, may_wait, watch, fn, same);
       left_behind = outcome == Outcome::LeftBehind;
       if (left_behind) return false;
       if (visited != nullptr) visited->insert(pid);
@@ -94,12 +97,9 @@ Result<> IteratedSource::pass(const ProcessIterator::Pass& pass, Mode mode,
   return read;
 }
 
-Result<> IteratedSource::read_left_out(const std::function<bool(std::uint32_t)>& wants, const RecordFn& fn,
-                                       Sweep& counts) {
-  DE_TRY(listed, list_pids(root_->fd.get()));
-  std::erase_if(listed, [&](std::uint32_t pid) { return !wants(pid); });
-  if (listed.empty()) return {};
-  DE_TRY(more, fallback_->visit(listed, fn));
+Result<> IteratedSource::read_left_out(std::span<const std::uint32_t> pids, const RecordFn& fn, Sweep& counts) {
+  if (pids.empty()) return {};
+  DE_TRY(more, fallback_->visit(pids, fn));
   counts.seen += more.seen;
   counts.unreadable += more.unreadable;
   counts.vanished += more.vanished;
@@ -111,25 +111,30 @@ void IteratedSource::give_up(const Error& error) {
   given_up_ = error.message();
 }
 
-Result<Sweep> IteratedSource::sweep(const RecordFn& fn) {
-  if (!state().why_not_better.empty()) return fallback_->sweep(fn);
+Result<Sweep> IteratedSource::sweep(const RecordFn& fn, const SameFn& same) {
+  if (!state().why_not_better.empty()) return fallback_->sweep(fn, same);
   const auto began_ns = static_cast<std::uint64_t>(clock_.steady_ns());
   const std::uint32_t number = reader_->begin_sweep();
   boot_time_ms_ = reader_->boot_time_ms();
   ProcessIterator::Pass all;
   all.since_ns = complete_since_ns_;
-  all.turns = kRefreshSweeps;
-  all.turn = (kRefreshSweeps - number % kRefreshSweeps) % kRefreshSweeps;  // As the reader takes turns.
+  all.turns = kIteratedTurns;
+  all.turn = (kIteratedTurns - number % kIteratedTurns) % kIteratedTurns;  // As the reader takes turns.
   Sweep counts;
   const auto wants = [this](std::uint32_t pid) { return !reader_->was_read_in_sweep(pid); };
-  Result<> read = pass(all, Mode::Snapshot, wants, nullptr, fn, counts);
+  Result<> read = pass(all, Mode::Snapshot, wants, nullptr, fn, same, counts);
   // The kernel goes through the numbers; a thread that took over its process's number just then is seen under neither.
-  if (read && reader_->has_missed_any()) read = pass(all, Mode::Snapshot, wants, nullptr, fn, counts);
+  if (read && reader_->has_missed_any()) read = pass(all, Mode::Snapshot, wants, nullptr, fn, same, counts);
   if (!read) {
     give_up(read.error());
     return fail(std::move(read).error());
   }
-  DE_CHECK(read_left_out(wants, fn, counts));
+  if (number % kListTurns == 1) {
+    DE_TRY(listed, list_pids(root_->fd.get()));
+    left_out_ = std::move(listed);
+    std::erase_if(left_out_, [&](std::uint32_t pid) { return !wants(pid); });
+  }
+  DE_CHECK(read_left_out(left_out_, fn, counts));
   complete_since_ns_ = began_ns;
   reader_->forget_unseen();
   return counts;
@@ -145,11 +150,13 @@ Result<Sweep> IteratedSource::visit(std::span<const std::uint32_t> pids, const R
   reader_->begin_visit();
   Sweep counts;
   const ProcessIterator::Pass all{~0ULL, 1, 1};  // Whom we know not yet, /proc tells the paths of.
-  if (Result<> done = pass(all, Mode::Visit, wants, &visited, fn, counts); !done) {
+  if (Result<> done = pass(all, Mode::Visit, wants, &visited, fn, {}, counts); !done) {
     give_up(done.error());
     return fail(std::move(done).error());
   }
-  DE_CHECK(read_left_out(wants, fn, counts));
+  DE_TRY(listed, list_pids(root_->fd.get()));
+  std::erase_if(listed, [&](std::uint32_t pid) { return !wants(pid); });
+  DE_CHECK(read_left_out(listed, fn, counts));
   if (chosen.empty()) return counts;
   counts.vanished += static_cast<std::uint32_t>(chosen.size()) - counts.seen;
   counts.seen = static_cast<std::uint32_t>(chosen.size());

@@ -12,7 +12,6 @@ void CachedProcess::keep(const ReadTexts& read, const std::optional<FileFacts>& 
 }
 
 void CachedProcess::recall(std::int64_t boot_time_ms, pb::ProcessRecord& record) const {
-  record.Clear();
   for (const TextPool::Ref* text : {&slow, &arguments, &environment}) merge_text(text->get(), record);
   record.set_process_uid(uid.data(), uid.size());
   if (has_parent) record.set_parent_uid(parent_uid.data(), parent_uid.size());

@@ -65,9 +65,13 @@ struct CachedProcess {
     has_parent = true;
   }
   void keep(const ReadTexts& read, const std::optional<FileFacts>& file, TextPool& texts);
-  // Fills `record` with all that is known: who it is and its texts.
+  // Adds to `record` all that is known: who it is and its texts.
   void recall(std::int64_t boot_time_ms, pb::ProcessRecord& record) const;
   std::optional<FileKey> image_key() const;
+  bool tells_the_same_as(const CachedProcess& other) const {
+    return denied == other.denied && slow == other.slow && arguments == other.arguments &&
+           environment == other.environment && image == other.image;
+  }
 };
 
 }  // namespace de::collect

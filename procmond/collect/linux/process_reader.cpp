@@ -221,6 +221,7 @@ void ProcessReader::add_metrics(Reading& reading, Known& known, Mode mode) {
 }
 
 Outcome ProcessReader::hand_out(Reading& reading, Known& known, Mode mode, const RecordFn& fn) {
+  record_.Clear();
   known.recall(boot_time_ms_, record_);
   record_.set_pid(reading.pid);
   record_.set_ppid(reading.stat.ppid);

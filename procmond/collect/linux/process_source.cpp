@@ -29,7 +29,7 @@ class LinuxProcessSource final : public ProcessSource {
         opener_(root_),
         boot_time_ms_(reader_->boot_time_ms()) {}
 
-  Result<Sweep> sweep(const RecordFn& fn) override;
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
     return opener_.open_of(pid, process_uid);
@@ -71,7 +71,7 @@ void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode
   }
 }
 
-Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn) {
+Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn, const SameFn&) {
   DE_TRY(pids, list_pids(root_->fd.get()));
   reader_->begin_sweep();
   boot_time_ms_ = reader_->boot_time_ms();

@@ -248,7 +248,7 @@ TEST_F(RealCollector, TasksThatMakeNoSenseAreRefused) {
 // A source that makes its processes up.
 class FakeSource final : public ProcessSource {
  public:
-  Result<Sweep> sweep(const RecordFn& fn) override {
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn&) override {
     if (broken) return fail(Errc::Io, "list processes");
     return visit({}, fn);
   }
