@@ -22,7 +22,7 @@ constexpr Budget kBudgets[] = {
     {kSnapshot, "steady_cpu_ms", "each snapshot after it, /proc", true, 450, "ms CPU", ""},
     {kSnapshot, "bpf_first_cpu_ms", "first snapshot of 10,000, BPF", true, 800, "ms CPU", ""},
     {kSnapshot, "bpf_sweep_cpu_ms", "each snapshot after it, BPF", true, 60, "ms CPU", ""},
-    {kSnapshot, "bpf_steady_cpu_ms", "the same, compared with the model", true, 90, "ms CPU", ""},
+    {kSnapshot, "bpf_steady_cpu_ms", "the same, compared with the model", true, 60, "ms CPU", ""},
     {kIngest, "median_ms", "10,000 records, socket to commit", true, 40, "ms", "cpu_ms"},
     {kScans, "states_per_s", "process states written, synced", false, 1'000'000, "/s", ""},
     {kScans, "bytes_per_process", "stored per process and scan", true, 10, "bytes", ""},
