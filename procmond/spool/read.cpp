@@ -10,14 +10,18 @@ namespace de::spool {
 namespace {
 
 constexpr char kTopic[] = "events.process.batch";
-constexpr std::size_t kMaxBatchBytes = kMaxEventBytes;
 constexpr std::size_t kMaxReadBytes = 8UL << 20;  // Of one read_after: what the caller has to hold.
 constexpr std::size_t kMaxPublishes = 1024;       // A spool of gaps only must not grow the answer without end.
 
-// The event's bytes; nothing when the record is not the one it should be.
-std::string_view event_bytes(std::string_view bytes, std::uint32_t seed, const RecordRef& ref) {
-  const auto record = read_record(bytes, seed);
-  return record && record->sequence == ref.sequence ? record->payload : std::string_view();
+// The record that is `skip` records behind the start of `run`'s bytes, whose lengths lead from one to the next.
+// Errors: Corrupt.
+Result<Record> nth_record(std::string_view bytes, std::uint32_t seed, const Run& run, std::uint64_t skip) {
+  for (std::uint64_t i = 0;; ++i) {
+    DE_TRY(record, read_record(bytes, seed));
+    if (record.sequence != run.first + i) return fail(Errc::Corrupt, "another record than was written");
+    if (i == skip) return record;
+    bytes.remove_prefix(kRecordHeaderBytes + record.payload.size());
+  }
 }
 
 void append_field(std::string& out, int number, std::string_view bytes) {
@@ -43,7 +47,10 @@ std::string to_envelope(std::string_view batch) {
 
 struct Spool::Place {
   std::size_t segment = 0;  // segments_.size() when there is no such record.
-  std::size_t index = 0;
+  Run run;
+  std::uint64_t skip = 0;
+
+  std::uint64_t sequence() const { return run.first + skip; }
 };
 
 Result<std::vector<Outgoing>> Spool::read_after(std::uint64_t sequence, std::size_t max_events) {
@@ -55,7 +62,7 @@ Result<std::vector<Outgoing>> Spool::read_after(std::uint64_t sequence, std::siz
     const Place next = find_after(at);
     const bool at_end = next.segment == segments_.size();
     Outgoing out;
-    if (at_end || segments_[next.segment].records[next.index].sequence != at + 1) {
+    if (at_end || next.sequence() != at + 1) {
       pb::Envelope envelope;
       pb::Publish& publish = *envelope.mutable_publish();
       publish.set_topic(kTopic);
@@ -78,21 +85,26 @@ Spool::Place Spool::find_after(std::uint64_t sequence) const {
   const auto segment = std::partition_point(
       segments_.begin(), segments_.end(), [sequence](const Segment& each) { return each.last_sequence() <= sequence; });
   for (auto each = segment; each != segments_.end(); ++each) {
-    const auto record =
-        std::upper_bound(each->records.begin(), each->records.end(), sequence,
-                         [](std::uint64_t value, const RecordRef& ref) { return value < ref.sequence; });
-    if (record != each->records.end())
-      return {static_cast<std::size_t>(each - segments_.begin()),
-              static_cast<std::size_t>(record - each->records.begin())};
+    if (const Run* run = each->records.find(sequence + 1))
+      return {static_cast<std::size_t>(each - segments_.begin()), *run,
+              std::max(sequence + 1, run->first) - run->first};
   }
-  return {segments_.size(), 0};
+  return {segments_.size(), {}, 0};
+}
+
+// The last record that is not above `sequence`.
+Spool::Place Spool::find_before(std::uint64_t sequence) const {
+  for (std::size_t i = segments_.size(); i-- > 0;) {
+    if (const Run* run = segments_[i].records.find_back(sequence))
+      return {i, *run, std::min(sequence, run->last()) - run->first};
+  }
+  return {segments_.size(), {}, 0};
 }
 
 // The missing numbers after `sequence`, as far as they have one reason.
 pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
   const bool at_end = next.segment == segments_.size();
-  const std::uint64_t hole_end =
-      at_end ? state_.last_sequence : segments_[next.segment].records[next.index].sequence - 1;
+  const std::uint64_t hole_end = at_end ? state_.last_sequence : next.sequence() - 1;
   pb::Gap gap;
   gap.set_first_sequence(sequence + 1);
   if (const LostRange* known = state_.lost.find(sequence + 1)) {
@@ -107,70 +119,67 @@ pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
   gap.set_last_sequence(known_next == 0 ? hole_end : std::min(hole_end, known_next - 1));
   gap.set_reason(to_text(LossReason::Damaged));
   // Nothing is left of these events; their neighbours bound the time.
-  const std::int64_t to_ms =
-      at_end ? clock_.unix_ms() : event_time(segments_[next.segment], segments_[next.segment].records[next.index]);
+  const std::int64_t to_ms = at_end ? clock_.unix_ms() : event_time(next);
   std::int64_t from_ms = to_ms;
-  for (const Segment& segment : segments_) {
-    if (segment.first_sequence <= sequence + 1) from_ms = segment.from_ms;
-    const auto before =
-        std::upper_bound(segment.records.begin(), segment.records.end(), sequence,
-                         [](std::uint64_t value, const RecordRef& ref) { return value < ref.sequence; });
-    if (before == segment.records.begin()) break;
-    if (before != segment.records.end() || segment.records.back().sequence == sequence)
-      from_ms = event_time(segment, *(before - 1));
+  if (const Place before = find_before(sequence); before.segment != segments_.size()) {
+    from_ms = event_time(before);
+  } else if (!segments_.empty() && segments_.front().first_sequence <= sequence + 1) {
+    from_ms = segments_.front().from_ms;
   }
   gap.set_from_ms(std::min(from_ms, to_ms));
   gap.set_to_ms(to_ms);
   return gap;
 }
 
-// Up to `max_events` events that lie one behind the other, starting at `place`. A record that does not read back any
-// more is dropped from the index, with those of the segment if its file is gone; the batch ends before it.
+// What of a run begins at `place`, at most `max_events`. Where a record does not read back any more the batch ends, and
+// the segment is searched for what is left of it; one whose file is gone has nothing left.
 Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, std::size_t& bytes) {
   Segment& segment = segments_[place.segment];
-  const RecordRef first = segment.records[place.index];
-  std::size_t count = 1;
-  std::size_t length = first.bytes;
-  while (count < max_events && place.index + count < segment.records.size()) {
-    const RecordRef& ref = segment.records[place.index + count];
-    if (ref.sequence != first.sequence + count || ref.offset != first.offset + length ||
-        length + ref.bytes > kMaxBatchBytes)
-      break;
-    length += ref.bytes;
-    ++count;
-  }
   Outgoing out;
   std::string batch;
-  auto raw = read_segment(segment, first.offset, length);
+  auto raw = read_segment(segment, place.run.offset, place.run.bytes);
   if (!raw && raw.error().code() == Errc::NotFound) {
     ++counts_.damaged_regions;
     segment.records.clear();
     return out;
   }
   if (!raw) return fail(std::move(raw).error());
-  for (std::size_t i = 0; i < count; ++i) {
-    const RecordRef ref = segment.records[place.index + i];
-    const std::string_view at =
-        std::string_view(*raw).substr(std::min(raw->size(), std::size_t{ref.offset} - first.offset));
-    const std::string_view event = event_bytes(at.substr(0, ref.bytes), seed_, ref);
-    if (event.empty()) {
+  std::string_view left = *raw;
+  for (std::uint64_t i = 0; i < place.run.count && out.events < max_events; ++i) {
+    const auto record = nth_record(left, seed_, {place.run.first + i, 0, 0, 1}, 0);
+    if (!record) {
       ++counts_.damaged_regions;
-      segment.records.erase(segment.records.begin() + static_cast<std::ptrdiff_t>(place.index + i));
+      index_again(segment);
       break;
     }
-    bytes += ref.bytes;
-    append_field(batch, pb::EventBatch::kEventsFieldNumber, event);
-    out.last_sequence = ref.sequence;
+    left.remove_prefix(kRecordHeaderBytes + record->payload.size());
+    if (i < place.skip) continue;
+    bytes += kRecordHeaderBytes + record->payload.size();
+    append_field(batch, pb::EventBatch::kEventsFieldNumber, record->payload);
+    out.last_sequence = record->sequence;
     ++out.events;
   }
   out.envelope = to_envelope(batch);
   return out;
 }
 
-std::int64_t Spool::event_time(const Segment& segment, const RecordRef& ref) const {
-  const auto raw = read_segment(segment, ref.offset, ref.bytes);
+void Spool::index_again(Segment& segment) {
+  segment.records.clear();
+  const auto raw = read_segment(segment, 0, segment.bytes);
+  if (!raw) return;
+  const std::uint64_t apart = &segment == &segments_.back() ? synced_bytes_ : 0;
+  for (const RecordRef& ref : scan_segment(*raw, seed_, segment.first_sequence).records)
+    segment.records.add(ref, apart);
+}
+
+std::int64_t Spool::event_time(const Place& place) const {
+  const Segment& segment = segments_[place.segment];
+  const auto raw = read_segment(segment, place.run.offset, place.run.bytes);
+  if (!raw) return segment.to_ms;
+  const auto record = nth_record(*raw, seed_, place.run, place.skip);
   pb::ProcessEvent event;
-  return raw && event.ParseFromString(std::string(event_bytes(*raw, seed_, ref))) && event.event_time_ms() != 0
+  return record && event.ParseFromArray(record->payload.data(), static_cast<int>(record->payload.size())) &&
+                 event.event_time_ms() != 0
              ? event.event_time_ms()
              : segment.to_ms;
 }

@@ -173,7 +173,7 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
     segment.bytes = scan.good_bytes;
     counts_.torn_bytes += scan.torn_bytes;
   }
-  segment.records = std::move(scan.records);
+  for (const RecordRef& ref : scan.records) segment.records.add(ref);
   // Numbers hidden in damage at the very end may have been published: they are not given out again.
   const std::uint64_t reached = segment.last_sequence() + (is_newest ? scan.lost_at_end : 0);
   if (is_newest && scan.lost_at_end > 0 && reached > state_.acked)

@@ -120,11 +120,11 @@ Result<> Spool::flush(Chunk& chunk) {
     lose(chunk.records.front().sequence, chunk.records.back().sequence, chunk.from_ms, chunk.to_ms,
          reason_of(result.error()));
   } else {
+    const bool first = active.records.empty();
     for (RecordRef ref : chunk.records) {
       ref.offset += static_cast<std::uint32_t>(active.bytes);
-      active.records.push_back(ref);
+      active.records.add(ref, synced_bytes_);
     }
-    const bool first = active.records.size() == chunk.records.size();
     active.from_ms = first ? chunk.from_ms : std::min(active.from_ms, chunk.from_ms);
     active.to_ms = first ? chunk.to_ms : std::max(active.to_ms, chunk.to_ms);
     active.bytes += chunk.bytes.size();
@@ -158,7 +158,7 @@ Result<> Spool::shed_oldest() {
   const Segment& oldest = segments_.front();
   // The loss is durable before the events are gone; a failure to store it is counted, and the cap still holds.
   if (!oldest.records.empty())
-    lose(std::max(state_.acked + 1, oldest.records.front().sequence), oldest.last_sequence(), oldest.from_ms,
+    lose(std::max(state_.acked + 1, oldest.records.first_sequence()), oldest.last_sequence(), oldest.from_ms,
          oldest.to_ms, LossReason::SizeCap);
   (void)save(true);
   remove_front();
@@ -168,9 +168,7 @@ Result<> Spool::shed_oldest() {
 void Spool::lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms, LossReason reason) {
   if (first > last) return;
   if (reason == LossReason::SizeCap) {
-    const auto& records = segments_.front().records;
-    counts_.shed += static_cast<std::uint64_t>(
-        std::count_if(records.begin(), records.end(), [first](const RecordRef& ref) { return ref.sequence >= first; }));
+    counts_.shed += segments_.front().records.count_from(first);
   } else {
     counts_.shed += last - first + 1;
   }
@@ -240,12 +238,10 @@ Result<> Spool::sync() {
 void Spool::lose_unsynced(LossReason reason) {
   Segment& active = segments_.back();
   const std::uint64_t keep = std::max<std::uint64_t>(synced_bytes_, kSegmentHeaderBytes);
-  const auto first = std::find_if(active.records.begin(), active.records.end(),
-                                  [keep](const RecordRef& ref) { return ref.offset >= keep; });
-  if (first != active.records.end())
-    lose(std::max(first->sequence, state_.acked + 1), active.records.back().sequence, active.from_ms, active.to_ms,
-         reason);
-  active.records.erase(first, active.records.end());
+  const std::uint64_t last = active.last_sequence();
+  active.records.cut(keep);
+  if (last > active.last_sequence())
+    lose(std::max(active.last_sequence(), state_.acked) + 1, last, active.from_ms, active.to_ms, reason);
   (void)!::ftruncate(active_.get(), static_cast<off_t>(keep));  // sealed_ keeps us from writing behind it if it fails.
   counts_.bytes -= active.bytes - keep;
   active.bytes = synced_bytes_ = keep;
@@ -291,9 +287,11 @@ Result<> Spool::save(bool durable) {
 double Spool::fill() const {
   std::uint64_t pending = 0;
   for (const Segment& segment : segments_) {
-    const auto first = std::upper_bound(segment.records.begin(), segment.records.end(), state_.acked,
-                                        [](std::uint64_t acked, const RecordRef& ref) { return acked < ref.sequence; });
-    if (first != segment.records.end()) pending += segment.bytes - first->offset;
+    const Run* run = segment.records.find(state_.acked + 1);
+    if (run == nullptr) continue;
+    // Those of one run are taken to be equally large.
+    const std::uint64_t done = state_.acked + 1 - std::min(state_.acked + 1, run->first);
+    pending += segment.bytes - run->offset - run->bytes * done / run->count;
   }
   return std::min(1.0, static_cast<double>(pending) / static_cast<double>(options_.max_bytes));
 }

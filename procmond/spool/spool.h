@@ -20,12 +20,12 @@
 #include "daemoneye/base/unique_fd.h"
 #include "daemoneye/broker.pb.h"
 #include "spool/outgoing.h"
+#include "spool/record_index.h"
 #include "spool/segment.h"
 #include "spool/state_file.h"
 
 namespace de::spool {
 
-constexpr std::size_t kMaxBatchEvents = 256;       // Events in one frame.
 constexpr std::uint64_t kReservedNumbers = 4'096;  // At a time; the most that a power cut leaves in doubt.
 constexpr std::uint64_t kMinSegmentBytes = 4 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 16 * 1024 * 1024;  // A segment is read whole when the spool opens.
@@ -97,12 +97,12 @@ class Spool {
     std::uint64_t first_sequence = 0;
     std::int64_t from_ms = 0;
     std::int64_t to_ms = 0;
-    std::vector<RecordRef> records;
+    RecordIndex records;
 
-    std::uint64_t last_sequence() const { return records.empty() ? first_sequence - 1 : records.back().sequence; }
+    std::uint64_t last_sequence() const { return records.empty() ? first_sequence - 1 : records.last_sequence(); }
   };
   struct Chunk;  // Records about to be written.
-  struct Place;  // Where a record is: segment and index.
+  struct Place;  // Where a record is: segment, run, and how many of the run come before it.
 
   Spool(SpoolOptions options, const Clock& clock, UniqueFd dir, StateFile state_file);
 
@@ -129,9 +129,11 @@ class Spool {
 
   // read.cpp
   Place find_after(std::uint64_t sequence) const;
+  Place find_before(std::uint64_t sequence) const;
   pb::Gap gap_after(std::uint64_t sequence, const Place& next);
   Result<Outgoing> read_batch(const Place& place, std::size_t max_events, std::size_t& bytes);
-  std::int64_t event_time(const Segment& segment, const RecordRef& ref) const;
+  std::int64_t event_time(const Place& place) const;
+  void index_again(Segment& segment);
   Result<std::string> read_segment(const Segment& segment, std::uint64_t offset, std::size_t bytes) const;
 
   const SpoolOptions options_;

@@ -43,7 +43,10 @@ class IteratedSource final : public ProcessSource {
   // Reads everybody whom `wants` wants, and notes in `visited` (unless null) who was.
   Result<> pass(const ProcessIterator::Pass& pass, Mode mode, const std::function<bool(std::uint32_t)>& wants,
                 Pids* visited, const RecordFn& fn, const SameFn& same, Sweep& counts);
-  Result<> read_left_out(std::span<const std::uint32_t> pids, const RecordFn& fn, Sweep& counts);
+  // Of `pids` those whom the iterator has not told either. Returns who is there.
+  Result<std::vector<std::uint32_t>> read_left_out(std::vector<std::uint32_t> pids,
+                                                   const std::function<bool(std::uint32_t)>& wants, const RecordFn& fn,
+                                                   Sweep& counts);
   void give_up(const Error& error);
 
   const SharedProcRoot root_;
@@ -97,13 +100,20 @@ Result<> IteratedSource::pass(const ProcessIterator::Pass& pass, Mode mode,
   return read;
 }
 
-Result<> IteratedSource::read_left_out(std::span<const std::uint32_t> pids, const RecordFn& fn, Sweep& counts) {
-  if (pids.empty()) return {};
-  DE_TRY(more, fallback_->visit(pids, fn));
+Result<std::vector<std::uint32_t>> IteratedSource::read_left_out(std::vector<std::uint32_t> pids,
+                                                                 const std::function<bool(std::uint32_t)>& wants,
+                                                                 const RecordFn& fn, Sweep& counts) {
+  std::erase_if(pids, [&](std::uint32_t pid) { return !wants(pid); });
+  std::vector<std::uint32_t> there;
+  if (pids.empty()) return there;
+  DE_TRY(more, fallback_->visit(pids, [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
+    there.push_back(record.pid());
+    fn(record, image);
+  }));
   counts.seen += more.seen;
   counts.unreadable += more.unreadable;
   counts.vanished += more.vanished;
-  return {};
+  return there;
 }
 
 void IteratedSource::give_up(const Error& error) {
@@ -132,9 +142,9 @@ Result<Sweep> IteratedSource::sweep(const RecordFn& fn, const SameFn& same) {
   if (number % kListTurns == 1) {
     DE_TRY(listed, list_pids(root_->fd.get()));
     left_out_ = std::move(listed);
-    std::erase_if(left_out_, [&](std::uint32_t pid) { return !wants(pid); });
   }
-  DE_CHECK(read_left_out(left_out_, fn, counts));
+  DE_TRY(still_there, read_left_out(std::move(left_out_), wants, fn, counts));
+  left_out_ = std::move(still_there);
   complete_since_ns_ = began_ns;
   reader_->forget_unseen();
   return counts;
@@ -155,8 +165,7 @@ Result<Sweep> IteratedSource::visit(std::span<const std::uint32_t> pids, const R
     return fail(std::move(done).error());
   }
   DE_TRY(listed, list_pids(root_->fd.get()));
-  std::erase_if(listed, [&](std::uint32_t pid) { return !wants(pid); });
-  DE_CHECK(read_left_out(listed, fn, counts));
+  DE_CHECK(read_left_out(std::move(listed), wants, fn, counts));
   if (chosen.empty()) return counts;
   counts.vanished += static_cast<std::uint32_t>(chosen.size()) - counts.seen;
   counts.seen = static_cast<std::uint32_t>(chosen.size());

@@ -77,7 +77,7 @@ TEST(Snapshots, UnderChurnMissDoubleAndResurrectNobody) {
   for (int i = 0; i < 20; ++i) steady.push_back(std::make_unique<Child>([] {}));
   const Churn churn;
   const char* wanted = std::getenv("DE_EVENTS_SNAPSHOTS");
-  const int snapshots = wanted != nullptr ? std::atoi(wanted) : 100;
+  const int snapshots = wanted != nullptr ? std::atoi(wanted) : 400;
   EventList events;
   for (int i = 0; i < snapshots; ++i) {
     const std::set<std::uint32_t> buried = churn.buried();
