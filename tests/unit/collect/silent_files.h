@@ -1,5 +1,5 @@
-// A file system that leaves whoever uses it waiting: it can be mounted and opened, and nothing else is ever answered.
-// Spoken by hand, so that the tests need no library for it. In a mount namespace of the test's own.
+// A file system that leaves whoever uses it waiting: it can be mounted, opened and closed, and nothing else is ever
+// answered. Spoken by hand, so that the tests need no library for it. In a mount namespace of the test's own.
 #pragma once
 
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -90,6 +91,9 @@ class SilentFiles {
         answer(in, out);
       } else if (in.opcode == FUSE_OPEN) {
         answer(in, fuse_open_out{});
+      } else if (in.opcode == FUSE_FLUSH) {  // Whoever has it open could not even end otherwise.
+        const fuse_out_header head{sizeof head, -ENOSYS, in.unique};
+        (void)!::write(fd_, &head, sizeof head);
       }
     }
   }

@@ -1,8 +1,16 @@
 // Processes and files that do not answer: whoever asks them waits for ever, and a sweep must not.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "collect/linux/watched_thread.h"
@@ -76,6 +84,62 @@ TEST_P(Unanswered, APathThatLeadsIntoSilenceStallsNobody) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(iterated->state().stuck, 0u);
   EXPECT_TRUE(sweep(*iterated).at(running.pid()).accessible()) << "asked again once it can answer";
+}
+
+// From now on the arguments of this process are what is there. False: the kernel refused it.
+bool has_arguments_at(std::uintptr_t place) {
+  std::ifstream in("/proc/self/stat");
+  const std::string stat((std::istreambuf_iterator<char>(in)), {});
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::array<std::uint64_t, 52> value{};  // As proc(5) numbers them; the third is a letter.
+  std::string field;
+  for (std::size_t i = 3; i < value.size() && fields >> field; ++i)
+    value[i] = std::strtoull(field.c_str(), nullptr, 10);
+  prctl_mm_map map{};
+  map.start_code = value[26];
+  map.end_code = value[27];
+  map.start_stack = value[28];
+  map.start_data = value[45];
+  map.end_data = value[46];
+  map.start_brk = value[47];
+  map.brk = reinterpret_cast<std::uintptr_t>(::sbrk(0));
+  map.arg_start = place;
+  map.arg_end = place + 64;
+  map.env_start = value[50];
+  map.env_end = value[51];
+  map.exe_fd = static_cast<std::uint32_t>(-1);
+  return ::prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0;
+}
+
+// A process may say that its arguments are in a file whose server never hands out the bytes. Whoever reads the memory
+// of the process then waits with it for ever: the kernel refuses that below /proc, and our programs do not try.
+TEST_P(Unanswered, ArgumentsInAFileThatNobodyServesHoldNobodyUp) {
+  std::filesystem::create_directory(dir_ / "arguments");
+  mount_over("arguments");
+  const std::string path = dir_ / "arguments/list";
+  int in_place = 0;
+  std::array<int, 2> told{};
+  ASSERT_EQ(::pipe2(told.data(), O_CLOEXEC), 0);
+  const Child liar([&] {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    void* text = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    in_place = fd >= 0 && text != MAP_FAILED && has_arguments_at(reinterpret_cast<std::uintptr_t>(text));
+    (void)!::write(told[1], &in_place, sizeof in_place);
+    files_->let_go();
+  });
+  ASSERT_EQ(::read(told[0], &in_place, sizeof in_place), static_cast<ssize_t>(sizeof in_place));
+  ASSERT_TRUE(in_place);
+  const Child beside = Child::running({"/bin/sleep", "1000"});
+  const auto watched = source();
+  for (int sweeps = 0; sweeps < 3; ++sweeps) {
+    Records records;
+    EXPECT_LT(seconds_of([&] { records = sweep(*watched); }), 3.0);
+    ASSERT_TRUE(records.contains(liar.pid()));
+    ASSERT_TRUE(records.contains(beside.pid()));
+    EXPECT_EQ(records.at(beside.pid()).command_line_size(), 2);
+    EXPECT_TRUE(records.at(liar.pid()).accessible());
+  }
+  EXPECT_EQ(watched->state().timeouts, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, Unanswered, testing::Values("proc", "bpf"),
