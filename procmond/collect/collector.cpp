@@ -201,6 +201,28 @@ void Collector::count_events(const EventList& events, int first) {
   }
 }
 
+// False: it has ended since it was read.
+bool Collector::observe(pb::ProcessRecord& record, const std::optional<FileKey>& image, EventList& events) {
+  if (hasher_ && image) add_hash(record, *image);
+  const std::lock_guard lock(mutex_);
+  // Began a moment ago: its fork says who made it; the scan knows only who is its parent by now.
+  if (feed_ && !live_.knows(record)) (void)drain();  // A feed that is gone is noticed by collect_events().
+  return live_.observe(record, events);
+}
+
+// False: the whole record is wanted.
+bool Collector::observe_same(pb::ProcessRecord& record, const std::optional<FileKey>& image, EventList& events) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!live_.has_observed(record)) return false;
+  }
+  if (hasher_ && image) add_hash(record, *image);
+  const std::lock_guard lock(mutex_);
+  if (!live_.has_observed(record)) return false;  // Its end may have been told in between.
+  live_.same(record, events);
+  return true;
+}
+
 Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessRecord&)>& on_record, EventList& events) {
   const std::int64_t started_ns = clock_.steady_ns();
   const int first_event = events.size();
@@ -212,31 +234,15 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
   }
   std::uint32_t reported = 0, ended = 0;
   const auto read = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
-    if (hasher_ && image) add_hash(record, *image);
-    {
-      const std::lock_guard lock(mutex_);
-      // Began a moment ago: its fork says who made it; the scan knows only who is its parent by now.
-      if (feed_ && !live_.knows(record)) (void)drain();  // A feed that is gone is noticed by collect_events().
-      if (!live_.observe(record, events)) {
-        ++ended;
-        return;
-      }
+    if (!observe(record, image, events)) {
+      ++ended;
+      return;
     }
     ++reported;
     on_record(record);
   };
   const auto read_same = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!live_.has_observed(record)) return false;
-    }
-    if (hasher_ && image) add_hash(record, *image);
-    {
-      // Its end may have been told in between.
-      const std::lock_guard lock(mutex_);
-      if (!live_.has_observed(record)) return false;
-      live_.same(record, events);
-    }
+    if (!observe_same(record, image, events)) return false;
     ++reported;
     on_record(record);
     return true;

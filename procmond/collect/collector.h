@@ -118,6 +118,8 @@ class Collector {
             const Clock& clock, std::unique_ptr<EventFeed> feed);
 
   void add_hash(pb::ProcessRecord& record, const FileKey& image);
+  bool observe(pb::ProcessRecord& record, const std::optional<FileKey>& image, EventList& events);
+  bool observe_same(pb::ProcessRecord& record, const std::optional<FileKey>& image, EventList& events);
   void count_events(const EventList& events, int first);
   Result<> drain();
   void drain_what_happened();

@@ -285,7 +285,8 @@ void IteratedReader::adopt(Reading& reading, Known& known) {
     ++known.exec_seq;
   }
   known.exec_id = task.exec_id;
-  const CachedProcess before = known;
+  const CachedProcess& cached = known;
+  const CachedProcess before = cached;
   known.denied = reading.denied;
   known.keep(reading.texts, reading.image, texts_);
   known.is_told &= known.steady == reading.steady && known.tells_the_same_as(before);
@@ -363,7 +364,7 @@ Outcome IteratedReader::read(std::string_view record, Mode mode, bool may_wait, 
   const bool is_dying = !reading.is_kernel_thread() && (steady.task.flags & DE_HAS_MEMORY) == 0;
   const bool is_stale =
       reading.is_new || (!is_dying && (found->second.steady != reading.steady || found->second.blocked ||
-                                       (reading.pid() + sweep_) % kIteratedTurns == 0));
+                                       (reading.pid() + sweep_) % kRefreshSweeps == 0));
   const bool asks = is_stale && (reading.is_new || may_wait);
   if (asks || (reading.from.pass_flags & (DE_TIMES_CUT | DE_FDS_CUT)) != 0) {
     watch.enter(reading.pid());

@@ -25,10 +25,6 @@
 
 namespace de::collect {
 
-// What only /proc tells of an unchanged process is at most this many sweeps old. An exec, another file, owner, group,
-// directory or argument area is a change; arguments overwritten in place are not.
-constexpr std::uint32_t kIteratedTurns = 16;
-
 class IteratedReader {
  public:
   // As for ProcessReader.

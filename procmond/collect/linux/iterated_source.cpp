@@ -13,8 +13,6 @@
 namespace de::collect {
 namespace {
 
-constexpr std::uint32_t kListTurns = 8;
-
 class IteratedSource final : public ProcessSource {
  public:
   IteratedSource(SharedProcRoot root, const Clock& clock, TextPool& texts, std::unique_ptr<ProcessIterator> iterator,
@@ -128,8 +126,8 @@ Result<Sweep> IteratedSource::sweep(const RecordFn& fn, const SameFn& same) {
   boot_time_ms_ = reader_->boot_time_ms();
   ProcessIterator::Pass all;
   all.since_ns = complete_since_ns_;
-  all.turns = kIteratedTurns;
-  all.turn = (kIteratedTurns - number % kIteratedTurns) % kIteratedTurns;  // As the reader takes turns.
+  all.turns = kRefreshSweeps;
+  all.turn = (kRefreshSweeps - number % kRefreshSweeps) % kRefreshSweeps;  // As the reader takes turns.
   Sweep counts;
   const auto wants = [this](std::uint32_t pid) { return !reader_->was_read_in_sweep(pid); };
   Result<> read = pass(all, Mode::Snapshot, wants, nullptr, fn, same, counts);
@@ -139,7 +137,7 @@ Result<Sweep> IteratedSource::sweep(const RecordFn& fn, const SameFn& same) {
     give_up(read.error());
     return fail(std::move(read).error());
   }
-  if (number % kListTurns == 1) {
+  if (number % kRefreshSweeps == 1) {
     DE_TRY(listed, list_pids(root_->fd.get()));
     left_out_ = std::move(listed);
   }
