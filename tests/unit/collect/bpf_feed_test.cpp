@@ -108,13 +108,14 @@ TEST_F(BpfFeedTest, WhatWrapsAroundTheEndOfTheRingIsWhole) {
     const std::string marker = std::to_string(i) + std::string(static_cast<std::size_t>(i) % 97, 'x');
     seen.clear();
     run_program("/bin/true", {"true", marker});
-    const Seen *fork = find(KernelEventKind::Fork), *exec = find(KernelEventKind::Exec);
-    if (fork == nullptr || exec == nullptr) continue;  // Others took the room.
+    const Seen *fork = find(KernelEventKind::Fork), *exec = find(KernelEventKind::Exec),
+               *exit = find(KernelEventKind::Exit);
+    if (fork == nullptr || exec == nullptr || exit == nullptr) continue;  // Others took the room.
     ++whole;
     EXPECT_EQ(arguments(), (std::vector<std::string>{"true", marker}));
     EXPECT_EQ(exec->record.executable_path(), std::filesystem::canonical("/bin/true"));
     EXPECT_EQ(exec->event.start_ns, fork->event.start_ns);
-    EXPECT_EQ(find(KernelEventKind::Exit)->event.exit_code, 0);
+    EXPECT_EQ(exit->event.exit_code, 0);
   }
   EXPECT_GT(whole, 20);
   EXPECT_EQ(feed->counts().malformed, 0U);
