@@ -131,13 +131,25 @@ pb::Gap Spool::gap_after(std::uint64_t sequence, const Place& next) {
   return gap;
 }
 
-// What of a run begins at `place`, at most `max_events`. Where a record does not read back any more the batch ends, and
-// the segment is searched for what is left of it; one whose file is gone has nothing left.
+// Up to `max_events` events that lie one behind the other, starting at `place`. Where a record does not read back any
+// more the batch ends, and the segment is searched for what is left of it; one whose file is gone has nothing left.
 Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, std::size_t& bytes) {
   Segment& segment = segments_[place.segment];
+  const bool goes_on = cursor_.segment == segment.number && cursor_.sequence == place.sequence();
+  std::uint64_t sequence = goes_on ? cursor_.sequence : place.run.first;
+  std::uint32_t offset = goes_on ? cursor_.offset : place.run.offset;
+  cursor_ = {};
+  Run last = place.run;
+  while (last.last() + 1 - place.sequence() < max_events) {
+    const Run* next = segment.records.find(last.last() + 1);
+    if (next == nullptr || next->first != last.last() + 1 || next->offset != last.offset + last.bytes ||
+        next->offset + next->bytes - offset > kMaxBatchBytes)
+      break;
+    last = *next;
+  }
   Outgoing out;
   std::string batch;
-  auto raw = read_segment(segment, place.run.offset, place.run.bytes);
+  auto raw = read_segment(segment, offset, last.offset + last.bytes - offset);
   if (!raw && raw.error().code() == Errc::NotFound) {
     ++counts_.damaged_regions;
     segment.records.clear();
@@ -145,20 +157,24 @@ Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, s
   }
   if (!raw) return fail(std::move(raw).error());
   std::string_view left = *raw;
-  for (std::uint64_t i = 0; i < place.run.count && out.events < max_events; ++i) {
-    const auto record = nth_record(left, seed_, {place.run.first + i, 0, 0, 1}, 0);
-    if (!record) {
+  for (; sequence <= last.last() && out.events < max_events; ++sequence) {
+    const auto record = read_record(left, seed_);
+    if (!record || record->sequence != sequence) {
       ++counts_.damaged_regions;
       index_again(segment);
-      break;
+      out.envelope = to_envelope(batch);
+      return out;
     }
-    left.remove_prefix(kRecordHeaderBytes + record->payload.size());
-    if (i < place.skip) continue;
-    bytes += kRecordHeaderBytes + record->payload.size();
+    const std::size_t length = kRecordHeaderBytes + record->payload.size();
+    left.remove_prefix(length);
+    offset += static_cast<std::uint32_t>(length);
+    if (sequence < place.sequence()) continue;
+    bytes += length;
     append_field(batch, pb::EventBatch::kEventsFieldNumber, record->payload);
-    out.last_sequence = record->sequence;
+    out.last_sequence = sequence;
     ++out.events;
   }
+  cursor_ = {segment.number, sequence, offset};
   out.envelope = to_envelope(batch);
   return out;
 }

@@ -146,8 +146,15 @@ class Spool {
   std::deque<Segment> segments_;  // Oldest first; the last one is written to once open() has succeeded.
   UniqueFd active_;
   std::uint64_t synced_bytes_ = 0;  // Of the active segment.
-  std::uint64_t looked_at_ = 0;     // The last sequence when sync_what_waits() was called before.
-  bool sealed_ = false;             // The active segment's tail is not trusted any more: the next write rotates.
+  // Where the latest batch ended: the next one usually begins there, in the middle of a run.
+  struct Cursor {
+    std::uint32_t segment = 0;  // None has this number.
+    std::uint64_t sequence = 0;
+    std::uint32_t offset = 0;
+  };
+  Cursor cursor_;
+  std::uint64_t looked_at_ = 0;  // The last sequence when sync_what_waits() was called before.
+  bool sealed_ = false;          // The active segment's tail is not trusted any more: the next write rotates.
   SpoolCounts counts_;
 };
 
