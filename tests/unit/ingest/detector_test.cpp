@@ -90,6 +90,12 @@ TEST_F(DetectorTest, DisabledRulesDoNotRun) {
   EXPECT_THAT(round.alerts, IsEmpty());
 }
 
+TEST_F(DetectorTest, ARuleOfEventsIsNotAskedOfASnapshot) {
+  rule("at-once", "SELECT pid FROM processes", "on: event\n");
+  open();
+  EXPECT_EQ(detector_->run(image(3), whole_).rules_run, 0u);
+}
+
 TEST_F(DetectorTest, ARuleThatFailsIsNamedAndTheOthersStillRun) {
   // The pattern is a column: it is wrong only once there are rows.
   rule("bad", "SELECT pid FROM processes WHERE 'x' REGEXP ('(' || name)");

@@ -84,6 +84,14 @@ TEST_F(EventRulesTest, ARuleOverProcessesSeesWhatStarts) {
   EXPECT_FALSE(detector_->report()->health.contains("later"));
 }
 
+TEST_F(EventRulesTest, ADisabledRuleSeesNothing) {
+  rule("off", "SELECT pid FROM processes WHERE name = 'sh'", "enabled: false\n");
+  open_detector();
+  const Round round = run_events({event(pb::EVENT_TYPE_EXEC, 8, "sh")});
+  EXPECT_EQ(round.rules_run, 0U);
+  EXPECT_THAT(round.alerts, IsEmpty());
+}
+
 TEST_F(EventRulesTest, ARuleThatCannotMatchIsNotRun) {
   rule("nginx", "SELECT pid FROM processes WHERE name IN ('nginx', 'apache2', 'httpd')");
   open_detector();
