@@ -18,8 +18,10 @@ void RecordIndex::add(const RecordRef& ref, std::uint64_t apart) {
   runs_.push_back({ref.sequence, ref.offset, ref.bytes, 1});
 }
 
-void RecordIndex::cut(std::uint64_t offset) {
-  while (!runs_.empty() && runs_.back().offset >= offset) runs_.pop_back();
+std::uint64_t RecordIndex::cut(std::uint64_t offset) {
+  std::uint64_t first = 0;
+  for (; !runs_.empty() && runs_.back().offset >= offset; runs_.pop_back()) first = runs_.back().first;
+  return first;
 }
 
 std::uint64_t RecordIndex::count_from(std::uint64_t sequence) const {

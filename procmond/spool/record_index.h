@@ -28,8 +28,9 @@ class RecordIndex {
  public:
   // In the order they lie in the segment. What lies before `apart` and what does not are never one run.
   void add(const RecordRef& ref, std::uint64_t apart = 0);
-  // Forgets what lies at `offset` and behind; that was `apart` once.
-  void cut(std::uint64_t offset);
+  // Forgets what lies at `offset` and behind; that was `apart` once. Returns the first sequence of it, 0: there is
+  // none.
+  std::uint64_t cut(std::uint64_t offset);
   void clear() { runs_.clear(); }
 
   bool empty() const { return runs_.empty(); }

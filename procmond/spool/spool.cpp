@@ -239,9 +239,9 @@ void Spool::lose_unsynced(LossReason reason) {
   Segment& active = segments_.back();
   const std::uint64_t keep = std::max<std::uint64_t>(synced_bytes_, kSegmentHeaderBytes);
   const std::uint64_t last = active.last_sequence();
-  active.records.cut(keep);
-  if (last > active.last_sequence())
-    lose(std::max(active.last_sequence(), state_.acked) + 1, last, active.from_ms, active.to_ms, reason);
+  // From the first of them on: numbers before it that are missing were lost before, and are counted.
+  if (const std::uint64_t first = active.records.cut(keep); first != 0)
+    lose(std::max(first, state_.acked + 1), last, active.from_ms, active.to_ms, reason);
   (void)!::ftruncate(active_.get(), static_cast<off_t>(keep));  // sealed_ keeps us from writing behind it if it fails.
   counts_.bytes -= active.bytes - keep;
   active.bytes = synced_bytes_ = keep;

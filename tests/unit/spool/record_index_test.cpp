@@ -53,11 +53,12 @@ TEST(RecordIndex, LargeRecordsMakeRunsThatFitAFrame) {
 TEST(RecordIndex, WhatIsCutLiesBehindWhatWasKeptApart) {
   RecordIndex index;
   add(index, 1, 44, 5);
-  add(index, 6, 544, 5, 544);
-  EXPECT_EQ(index.runs(), 2U);
-  index.cut(544);
+  add(index, 9, 544, 300, 544);  // Numbers 6 to 8 are missing: they are not among what is cut.
+  EXPECT_EQ(index.runs(), 3U);
+  EXPECT_EQ(index.cut(544), 9U);
   EXPECT_EQ(index.last_sequence(), 5U);
-  index.cut(44);
+  EXPECT_EQ(index.cut(544), 0U);
+  EXPECT_EQ(index.cut(44), 1U);
   EXPECT_TRUE(index.empty());
 }
 
