@@ -7,9 +7,7 @@
 #include <set>
 #include <thread>
 
-#include "collect/collector.h"
-#include "collect/event_feed.h"
-#include "kernel_support.h"
+#include "fed_collector.h"
 #include "live_process.h"
 
 namespace de::collect {
@@ -62,16 +60,13 @@ class Churn {
   std::thread thread_;
 };
 
-TEST(Snapshots, UnderChurnMissDoubleAndResurrectNobody) {
-  auto feed = open_feed(FeedKind::Bpf, {}, system_clock());
-  auto iterator = ProcessIterator::open();
-  if ((!feed || !iterator) && !de::test::bpf_must_work()) GTEST_SKIP() << "no BPF here";
-  ASSERT_TRUE(feed) << feed.error().message();
-  ASSERT_TRUE(iterator) << iterator.error().message();
+class Snapshots : public test::FedCollector {};
+
+TEST_F(Snapshots, UnderChurnMissDoubleAndResurrectNobody) {
   CollectorOptions options;
   options.hash.enabled = false;
-  auto collector = Collector::create(options, system_clock(), std::move(*feed), std::move(*iterator));
-  ASSERT_TRUE(collector) << collector.error().message();
+  open(options);
+  if (!collector_) return;
 
   std::vector<std::unique_ptr<Child>> steady;
   for (int i = 0; i < 20; ++i) steady.push_back(std::make_unique<Child>([] {}));
@@ -84,26 +79,25 @@ TEST(Snapshots, UnderChurnMissDoubleAndResurrectNobody) {
     std::multiset<std::uint32_t> pids;
     std::set<std::string> uids;
     std::size_t named = 0;
-    const auto summary = (*collector)
-                             ->scan(
-                                 [&](pb::ProcessRecord& record) {
-                                   pids.insert(record.pid());
-                                   if (record.process_uid().empty()) return;
-                                   ++named;
-                                   uids.insert(record.process_uid());
-                                 },
-                                 events);
+    const auto summary = collector_->scan(
+        [&](pb::ProcessRecord& record) {
+          pids.insert(record.pid());
+          if (record.process_uid().empty()) return;
+          ++named;
+          uids.insert(record.process_uid());
+        },
+        events);
     ASSERT_TRUE(summary) << summary.error().message();
     EXPECT_EQ(uids.size(), named) << "somebody is there twice, snapshot " << i;
     EXPECT_EQ(summary->reported(), pids.size());
     EXPECT_EQ(summary->seen(), summary->reported() + summary->vanished());
     for (const auto& child : steady) ASSERT_EQ(pids.count(child->pid()), 1u) << "snapshot " << i;
     for (const std::uint32_t pid : pids) ASSERT_FALSE(buried.contains(pid)) << pid << " is dead, snapshot " << i;
-    ASSERT_TRUE((*collector)->collect_events());
+    ASSERT_TRUE(collector_->collect_events());
     events.Clear();
   }
   EXPECT_GT(churn.buried().size(), static_cast<std::size_t>(snapshots)) << "nothing happened meanwhile";
-  const Counts counts = (*collector)->counts();
+  const Counts counts = collector_->counts();
   EXPECT_EQ(counts.source.name, "bpf");
   if (counts.feed.dropped == 0) {
     EXPECT_EQ(counts.model.missed_starts, 0u);

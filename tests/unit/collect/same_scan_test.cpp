@@ -2,8 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 
-#include "collect/collector.h"
-#include "kernel_support.h"
+#include "fed_collector.h"
 #include "live_process.h"
 
 namespace de::collect {
@@ -12,19 +11,12 @@ namespace {
 using test::Child;
 using test::TempDir;
 
-class SameScan : public testing::Test {
+class SameScan : public test::FedCollector {
  protected:
   void SetUp() override {
-    auto feed = open_feed(FeedKind::Bpf, {}, system_clock());
-    auto iterator = ProcessIterator::open();
-    if ((!feed || !iterator) && !de::test::bpf_must_work()) GTEST_SKIP() << "no BPF here";
-    ASSERT_TRUE(feed) << feed.error().message();
-    ASSERT_TRUE(iterator) << iterator.error().message();
     CollectorOptions options;
     options.hash.state_dir = state_.path();
-    auto made = Collector::create(options, system_clock(), std::move(*feed), std::move(*iterator));
-    ASSERT_TRUE(made) << made.error().message();
-    collector_ = std::move(*made);
+    open(options);
   }
   // What a scan says of a process, without what moves all the time.
   pb::ProcessRecord scan(std::uint32_t pid) {
@@ -54,7 +46,6 @@ class SameScan : public testing::Test {
     return scan(pid);
   }
   TempDir state_;
-  std::unique_ptr<Collector> collector_;
 };
 
 TEST_F(SameScan, AnUnchangedProcessIsToldWholeEachTime) {
