@@ -141,7 +141,7 @@ Result<Sweep> IteratedSource::sweep(const RecordFn& fn, const SameFn& same) {
     DE_TRY(listed, list_pids(root_->fd.get()));
     left_out_ = std::move(listed);
   }
-  DE_TRY(still_there, read_left_out(std::move(left_out_), wants, fn, counts));
+  DE_TRY(still_there, read_left_out(left_out_, wants, fn, counts));  // After a failure they are looked for again.
   left_out_ = std::move(still_there);
   complete_since_ns_ = began_ns;
   reader_->forget_unseen();
