@@ -1,5 +1,6 @@
 // Messages that were dealt with, for those that come next: they keep their memory, so that a stream of small batches
-// costs no allocations.
+// costs no allocations. What is in one of the alternatives of a oneof is only kept while it stays the same alternative:
+// what is taken from here is merged into, not parsed into.
 //
 // Thread: any.
 #pragma once
@@ -15,12 +16,12 @@ namespace de::bus {
 
 class EnvelopePool : public std::enable_shared_from_this<EnvelopePool> {
  public:
-  static constexpr std::size_t kKept = 8;
-  static constexpr std::size_t kMaxBytes = 64UL << 10;  // On the wire; larger ones are not kept.
+  static constexpr std::size_t kKept = 32;              // As many as arrive before they are committed together.
+  static constexpr std::size_t kMaxBytes = 16UL << 10;  // On the wire; larger ones are not kept.
 
   static std::shared_ptr<EnvelopePool> create() { return std::make_shared<EnvelopePool>(); }
 
-  // Whatever it held before is still in it. Lives as long as somebody has it, with or without the pool.
+  // Empty, or with an empty batch of events. Lives as long as somebody has it, with or without the pool.
   std::unique_ptr<pb::Envelope> take() {
     const std::lock_guard lock(mutex_);
     if (free_.empty()) return std::make_unique<pb::Envelope>();
@@ -43,6 +44,9 @@ class EnvelopePool : public std::enable_shared_from_this<EnvelopePool> {
 
  private:
   void give_back(std::unique_ptr<pb::Envelope> envelope) {
+    pb::Publish& publish = *envelope->mutable_publish();
+    publish.clear_topic();
+    publish.mutable_events()->Clear();
     const std::lock_guard lock(mutex_);
     if (free_.size() < kKept) free_.push_back(std::move(envelope));
   }

@@ -1,7 +1,5 @@
 #include "mirror/batch_session.h"
 
-#include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,21 +8,17 @@
 #include "mirror/batch_table.h"
 #include "mirror/execution.h"
 #include "mirror/functions.h"
+#include "mirror/misses.h"
 
 namespace de::mirror {
 namespace {
-
-// Of these a constant is not the same at every run.
-constexpr std::array<std::string_view, 9> kClockFunctions = {"current_date", "current_time", "current_timestamp",
-                                                             "date",         "datetime",     "julianday",
-                                                             "strftime",     "time",         "unixepoch"};
 
 struct Prepared {
   Stmt stmt;
   std::vector<std::string> columns;
   BatchKind kind = BatchKind::Processes;
   bool gathers = false;
-  std::optional<std::vector<Need>> needs;  // One of them must be met; nothing: not known.
+  bool has_clock = false;
 };
 
 }  // namespace
@@ -38,25 +32,30 @@ class BatchSession::Impl {
   Result<std::size_t> add(std::string_view sql);
   Result<Outcome> run(std::size_t number, const Budget& budget, const Session::OnColumns& on_columns,
                       const OnRow& on_row);
+  void load(std::span<const EventRow> events);
   bool can_match(std::size_t number) const;
   void clear() {
     statements_.clear();
     patterns_.clear();
+    misses_.reset(0);
   }
 
-  Batch batch;  // Before db_: outlives it.
-
  private:
-  Result<> find_needs(Prepared& prepared, const Shape& shape, Charge& charge);
-  bool meets(const Prepared& prepared, std::size_t event) const;
+  bool is_asked(std::size_t number, std::size_t event) const;
+  Result<Outcome> step(std::size_t number, Meter& meter, const Budget& budget, const OnRow& on_row,
+                       std::optional<std::size_t> event = {});
+  Result<Outcome> step_each(std::size_t number, Meter& meter, Budget budget, const OnRow& on_row);
 
   const Clock& clock_;
+  Batch batch_;  // Before db_: outlives it.
+  Misses misses_;
   PatternCache patterns_{kMaxPatterns};  // Before db_: outlives it.
   Db db_;
   Gate gate_;
   bool busy_ = false;
   std::vector<Prepared> statements_;
-  std::vector<Value> row_;  // Reused.
+  std::vector<Value> row_;     // Reused.
+  std::vector<char> matched_;  // Likewise; of the events of a run.
 };
 
 Result<> BatchSession::Impl::open() {
@@ -66,7 +65,7 @@ Result<> BatchSession::Impl::open() {
   DE_CHECK(exec(db_.get(), "ATTACH ':memory:' AS processes"));
   DE_CHECK(add_text_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get(), &patterns_));
-  DE_CHECK(add_batch_module(db_.get(), batch));
+  DE_CHECK(add_batch_module(db_.get(), batch_));
   DE_CHECK(create_batch_tables(db_.get()));
   DE_CHECK(Gate::harden(db_.get(), kRuleSqlBytes));
   gate_.attach(db_.get());
@@ -79,23 +78,6 @@ Result<Shape> BatchSession::Impl::shape(std::string_view sql) {
   return look_at_shape(db_.get(), sql, gate_);
 }
 
-// What SQLite asks the tables for in a run over nothing is what it would ask for in any: a row-wise statement has
-// nothing else to compute it from.
-Result<> BatchSession::Impl::find_needs(Prepared& prepared, const Shape& shape, Charge& charge) {
-  std::vector<Need> needs;
-  batch.load({});
-  batch.capture = &needs;
-  const auto outcome = step_all(db_.get(), prepared.stmt.get(), gate_, charge, kValidateBudget, row_,
-                                [](std::span<const Value>) { return true; });
-  batch.capture = nullptr;
-  if (!outcome) return fail(Error(outcome.error()));
-  const bool varies = std::ranges::any_of(
-      kClockFunctions, [&](std::string_view name) { return gate_.functions().contains(std::string(name)); });
-  if (varies || needs.empty() || static_cast<int>(needs.size()) != shape.readings) return {};
-  if (std::ranges::none_of(needs, [](const Need& need) { return need.empty(); })) prepared.needs = std::move(needs);
-  return {};
-}
-
 Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   DE_TRY(shape, this->shape(sql));
   if (!shape.row_wise) return fail(Errc::Invalid, "the statement cannot be asked of single events: " + shape.why_not);
@@ -106,54 +88,76 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   prepared.columns = column_names(prepared.stmt.get());
   prepared.kind = shape.reads_events ? BatchKind::Events : BatchKind::Processes;
   prepared.gathers = shape.gathers;
+  prepared.has_clock = shape.has_clock;
   if (sqlite3_bind_parameter_count(prepared.stmt.get()) != 0) return fail(Errc::Invalid, "a rule has no parameters");
-  DE_CHECK(find_needs(prepared, shape, meter.charge));
   statements_.push_back(std::move(prepared));
+  misses_.reset(statements_.size());
   return statements_.size() - 1;
 }
 
-bool BatchSession::Impl::meets(const Prepared& prepared, std::size_t event) const {
-  if (!batch.has_row(prepared.kind, event)) return false;
-  return !prepared.needs ||
-         std::ranges::any_of(*prepared.needs, [&](const Need& need) { return batch.satisfies(need, event); });
+void BatchSession::Impl::load(std::span<const EventRow> events) {
+  batch_.load(events);
+  misses_.load(events, [this](std::size_t event) { return batch_.command_line(event); });
+}
+
+bool BatchSession::Impl::is_asked(std::size_t number, std::size_t event) const {
+  return batch_.has_row(statements_[number].kind, event) && !misses_.knows(number, event);
 }
 
 bool BatchSession::Impl::can_match(std::size_t number) const {
-  for (std::size_t i = 0; i < batch.size(); ++i)
-    if (meets(statements_[number], i)) return true;
+  for (std::size_t i = 0; i < batch_.size(); ++i)
+    if (is_asked(number, i)) return true;
   return false;
+}
+
+// `event`: the only one that is shown; without it, the one at which the cursor stands.
+Result<Outcome> BatchSession::Impl::step(std::size_t number, Meter& meter, const Budget& budget, const OnRow& on_row,
+                                         std::optional<std::size_t> event) {
+  return step_all(db_.get(), statements_[number].stmt.get(), gate_, meter.charge, budget, row_,
+                  [&](std::span<const Value> row) {
+                    const std::size_t about = event.value_or(batch_.current);
+                    matched_[about] = 1;
+                    return on_row(row, about);
+                  });
+}
+
+// The rows of one that gathers come when all events were read, and would not say which event they are about.
+Result<Outcome> BatchSession::Impl::step_each(std::size_t number, Meter& meter, Budget budget, const OnRow& on_row) {
+  Outcome all;
+  std::vector<std::size_t> asked;
+  for (std::size_t i = 0; i < batch_.size(); ++i)
+    if (batch_.is_shown(i)) asked.push_back(i);
+  for (const std::size_t i : asked) batch_.show(i, false);
+  for (const std::size_t i : asked) {
+    batch_.show(i, true);
+    const auto outcome = step(number, meter, budget, on_row, i);
+    batch_.show(i, false);
+    if (!outcome) return fail(Error(outcome.error()));
+    all.rows += outcome->rows;
+    all.vm_steps += outcome->vm_steps;
+    all.truncated = outcome->truncated;
+    if (all.truncated) break;
+    budget.rows -= outcome->rows;
+  }
+  return all;
 }
 
 Result<Outcome> BatchSession::Impl::run(std::size_t number, const Budget& budget, const Session::OnColumns& on_columns,
                                         const OnRow& on_row) {
-  Prepared& prepared = statements_[number];
+  const Prepared& prepared = statements_[number];
   const std::int64_t start_ns = clock_.steady_ns();
   on_columns(prepared.columns);
-  Outcome all;
-  {
-    Meter meter(db_.get(), busy_, clock_, budget);
-    const auto deliver = [&](std::span<const Value> row) { return on_row(row, batch.current); };
-    if (!prepared.gathers) {
-      DE_TRY(outcome, step_all(db_.get(), prepared.stmt.get(), gate_, meter.charge, budget, row_, deliver));
-      all = std::move(outcome);
-    }
-    // Its rows come when all events were read, and would not say which event they are about: one at a time.
-    Budget left = budget;
-    for (std::size_t i = 0; prepared.gathers && i < batch.size() && !all.truncated; ++i) {
-      if (!meets(prepared, i)) continue;
-      batch.look_at(i);
-      const auto outcome = step_all(db_.get(), prepared.stmt.get(), gate_, meter.charge, left, row_,
-                                    [&](std::span<const Value> row) { return on_row(row, i); });
-      batch.look_at(std::nullopt);
-      if (!outcome) return fail(Error(outcome.error()));
-      all.rows += outcome->rows;
-      all.vm_steps += outcome->vm_steps;
-      all.truncated = outcome->truncated;
-      left.rows -= outcome->rows;
-    }
-  }
-  all.elapsed_us = static_cast<std::uint64_t>(clock_.steady_ns() - start_ns) / 1'000;
-  return all;
+  Meter meter(db_.get(), busy_, clock_, budget);
+  for (std::size_t i = 0; i < batch_.size(); ++i) batch_.show(i, !misses_.knows(number, i));
+  batch_.start_reading();
+  matched_.assign(batch_.size(), 0);
+  auto outcome = prepared.gathers ? step_each(number, meter, budget, on_row) : step(number, meter, budget, on_row);
+  for (std::size_t i = 0; i < batch_.size(); ++i) batch_.show(i, true);
+  if (!outcome) return fail(std::move(outcome).error());
+  for (std::size_t i = 0; i < batch_.size() && !outcome->truncated && !prepared.has_clock; ++i)
+    if (matched_[i] == 0 && is_asked(number, i)) misses_.note(number, i, batch_.read(i));
+  outcome->elapsed_us = static_cast<std::uint64_t>(clock_.steady_ns() - start_ns) / 1'000;
+  return outcome;
 }
 
 BatchSession::BatchSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -168,7 +172,7 @@ Result<std::unique_ptr<BatchSession>> BatchSession::create(const Clock& clock) {
 Result<Shape> BatchSession::shape(std::string_view sql) { return impl_->shape(sql); }
 Result<std::size_t> BatchSession::add(std::string_view sql) { return impl_->add(sql); }
 void BatchSession::clear() { impl_->clear(); }
-void BatchSession::load(std::span<const EventRow> events) { impl_->batch.load(events); }
+void BatchSession::load(std::span<const EventRow> events) { impl_->load(events); }
 bool BatchSession::can_match(std::size_t statement) const { return impl_->can_match(statement); }
 Result<Outcome> BatchSession::run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,
                                   const OnRow& on_row) {

@@ -40,7 +40,7 @@ class BatchSession {
 
   // The events must outlive the runs over them.
   void load(std::span<const EventRow> events);
-  // Whether some loaded event has what the statement asks for; true when that cannot be told without running it.
+  // False: the statement was asked before about events like all of these, and had nothing to say.
   bool can_match(std::size_t statement) const;
   // Errors: Invalid, Timeout, Exhausted, Io.
   Result<Outcome> run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,

@@ -14,7 +14,7 @@ namespace {
 
 using schema::Cell;
 
-constexpr double kRows = 1'000;  // No batch is that large: constants are to be preferred.
+constexpr double kRows = 100;  // A guess; there is nothing to choose between.
 constexpr std::string_view kScanColumns[] = {"scan_id", "collection_time_ms", "collection_time"};
 
 struct Table : sqlite3_vtab {
@@ -87,72 +87,11 @@ int on_close(sqlite3_vtab_cursor* cursor) {
   return SQLITE_OK;
 }
 
-char letter_of(const Table& table, int column) {
-  if (column < 0) return '\0';
-  const auto columns = schema::event_columns();
-  const std::size_t at =
-      static_cast<std::size_t>(column) + (table.kind == BatchKind::Events ? 0 : first_process_column());
-  if (at >= columns.size()) return '\0';
-  const std::string_view name = columns[at].name;
-  if (name == "name") return 'n';
-  if (name == "executable_path") return 'e';
-  if (name == "event_type") return 't';
-  return name == "pid" ? 'p' : '\0';
-}
-
-// The plan has two letters an argument: the column, and '=' for one value or 'I' for a list.
-int on_plan(sqlite3_vtab* raw, sqlite3_index_info* info) {
-  const Table& table = *static_cast<Table*>(raw);
-  std::string plan;
-  double rows = kRows;
-  for (int i = 0; i < info->nConstraint; ++i) {
-    const auto& constraint = info->aConstraint[i];
-    if (constraint.usable == 0 || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
-    const char letter = letter_of(table, constraint.iColumn);
-    const char* collation = sqlite3_vtab_collation(info, i);
-    if (letter == '\0' || collation == nullptr || std::string_view(collation) != "BINARY") continue;
-    plan += letter;
-    plan += sqlite3_vtab_in(info, i, 1) != 0 ? 'I' : '=';
-    info->aConstraintUsage[i].argvIndex = static_cast<int>(plan.size() / 2);
-    rows /= 10;
-  }
-  info->idxStr = sqlite3_mprintf("%s", plan.c_str());
-  if (info->idxStr == nullptr) return SQLITE_NOMEM;
-  info->needToFreeIdxStr = 1;
-  info->estimatedCost = rows;
-  info->estimatedRows = static_cast<sqlite3_int64>(std::max(1.0, rows));
+// Every row is handed out and SQLite checks it: a few events in memory need no index.
+int on_plan(sqlite3_vtab*, sqlite3_index_info* info) {
+  info->estimatedCost = kRows;
+  info->estimatedRows = static_cast<sqlite3_int64>(kRows);
   return SQLITE_OK;
-}
-
-// False when the value is not of the column's own kind: SQLite converts before it compares, we do not.
-bool add_value(Wanted& wanted, sqlite3_value* value) {
-  const int type = sqlite3_value_type(value);
-  if (wanted.column == 'p') {
-    if (type == SQLITE_INTEGER) wanted.numbers.push_back(sqlite3_value_int64(value));
-    return type == SQLITE_INTEGER;
-  }
-  if (type == SQLITE_TEXT) wanted.texts.emplace_back(text_of(value));
-  return type == SQLITE_TEXT;
-}
-
-void note(std::vector<Need>& needs, std::string_view plan, std::span<sqlite3_value* const> values) {
-  Need& need = needs.emplace_back();
-  for (std::size_t i = 0; i < values.size() && 2 * i + 1 < plan.size(); ++i) {
-    Wanted wanted{plan[2 * i], {}, {}};
-    bool known = true;
-    if (plan[2 * i + 1] == 'I') {
-      sqlite3_value* item = nullptr;
-      for (int rc = sqlite3_vtab_in_first(values[i], &item); rc == SQLITE_OK && item != nullptr;
-           rc = sqlite3_vtab_in_next(values[i], &item))
-        known = add_value(wanted, item) && known;
-    } else {
-      known = add_value(wanted, values[i]);
-    }
-    if (!known) continue;
-    std::ranges::sort(wanted.texts);
-    std::ranges::sort(wanted.numbers);
-    need.push_back(std::move(wanted));
-  }
 }
 
 int settle(Cursor& cursor) {
@@ -163,10 +102,7 @@ int settle(Cursor& cursor) {
   return SQLITE_OK;
 }
 
-// Every row is handed out; SQLite checks the constraints, as it knows how. They are for the capture.
-int on_filter(sqlite3_vtab_cursor* cursor, int, const char* plan, int count, sqlite3_value** values) {
-  Batch& batch = *table_of(cursor).batch;
-  if (batch.capture != nullptr) note(*batch.capture, plan, {values, static_cast<std::size_t>(count)});
+int on_filter(sqlite3_vtab_cursor* cursor, int, const char*, int, sqlite3_value**) {
   own(cursor).at = 0;
   return settle(own(cursor));
 }
@@ -204,6 +140,7 @@ int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
   const bool events = table.kind == BatchKind::Events;
   const std::size_t at = static_cast<std::size_t>(column) + (events ? 0 : first_process_column());
   const auto columns = schema::event_columns();
+  table.batch->note_read(row, at < columns.size() ? at : kNoEventColumn);
   if (at == command_line_column() && event.event->process().command_line_size() > 0)
     give(context, table.batch->command_line(row));
   else if (at < columns.size())
@@ -219,6 +156,7 @@ int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
 
 int on_rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
   *out = static_cast<sqlite3_int64>(own(cursor).at);
+  table_of(cursor).batch->note_read(own(cursor).at, kNoEventColumn);
   return SQLITE_OK;
 }
 
@@ -244,12 +182,13 @@ sqlite3_module make_module() {
 
 void Batch::load(std::span<const EventRow> events) {
   events_ = events;
-  only_.reset();
+  shown_.assign(events.size(), 1);
+  read_.assign(events.size(), EventColumns());
   command_lines_.assign(events.size(), std::nullopt);
 }
 
 bool Batch::has_row(BatchKind kind, std::size_t index) const {
-  if (only_ && *only_ != index) return false;
+  if (shown_[index] == 0) return false;
   return kind == BatchKind::Events ||
          (events_[index].event->event_type() != pb::EVENT_TYPE_EXIT && events_[index].event->has_process());
 }
@@ -263,17 +202,6 @@ std::string_view Batch::command_line(std::size_t index) {
     if (!kept) kept.emplace();
   }
   return *kept;
-}
-
-bool Batch::satisfies(const Need& need, std::size_t index) const {
-  const pb::ProcessEvent& event = *events_[index].event;
-  return std::ranges::all_of(need, [&](const Wanted& wanted) {
-    if (wanted.column == 'p') return std::ranges::binary_search(wanted.numbers, std::int64_t{event.process().pid()});
-    std::string_view text = event.process().name();
-    if (wanted.column == 'e') text = event.process().executable_path();
-    if (wanted.column == 't') text = schema::to_text(event.event_type());
-    return std::ranges::binary_search(wanted.texts, text);
-  });
 }
 
 Result<> add_batch_module(sqlite3* db, Batch& batch) {

@@ -8,6 +8,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -17,41 +18,38 @@
 
 #include "daemoneye/base/result.h"
 #include "mirror/event_source.h"
+#include "mirror/misses.h"
 
 namespace de::mirror {
 
 constexpr const char* kBatchModule = "de_batch";
 enum class BatchKind : std::uint8_t { Processes, Events };
 
-// What a row must have for a statement to look at it further: in each column one of the values.
-struct Wanted {
-  char column = '\0';                 // 'n' name, 'e' executable_path, 't' event_type, 'p' pid.
-  std::vector<std::string> texts;     // Sorted.
-  std::vector<std::int64_t> numbers;  // Sorted.
-};
-using Need = std::vector<Wanted>;
-
 // What the batch tables of one connection share. Outlives the connection.
 class Batch {
  public:
   // Borrowed until the next call.
   void load(std::span<const EventRow> events);
-  // Only this one of the loaded from now on; nothing: all.
-  void look_at(std::optional<std::size_t> event) { only_ = event; }
+  // Which of them the tables show from now on; all of them after load().
+  void show(std::size_t event, bool shown) { shown_[event] = shown ? 1 : 0; }
+  bool is_shown(std::size_t event) const { return shown_[event] != 0; }
 
   std::size_t size() const { return events_.size(); }
   const EventRow& at(std::size_t index) const { return events_[index]; }
   bool has_row(BatchKind kind, std::size_t index) const;
   // Joined once, however many statements ask.
   std::string_view command_line(std::size_t index);
-  bool satisfies(const Need& need, std::size_t index) const;
+  // Of each event, what was read of it since start_reading().
+  void start_reading() { std::ranges::fill(read_, EventColumns()); }
+  const EventColumns& read(std::size_t index) const { return read_[index]; }
+  void note_read(std::size_t index, std::size_t column) { read_[index].set(column); }
 
-  std::size_t current = 0;               // Where the cursor that moved last stands.
-  std::vector<Need>* capture = nullptr;  // Set: what each reading asks for is noted here.
+  std::size_t current = 0;  // Where the cursor that moved last stands.
 
  private:
   std::span<const EventRow> events_;
-  std::optional<std::size_t> only_;
+  std::vector<char> shown_;
+  std::vector<EventColumns> read_;
   std::vector<std::optional<std::string>> command_lines_;
 };
 

@@ -13,13 +13,16 @@ constexpr std::string_view kWindowFunctions[] = {"cume_dist",    "dense_rank", "
                                                  "last_value",   "lead",       "nth_value",   "ntile",
                                                  "percent_rank", "rank",       "row_number"};
 
+constexpr std::string_view kClockFunctions[] = {"current_date", "current_time", "current_timestamp",
+                                                "date",         "datetime",     "julianday",
+                                                "strftime",     "time",         "unixepoch"};
+
 Result<> look_at_program(sqlite3* db, std::string_view sql, Shape& shape) {
   DE_TRY(stmt, prepare_explain(db, "EXPLAIN ", sql));
   std::set<int> cursors;
   while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
     const std::string_view opcode = text_at(stmt.get(), 1);
     if (opcode == "VOpen") cursors.insert(sqlite3_column_int(stmt.get(), 2));
-    if (opcode == "VFilter") ++shape.readings;
     if (opcode.starts_with("Agg")) shape.why_not = "it aggregates over rows";
     if (opcode == "DecrJumpZero" || opcode == "OffsetLimit") shape.why_not = "it has a LIMIT or EXISTS";
   }
@@ -34,7 +37,6 @@ Result<> look_at_plan(sqlite3* db, std::string_view sql, Shape& shape) {
   while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
     const std::string_view detail = text_at(stmt.get(), 3);
     if (detail.starts_with("SCAN ") && detail.find(" VIRTUAL TABLE INDEX ") != std::string_view::npos) continue;
-    if (detail == "MULTI-INDEX OR" || detail.starts_with("INDEX ")) continue;
     if (detail.starts_with("USE TEMP B-TREE FOR ")) {
       shape.gathers = true;
       continue;
@@ -59,6 +61,8 @@ Result<Shape> look_at_shape(sqlite3* db, std::string_view sql, Gate& gate) {
   if (recursive) shape.why_not = "it is recursive";
   for (const std::string_view window : kWindowFunctions)
     if (functions.contains(std::string(window))) shape.why_not = "it has a window function";
+  for (const std::string_view clock : kClockFunctions)
+    shape.has_clock = shape.has_clock || functions.contains(std::string(clock));
   shape.row_wise = shape.why_not.empty();
   return shape;
 }

@@ -20,8 +20,8 @@ struct Shape {
   std::string why_not;  // "it combines several rows"
   bool reads_processes = false;
   bool reads_events = false;
-  bool gathers = false;  // ORDER BY or DISTINCT: the rows come after all of them were read.
-  int readings = 0;      // Loops over the table, as SQLite plans it.
+  bool gathers = false;    // ORDER BY or DISTINCT: the rows come after all of them were read.
+  bool has_clock = false;  // Asked again, it may answer otherwise.
 };
 
 // Of a statement that has just passed `gate`, on a connection with batch tables. Errors: Invalid.

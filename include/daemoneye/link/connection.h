@@ -83,12 +83,12 @@ Task<Message> read_message(Connection& connection, std::chrono::milliseconds lim
   co_return Result<Message>(std::move(message));
 }
 
-// The same into a message that may have been used before: it keeps its memory. The bytes it came in.
+// The same, merged into what `message` holds, which keeps its memory. The bytes it came in.
 template <class Message>
 Task<std::size_t> read_message_into(Connection& connection, Message& message, std::chrono::milliseconds limit) {
   auto payload = co_await connection.read(limit);
   if (!payload) co_return fail(std::move(payload).error());
-  if (!message.ParseFromString(*payload)) co_return fail(Errc::Corrupt, "message does not parse");
+  if (!message.MergeFromString(*payload)) co_return fail(Errc::Corrupt, "message does not parse");
   co_return payload->size();
 }
 

@@ -19,6 +19,25 @@ TEST(EnvelopePool, ComesBackWhenTheLastOneLetsGo) {
   EXPECT_EQ(pool->take().get(), address);
 }
 
+TEST(EnvelopePool, IsEmptyAndKeepsItsMemory) {
+  const auto pool = EnvelopePool::create();
+  auto first = pool->take();
+  pb::Publish& publish = *first->mutable_publish();
+  publish.set_topic("t");
+  pb::ProcessRecord& record = *publish.mutable_events()->add_events()->mutable_process();
+  record.set_pid(7);
+  record.set_executable_path(std::string(100, 'x'));
+  const void* address = &record;
+  pool->share(std::move(first), 1).reset();
+  const auto again = pool->take();
+  ASSERT_TRUE(again->publish().has_events());
+  EXPECT_EQ(again->publish().topic(), "");
+  EXPECT_EQ(again->publish().events().events_size(), 0);
+  const pb::ProcessRecord& reused = *again->mutable_publish()->mutable_events()->add_events()->mutable_process();
+  EXPECT_EQ(static_cast<const void*>(&reused), address);
+  EXPECT_EQ(reused.SerializeAsString(), "");
+}
+
 TEST(EnvelopePool, KeepsFewAndNoLargeOnes) {
   const auto pool = EnvelopePool::create();
   pool->share(pool->take(), EnvelopePool::kMaxBytes + 1).reset();

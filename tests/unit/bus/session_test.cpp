@@ -260,7 +260,9 @@ const std::string kHello = message([](pb::Envelope& m) {
   m.mutable_hello()->set_collector_id("bad");
   m.mutable_hello()->set_spool_id("spool-bad");
 });
-const std::string kPublish = message([](pb::Envelope& m) { m.mutable_publish()->mutable_events(); });
+const std::string kPublish = message([](pb::Envelope& m) { m.mutable_publish()->mutable_events()->add_events(); });
+const std::string kNothing = message([](pb::Envelope& m) { m.mutable_publish()->mutable_events(); });
+const std::string kNoBody = message([](pb::Envelope& m) { m.mutable_publish(); });
 const std::string kAck = message([](pb::Envelope& m) { m.mutable_ack()->set_sequence(1); });
 const std::string kCredit = message([](pb::Envelope& m) { m.mutable_credit()->set_messages(1'000); });
 const std::string kWelcome = message([](pb::Envelope& m) { m.mutable_welcome()->set_credits(1); });
@@ -273,6 +275,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Misdeed{"SecondHelloBeforeBegin", false, {kHello}}, Misdeed{"Ack", true, {kAck}},
                     Misdeed{"Credit", true, {kCredit}}, Misdeed{"Welcome", true, {kWelcome}},
                     Misdeed{"Task", true, {kTask}}, Misdeed{"LedgerAppend", true, {kAppend}},
+                    Misdeed{"PublishNothing", true, {kPublish, kNothing}},
+                    Misdeed{"PublishWithoutBody", true, {kPublish, kNoBody}},
                     Misdeed{"UnknownMessage", true, {"\xfa\x07\x01x"}}, Misdeed{"Garbage", true, {"\xff\xff\xff"}},
                     Misdeed{"Oversized", true, {std::string((4u << 20) + 1, '\n')}},
                     // One is being committed, as many as it has credits may wait.

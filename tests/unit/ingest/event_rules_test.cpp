@@ -92,12 +92,17 @@ TEST_F(EventRulesTest, ADisabledRuleSeesNothing) {
   EXPECT_THAT(round.alerts, IsEmpty());
 }
 
-TEST_F(EventRulesTest, ARuleThatCannotMatchIsNotRun) {
+TEST_F(EventRulesTest, WhatARuleHadNothingToSayAboutItIsNotAskedAgain) {
   rule("nginx", "SELECT pid FROM processes WHERE name IN ('nginx', 'apache2', 'httpd')");
   open_detector();
-  const Round round = run_events({event(pb::EVENT_TYPE_START, 7, "ls")});
-  EXPECT_EQ(round.rules_run, 0U);
-  EXPECT_EQ(run_events({event(pb::EVENT_TYPE_START, 7, "nginx")}).rules_run, 1U);
+  for (std::uint32_t pid = 1; pid < 4; ++pid)
+    EXPECT_THAT(run_events({event(pb::EVENT_TYPE_START, pid, "ls")}).alerts, IsEmpty());
+  EXPECT_EQ(run_events({event(pb::EVENT_TYPE_START, 7, "ls")}).rules_run, 0U);
+  EXPECT_THAT(titles(run_events({event(pb::EVENT_TYPE_START, 8, "ls"), event(pb::EVENT_TYPE_START, 9, "nginx")})),
+              ElementsAre("nginx: nginx (pid 9)"));
+  rule("nginx", "SELECT pid FROM processes WHERE name = 'ls'");
+  ASSERT_TRUE(detector_->reload());
+  EXPECT_THAT(titles(run_events({event(pb::EVENT_TYPE_START, 7, "ls")})), ElementsAre("nginx: ls (pid 7)"));
 }
 
 // The row says little: the rest comes from the event once and from the snapshot later, and must be the same.

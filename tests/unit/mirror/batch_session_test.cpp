@@ -49,8 +49,7 @@ class BatchTest : public testing::Test {
     const auto number = session_->add(sql);
     EXPECT_TRUE(number) << sql << ": " << number.error().message();
     if (!number) return {};
-    load();  // add() looked at an empty batch.
-    can_match_ = session_->can_match(*number);
+    load();
     return run(*number);
   }
   std::vector<std::string> run(std::size_t number) {
@@ -70,7 +69,6 @@ class BatchTest : public testing::Test {
   std::unique_ptr<BatchSession> session_;
   std::vector<pb::ProcessEvent> events_;
   std::vector<EventRow> rows_;
-  bool can_match_ = false;
 };
 
 TEST_F(BatchTest, RowWiseIsWhatOneRowAnswers) {
@@ -143,50 +141,6 @@ TEST_F(BatchTest, ProcessesAreThoseThatDidNotEnd) {
 TEST_F(BatchTest, OrderAndDistinctStillKnowTheirEvent) {
   EXPECT_THAT(run("SELECT name FROM events ORDER BY name DESC"), ElementsAre("bash#0", "curl#1", "xmrig#2", "ls#3"));
   EXPECT_THAT(run("SELECT DISTINCT pid FROM processes WHERE name IN ('curl', 'ls')"), ElementsAre("10#1", "12#3"));
-}
-
-TEST_F(BatchTest, ConstantsThatNoEventHasSpareTheRun) {
-  const auto can_match = [&](std::string_view sql) {
-    run(sql);
-    return can_match_;
-  };
-  EXPECT_FALSE(can_match("SELECT pid FROM processes WHERE name = 'nginx'"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name = 'curl'"));
-  EXPECT_FALSE(can_match("SELECT pid FROM processes WHERE name = 'curl' AND pid = 11"));
-  EXPECT_FALSE(can_match("SELECT pid FROM processes WHERE name IN ('nginx', 'apache2', 'httpd')"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name IN ('nginx', 'curl', 'httpd') AND pid > 100"));
-  EXPECT_FALSE(can_match("SELECT pid FROM processes WHERE name = 'xmrig'"));  // It ended.
-  EXPECT_TRUE(can_match("SELECT pid FROM events WHERE name = 'xmrig'"));
-  EXPECT_FALSE(can_match("SELECT pid FROM events WHERE event_type = 'modified'"));
-  EXPECT_TRUE(can_match("SELECT pid FROM events WHERE event_type IN ('exit', 'modified')"));
-  EXPECT_FALSE(can_match("SELECT pid FROM processes WHERE executable_path = '/usr/bin/nc'"));
-  EXPECT_FALSE(
-      can_match("SELECT pid FROM processes WHERE (name = 'a' AND uid = 0) OR (name IN ('b', 'c', 'd') "
-                "AND command_line LIKE '%x%') OR pid = 99"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name = 'a' OR pid = 12"));
-  // Not told without running it.
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE command_line LIKE '%nginx%'"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name = 'NGINX' COLLATE NOCASE"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE pid = '99'"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name = strftime('%Y')"));
-  EXPECT_TRUE(can_match("SELECT pid FROM processes WHERE name = 'a' OR command_line LIKE '%x%'"));
-}
-
-// What the shortcut leaves out must be what SQLite would not find, whatever the kind of comparison.
-TEST_F(BatchTest, TheShortcutAgreesWithSqlite) {
-  for (const char* where :
-       {"name = 'curl'", "name = 'CURL'", "pid = 10", "pid = '10'", "pid = 10.0", "pid IN (10, '12')",
-        "name IN ('ls', 5)", "name = 'ls' COLLATE NOCASE", "name LIKE 'LS'", "name IS 'ls'", "event_type = 'exit'",
-        "event_type IN ('exit', NULL)", "executable_path = '/tmp/ls'", "name = NULL", "name = 'ls' OR pid = 11",
-        "NOT name = 'ls'", "name = 'l' || 's'"}) {
-    auto found = run("SELECT sequence FROM events WHERE " + std::string(where));
-    std::ranges::sort(found, {}, [](const std::string& line) { return line.back(); });
-    const auto plainly = run("SELECT sequence FROM events WHERE (" + std::string(where) + ") IS TRUE");
-    EXPECT_EQ(found, plainly) << where;
-    const auto number = session_->add("SELECT sequence FROM events WHERE " + std::string(where));
-    load();
-    EXPECT_TRUE(found.empty() || session_->can_match(*number)) << where;
-  }
 }
 
 TEST_F(BatchTest, StatementsAreUsedAgainAndAgain) {
