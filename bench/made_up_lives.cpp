@@ -79,7 +79,6 @@ MadeUpLives::MadeUpLives(std::int64_t start_ms) : boot_ms_(start_ms - 7'200'000)
   spaces.set_pid(4026531836);
   spaces.set_user(4026531837);
   spaces.set_uts(4026531838);
-  init.ancestry = "[";
   for (std::size_t i = 0; i < kShells; ++i) {
     Living top = init;
     for (int depth = 0; depth < 4; ++depth) {
@@ -117,10 +116,13 @@ MadeUpLives::Living MadeUpLives::child_of(const Living& parent) {
   child.record.set_pidfs_inode(now_ns_ / 1000);
   child.record.set_exec_seq(0);
   child.start_ns = now_ns_;
-  std::string self = "{\"pid\":" + std::to_string(parent.record.pid()) + ",\"process_uid\":\"" +
-                     uuid(parent.record.process_uid()) + "\",\"name\":\"" + parent.record.name() +
-                     "\",\"executable_path\":\"" + parent.record.executable_path() + "\"}";
-  child.ancestry = "[" + self + (parent.ancestry.size() > 1 ? "," + parent.ancestry.substr(1) : "]");
+  child.ancestry.Clear();
+  de::pb::Ancestor& self = *child.ancestry.add_ancestors();
+  self.set_pid(parent.record.pid());
+  self.set_process_uid(parent.record.process_uid());
+  self.set_name(parent.record.name());
+  self.set_executable_path(parent.record.executable_path());
+  child.ancestry.MergeFrom(parent.ancestry);
   return child;
 }
 
@@ -164,7 +166,7 @@ pb::ProcessEvent& MadeUpLives::queue(const Living& life, const Living& parent, p
   std::string line;
   for (const std::string& argument : parent.record.command_line()) line += (line.empty() ? "" : " ") + argument;
   event.set_parent_command_line(line);
-  event.set_ancestry(life.ancestry);
+  event.set_ancestry(life.ancestry.SerializeAsString());
   waiting_.push_back(std::move(event));
   return waiting_.back();
 }
@@ -191,7 +193,7 @@ void MadeUpLives::begin(const Living& parent) {
   if (random_() % kLivesPerShell == 0)
     shells_[random_() % shells_.size()] = [&] {
       Living script = std::move(life);
-      if (std::count(script.ancestry.begin(), script.ancestry.end(), '{') > 6) script.ancestry = parent.ancestry;
+      if (script.ancestry.ancestors_size() > 6) script.ancestry = parent.ancestry;
       return script;
     }();
 }

@@ -34,7 +34,7 @@ class MadeUpLives {
  private:
   struct Living {
     pb::ProcessRecord record;
-    std::string ancestry;  // Of its children.
+    pb::Ancestry ancestry;  // Of its children.
     std::uint64_t start_ns = 0;
   };
 

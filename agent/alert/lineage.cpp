@@ -13,12 +13,6 @@ constexpr std::string_view kLookup =
     "SELECT pid, ppid, name, executable_path, user_id, process_uid, parent_uid, start_time_ms FROM processes "
     "WHERE pid = ?";
 constexpr std::size_t kLookupColumns = 8;
-// SQLite's own JSON parser, inside the same limits as any rule.
-constexpr std::string_view kReadAncestry =
-    "WITH RECURSIVE at(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM at WHERE i + 1 < min(json_array_length(?1), 32)) "
-    "SELECT json_extract(?1, '$[' || i || '].pid'), json_extract(?1, '$[' || i || '].name'), "
-    "json_extract(?1, '$[' || i || '].executable_path') FROM at WHERE json_array_length(?1) > 0";
-constexpr mirror::Budget kReadBudget{1'000, 4UL << 20, Lineage::kMaxDepth, 1UL << 20};
 constexpr mirror::Budget kLookupBudget{1'000, 4UL << 20, 1, 1UL << 20};
 
 std::optional<std::int64_t> integer(const mirror::Value& value) {
@@ -95,23 +89,15 @@ Result<std::vector<pb::Ancestor>> Lineage::ancestors(const Facts& process) {
   return chain;
 }
 
-Result<std::vector<pb::Ancestor>> Lineage::read_ancestry(std::string_view json) {
+Result<std::vector<pb::Ancestor>> read_ancestry(const std::string& bytes) {
+  pb::Ancestry ancestry;
+  if (!ancestry.ParseFromString(bytes)) return fail(Errc::Invalid, "read ancestry: does not parse");
   std::vector<pb::Ancestor> chain;
-  bool possible = true;
-  const mirror::Value value = json;
-  auto outcome = session_.run(
-      kReadAncestry, std::span(&value, 1), kReadBudget, [](std::span<const std::string>) {},
-      [&](std::span<const mirror::Value> row) {
-        const auto pid = process_id(row[0]);
-        possible = possible && pid.has_value();
-        pb::Ancestor& ancestor = chain.emplace_back();
-        ancestor.set_pid(pid.value_or(0));
-        ancestor.set_name(text(row[1]));
-        ancestor.set_executable_path(text(row[2]));
-        return true;
-      });
-  if (!outcome) return fail(std::move(outcome).error().during("read ancestry"));
-  if (!possible) return fail(Errc::Invalid, "read ancestry: an ancestor without pid");
+  for (pb::Ancestor& one : *ancestry.mutable_ancestors()) {
+    if (one.pid() == 0) return fail(Errc::Invalid, "read ancestry: an ancestor without pid");
+    if (chain.size() == Lineage::kMaxDepth) break;
+    chain.push_back(std::move(one));
+  }
   return chain;
 }
 

@@ -30,6 +30,10 @@ struct Facts {
   std::optional<std::int64_t> start_time_ms;
 };
 
+// The ancestors an event brings along (ProcessEvent.ancestry), nearest first, at most Lineage::kMaxDepth.
+// Errors: Invalid (not that form).
+Result<std::vector<pb::Ancestor>> read_ancestry(const std::string& bytes);
+
 class Lineage {
  public:
   static constexpr std::size_t kMaxDepth = 32;
@@ -44,10 +48,6 @@ class Lineage {
   // Nearest parent first, until pid 1, a parent that is not in the snapshot or cannot be the parent, a cycle, or
   // kMaxDepth. Errors: those of Session::run.
   Result<std::vector<pb::Ancestor>> ancestors(const Facts& process);
-
-  // The ancestors an event brings along (ProcessEvent.ancestry), nearest first, at most kMaxDepth.
-  // Errors: Invalid (not that form), those of Session::run.
-  Result<std::vector<pb::Ancestor>> read_ancestry(std::string_view json);
 
  private:
   mirror::Session& session_;

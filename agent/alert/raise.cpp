@@ -117,7 +117,7 @@ void add_from_event(Subject& subject, const pb::ProcessEvent& event, Lineage& li
   const Facts facts = to_facts(event.process());
   fill_gaps(subject, facts);
   if (event.has_ancestry()) {
-    auto ancestry = lineage.read_ancestry(event.ancestry());
+    auto ancestry = read_ancestry(event.ancestry());
     if (ancestry) {
       subject.ancestry = std::move(*ancestry);
       return;

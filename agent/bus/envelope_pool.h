@@ -16,8 +16,8 @@ namespace de::bus {
 
 class EnvelopePool : public std::enable_shared_from_this<EnvelopePool> {
  public:
-  static constexpr std::size_t kKept = 32;              // As many as arrive before they are committed together.
-  static constexpr std::size_t kMaxBytes = 16UL << 10;  // On the wire; larger ones are not kept.
+  static constexpr std::size_t kKept = 16;              // As many as arrive before they are committed together.
+  static constexpr std::size_t kMaxBytes = 32UL << 10;  // On the wire; larger ones are not kept.
 
   static std::shared_ptr<EnvelopePool> create() { return std::make_shared<EnvelopePool>(); }
 

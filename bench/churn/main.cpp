@@ -145,14 +145,15 @@ class Host {
     if (kind == KernelEventKind::Exit) event.exit_code = 0;
     event.seen = &seen;
     live_.identify(event);
-    live_.apply(event, events_);
-    events_.Clear();
+    live_.apply(event, told_);
+    told_.clear();
   }
 
   const std::uint64_t lost_exits_;
   TextPool texts_;
   LiveProcesses live_{DiffOptions{}, texts_};
   EventList events_;
+  ToldEvents told_;
   std::mt19937_64 random_{4242};  // The same every time.
   std::vector<Process> stay_, alive_;
   std::vector<bool> is_taken_ = std::vector<bool>(kMostPids, false);

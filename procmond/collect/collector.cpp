@@ -73,15 +73,12 @@ Result<> Collector::drain() {
     if (image_hashes_ && event.image && !image_hashes_->add(*event.seen, *event.image, may_hash()))
       skip_hash(*event.seen);
     live_.apply(event, told_);
-    count_events(told_, 0);
-    bool giant = false;
-    for (const pb::ProcessEvent& told : told_) {
-      collected_.events.add(told);
-      giant |= collected_.events.items.back().bytes > kKeepScratch;
-    }
-    told_.Clear();
-    if (!giant) return;
-    told_ = EventList();  // It does not stay in memory.
+    count_events(told_.events, 0);
+    const std::size_t before = collected_.events.bytes.size();
+    append_to(collected_.events, told_);
+    told_.clear();
+    if (collected_.events.bytes.size() - before <= kKeepScratch) return;
+    told_ = ToldEvents();  // It does not stay in memory.
     live_.drop_scratch();
   });
   note_losses();

@@ -144,7 +144,7 @@ class Collector {
   LiveProcesses live_;
   std::unique_ptr<ProcessSource> event_source_;  // For feeds that do not say what they saw; its own, scans have theirs.
   pb::ProcessRecord looked_up_;                  // Scratch.
-  EventList told_;                               // Of one kernel event; scratch.
+  ToldEvents told_;                              // Of one kernel event; scratch.
   Collected collected_;                          // Since the last collect_events().
   std::uint64_t losses_noted_ = 0;               // Of feed_.
   FeedCounts shed_noted_;                        // The same.

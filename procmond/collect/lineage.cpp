@@ -3,8 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "daemoneye/base/text.h"
-#include "daemoneye/schema/process_columns.h"
+#include "daemoneye/process.pb.h"
 
 namespace de::collect {
 namespace {
@@ -33,29 +32,32 @@ Lineage extend(Ancestor newest, const Lineage& above) {
   return std::make_shared<const Ancestor>(std::move(newest));
 }
 
-std::string to_json(const Lineage& lineage) {
-  std::string json = "[";
+std::string serialise(const Lineage& lineage) {
+  pb::Ancestry ancestry;
   for (const Ancestor* one = lineage.get(); one != nullptr; one = one->parent.get()) {
-    if (json.size() > 1) json += ',';
-    json += "{\"pid\":" + std::to_string(one->pid) + ",\"process_uid\":\"" +
-            schema::uid_text({one->uid.data(), one->uid.size()}) + "\",\"name\":";
-    append_json_string(json, one->name.get());
-    if (!one->executable_path.get().empty()) {
-      json += ",\"executable_path\":";
-      append_json_string(json, one->executable_path.get());
-    }
-    json += '}';
-    if (one->cut) json += ",{\"cut\":true}";
+    pb::Ancestor& ancestor = *ancestry.add_ancestors();
+    ancestor.set_pid(one->pid);
+    ancestor.set_name(std::string(one->name.get()));
+    ancestor.set_executable_path(std::string(one->executable_path.get()));
+    ancestor.set_process_uid(one->uid.data(), one->uid.size());
+    ancestor.set_cut(one->cut);
   }
-  return json + "]";
+  return ancestry.SerializeAsString();
 }
 
-const std::string& LineageTexts::of(const Lineage& lineage) {
+const std::shared_ptr<const std::string>& LineageTexts::of(const Lineage& lineage) {
   const auto address = reinterpret_cast<std::uintptr_t>(lineage.get());
   Entry& entry = entries_[(address / alignof(std::max_align_t)) * 0x9e3779b97f4a7c15U >> 58];
   static_assert(kKept == 64);
-  if (entry.json.empty() || entry.lineage != lineage) entry = {lineage, to_json(lineage)};
-  return entry.json;
+  if (entry.text && entry.lineage == lineage) return entry.text;
+  pb::ProcessEvent event;
+  event.set_ancestry(serialise(lineage));
+  event.set_parent_name(std::string(lineage->name.get()));
+  if (!lineage->executable_path.get().empty())
+    event.set_parent_executable_path(std::string(lineage->executable_path.get()));
+  if (!lineage->command_line.get().empty()) event.set_parent_command_line(std::string(lineage->command_line.get()));
+  entry = {lineage, std::make_shared<const std::string>(event.SerializeAsString())};
+  return entry.text;
 }
 
 }  // namespace de::collect

@@ -34,19 +34,21 @@ struct Ancestor {
 // `newest` becomes the parent of what is above; a chain that gets too long loses its oldest half, which is marked.
 Lineage extend(Ancestor newest, const Lineage& above);
 
-// As in ProcessEvent.ancestry: parent first. The last one of a chain that was cut is {"cut":true}.
-std::string to_json(const Lineage& lineage);
+// As in ProcessEvent.ancestry.
+std::string serialise(const Lineage& lineage);
 
-// The same for the chains that were asked for last: most processes have a sibling that was just there.
+// For the chains that were asked for last: most processes have a sibling that was just there.
 class LineageTexts {
  public:
   static constexpr std::size_t kKept = 64;
-  const std::string& of(const Lineage& lineage);
+  // A serialised ProcessEvent of nothing but what it says about the parent, which is the first of the chain, and the
+  // ancestors.
+  const std::shared_ptr<const std::string>& of(const Lineage& lineage);
 
  private:
   struct Entry {
     Lineage lineage;  // Kept, so that no other chain can take its place in memory.
-    std::string json;
+    std::shared_ptr<const std::string> text;
   };
   std::array<Entry, kKept> entries_;
 };

@@ -29,6 +29,9 @@ void keep_place(const pb::ProcessRecord& before, pb::ProcessRecord& now) {
   if (before.has_container_runtime()) now.set_container_runtime(before.container_runtime());
 }
 
+// The kernel says who owns the child; a feed that looks at /proc finds a program, too, which need not be the parent's.
+bool is_plain(const pb::ProcessRecord& seen) { return seen.command_line_size() == 0 && !seen.has_executable_path(); }
+
 }  // namespace
 
 std::int64_t LiveProcesses::to_ms(std::uint64_t boot_ns) const {
@@ -64,27 +67,27 @@ void LiveProcesses::stamp(pb::ProcessEvent& event, const KernelEvent& cause) {
   event.set_boot_time_ns(cause.time_ns);
 }
 
-void LiveProcesses::apply(KernelEvent& event, EventList& events) {
+void LiveProcesses::apply(KernelEvent& event, ToldEvents& told) {
   if (event.seen->process_uid().size() != sizeof(Uid)) {
     ++counts_.unidentified;
     return;
   }
   switch (event.kind) {
     case KernelEventKind::Fork:
-      return fork(event, events);
+      return fork(event, told);
     case KernelEventKind::Exec:
-      return exec(event, events);
+      return exec(event, told);
     case KernelEventKind::Exit:
-      return exit(event, events);
+      return exit(event, told);
   }
 }
 
 // Who has the pid now began after the last owner ended, whether that was told or not.
-LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, EventList& events) {
+LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, ToldEvents& told) {
   const auto found = known_.find(event.pid);
   if (found != known_.end()) {
-    end_unseen(event.pid, events);
-    pb::ProcessEvent& end = events[events.size() - 1];
+    end_unseen(event.pid, told.events);
+    pb::ProcessEvent& end = told.events[told.events.size() - 1];
     stamp(end, event);
     fill_parent(end, &found->second);
     known_.erase(found);
@@ -94,9 +97,69 @@ LiveProcesses::Known& LiveProcesses::make_room(const KernelEvent& event, EventLi
   return fresh;
 }
 
+// What the process is without what it has in common with others, which is said beside it.
+pb::ProcessEvent& LiveProcesses::tell_in_parts(pb::EventType type, const KernelEvent& cause, const Known& known,
+                                               ToldEvents& told) {
+  pb::ProcessEvent& event = add(type, pb::ProcessRecord(), told.events);
+  recall_own(cause.pid, known, *event.mutable_process());
+  event.mutable_process()->set_boot_time_ms(boot_.time_ms);
+  event.mutable_process()->set_collection_time_ms(to_ms(cause.time_ns));
+  ToldEvents::Common& common = told.common_of_last();
+  common.place = known.rest;
+  common.arguments = known.arguments;
+  return event;
+}
+
+// Who is above the process of the last event: known once for all siblings, or told for this one.
+void LiveProcesses::tell_parents(ToldEvents& told, const Known* known) {
+  ToldEvents::Common& common = told.common_of_last();
+  if (known != nullptr && known->lineage != nullptr && known->lineage->uid == known->parent_uid)
+    common.parents = lineage_texts_.of(known->lineage);
+  else
+    fill_parent(told.events[told.events.size() - 1], known);
+}
+
+// Leaves in text_ what was seen of the child that others may have in common with it. False: its last sibling was not
+// like it.
+bool LiveProcesses::inherit(const pb::ProcessRecord& seen, const Known& parent, Known& child) {
+  rest_ = seen;
+  drop_own_and_passing(rest_);
+  rest_.SerializeToString(&text_);
+  const Inherited* known = parent.inherited.get();
+  if (known == nullptr || !(known->rest == parent.rest) || known->owner.get() != text_) return false;
+  remember_own(seen, child);
+  if (child.session_id == kUntold) child.session_id = parent.session_id;
+  if (child.pgid == kUntold) child.pgid = parent.pgid;
+  child.name = parent.name;
+  if (!seen.name().empty()) texts_.set(child.name, seen.name());
+  child.arguments = parent.arguments;
+  child.rest = known->childs_rest;
+  return true;
+}
+
+// Leaves in before_ what the child is.
+void LiveProcesses::derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, Known& parent, Known& child) {
+  child.name = parent.name;
+  child.arguments = parent.arguments;
+  child.rest = parent.rest;
+  recall(parent_pid, parent, before_);
+  before_.clear_exec_seq();
+  before_.clear_executable_hash();
+  drop_shed(pb::SHED_HASH, before_);
+  if (seen.command_line_size() > 0) before_.clear_command_line();
+  before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
+  const std::string owner = text_;
+  remember(before_, child);
+  if (!is_plain(seen)) return;
+  if (!parent.inherited) parent.inherited = std::make_unique<Inherited>();
+  parent.inherited->rest = parent.rest;
+  parent.inherited->childs_rest = child.rest;
+  texts_.set(parent.inherited->owner, owner);
+}
+
 // The child is what its parent is, until it runs something else.
-void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
-  pb::ProcessRecord& seen = *event.seen;
+void LiveProcesses::fork(const KernelEvent& event, ToldEvents& told) {
+  const pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   if (found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid())) {
     Known& known = found->second;  // A scan was faster than the ring.
@@ -106,38 +169,35 @@ void LiveProcesses::fork(const KernelEvent& event, EventList& events) {
     link(known);
     return;
   }
-  Known& child = make_room(event, events);
-  const auto parent = known_.find(event.ppid);
-  if (parent != known_.end() && parent->second.uid == to_uid<Uid>(seen.parent_uid())) {
-    const Known& from = parent->second;
-    child.name = from.name;
-    child.arguments = from.arguments;
-    child.rest = from.rest;
-    recall(event.ppid, from, before_);
-    before_.clear_exec_seq();
-    before_.clear_executable_hash();
-    drop_shed(pb::SHED_HASH, before_);
-    if (seen.command_line_size() > 0) before_.clear_command_line();
-    before_.MergeFrom(seen);  // The event's own values; where it is silent, the parent's.
-    link(parent->second);
-    if (primed_) child.lineage = node_of(parent->first, parent->second);
-  } else {
-    before_ = seen;
-  }
+  Known& child = make_room(event, told);
   child.told_ns = event.time_ns;
-  remember(before_, child);
   ++counts_.told;
-  pb::ProcessEvent& start = add(pb::EVENT_TYPE_START, before_, events);
-  stamp(start, event);
-  fill_parent(start, &child);
+  const auto at = known_.find(event.ppid);
+  Known* parent = at != known_.end() && at->second.uid == to_uid<Uid>(seen.parent_uid()) ? &at->second : nullptr;
+  if (parent != nullptr) {
+    link(*parent);
+    if (primed_) child.lineage = node_of(at->first, *parent);
+  }
+  if (parent != nullptr && is_plain(seen) && inherit(seen, *parent, child)) {
+    stamp(tell_in_parts(pb::EVENT_TYPE_START, event, child, told), event);
+  } else {
+    if (parent != nullptr) {
+      derive(seen, event.ppid, *parent, child);
+    } else {
+      before_ = seen;
+      remember(before_, child);
+    }
+    stamp(add(pb::EVENT_TYPE_START, before_, told.events), event);
+  }
+  tell_parents(told, &child);
 }
 
-void LiveProcesses::exec(const KernelEvent& event, EventList& events) {
+void LiveProcesses::exec(const KernelEvent& event, ToldEvents& told) {
   pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   const bool is_known = found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid());
   // Its fork was before us, or lost: then the exec says all there is.
-  Known& known = is_known ? found->second : make_room(event, events);
+  Known& known = is_known ? found->second : make_room(event, told);
   if (is_known) {
     recall(event.pid, known, before_);
     keep_place(before_, seen);
@@ -151,27 +211,21 @@ void LiveProcesses::exec(const KernelEvent& event, EventList& events) {
   ++known.execs_told;
   link(known);
   ++counts_.told;
-  pb::ProcessEvent& exec = add(pb::EVENT_TYPE_EXEC, seen, events);
+  pb::ProcessEvent& exec = add(pb::EVENT_TYPE_EXEC, seen, told.events);
   stamp(exec, event);
-  fill_parent(exec, &known);
+  tell_parents(told, &known);
 }
 
-void LiveProcesses::exit(const KernelEvent& event, EventList& events) {
+void LiveProcesses::exit(const KernelEvent& event, ToldEvents& told) {
   const pb::ProcessRecord& seen = *event.seen;
   const auto found = known_.find(event.pid);
   const bool is_known =
       found != known_.end() && (event.start_ns == 0 || found->second.uid == to_uid<Uid>(seen.process_uid()));
   const Known* known = is_known ? &found->second : nullptr;
-  if (is_known) {
-    recall(event.pid, *known, before_);
-    before_.set_boot_time_ms(boot_.time_ms);
-    before_.set_collection_time_ms(to_ms(event.time_ns));
-  } else {
-    ++counts_.ends_unknown;
-    before_ = seen;
-  }
   ++counts_.told;
-  pb::ProcessEvent& end = add(pb::EVENT_TYPE_EXIT, before_, events);
+  if (!is_known) ++counts_.ends_unknown;
+  pb::ProcessEvent& end =
+      is_known ? tell_in_parts(pb::EVENT_TYPE_EXIT, event, *known, told) : add(pb::EVENT_TYPE_EXIT, seen, told.events);
   stamp(end, event);
   if (event.exit_code) end.set_exit_code(*event.exit_code);
   if (event.exit_signal) end.set_exit_signal(static_cast<std::uint32_t>(*event.exit_signal));
@@ -179,7 +233,7 @@ void LiveProcesses::exit(const KernelEvent& event, EventList& events) {
     end.set_duration_ms((event.time_ns - std::min(event.time_ns, event.start_ns)) / 1'000'000);
   else if (is_known)
     end.set_duration_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(to_ms(event.time_ns) - known->start_ms, 0)));
-  fill_parent(end, known);
+  tell_parents(told, known);
   if (!is_known) return;
   note_end(known->uid);
   if (scanning_) replaced_.emplace_back(event.pid, std::move(found->second));

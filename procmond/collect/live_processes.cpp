@@ -19,9 +19,28 @@ bool copy_uid(const std::string& from, std::array<char, 16>& to) {
   return true;
 }
 
+std::string joined_arguments(const pb::ProcessRecord& record) {
+  std::string out;
+  for (const std::string& argument : record.command_line()) {
+    if (&argument != &record.command_line(0)) out += ' ';
+    out += argument;
+    if (out.size() >= kMaxParentCommandLine) break;
+  }
+  out.resize(std::min(out.size(), kMaxParentCommandLine));
+  return out;
+}
+
+}  // namespace
+
+std::size_t LiveProcesses::UidHash::operator()(const Uid& uid) const {
+  std::size_t value = 0;  // The uid is a hash already.
+  std::memcpy(&value, uid.data(), sizeof value);
+  return value;
+}
+
 // Leaves what many processes have in common: image, owner, place. What is one process's own is kept beside it. Metrics
 // say nothing about a process that has ended, and the environment is too large to keep.
-void drop_own_and_passing(pb::ProcessRecord& record) {
+void LiveProcesses::drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_pid();
   record.clear_ppid();
   record.clear_name();
@@ -51,26 +70,8 @@ void drop_own_and_passing(pb::ProcessRecord& record) {
   record.clear_fd_count();
 }
 
-std::string joined_arguments(const pb::ProcessRecord& record) {
-  std::string out;
-  for (const std::string& argument : record.command_line()) {
-    if (&argument != &record.command_line(0)) out += ' ';
-    out += argument;
-    if (out.size() >= kMaxParentCommandLine) break;
-  }
-  out.resize(std::min(out.size(), kMaxParentCommandLine));
-  return out;
-}
-
-}  // namespace
-
-std::size_t LiveProcesses::UidHash::operator()(const Uid& uid) const {
-  std::size_t value = 0;  // The uid is a hash already.
-  std::memcpy(&value, uid.data(), sizeof value);
-  return value;
-}
-
-void LiveProcesses::remember(const pb::ProcessRecord& record, Known& known) {
+// What is in none of the texts.
+void LiveProcesses::remember_own(const pb::ProcessRecord& record, Known& known) {
   copy_uid(record.process_uid(), known.uid);
   if (!copy_uid(record.parent_uid(), known.parent_uid)) known.parent_uid.fill(0);
   known.start_ms = record.start_time_ms();
@@ -79,6 +80,10 @@ void LiveProcesses::remember(const pb::ProcessRecord& record, Known& known) {
   known.ppid = record.has_ppid() ? record.ppid() : kUntold;
   known.session_id = record.has_session_id() ? record.session_id() : kUntold;
   known.pgid = record.has_pgid() ? record.pgid() : kUntold;
+}
+
+void LiveProcesses::remember(const pb::ProcessRecord& record, Known& known) {
+  remember_own(record, known);
   const TextPool::Ref name = known.name, rest = known.rest;
   texts_.set(known.name, record.name());
   arguments_.Clear();
@@ -97,6 +102,10 @@ void LiveProcesses::recall(std::uint32_t pid, const Known& known, pb::ProcessRec
   record.Clear();
   merge_text(known.rest.get(), record);
   merge_text(known.arguments.get(), record);
+  recall_own(pid, known, record);
+}
+
+void LiveProcesses::recall_own(std::uint32_t pid, const Known& known, pb::ProcessRecord& record) {
   record.set_pid(pid);
   record.set_name(std::string(known.name.get()));
   if (known.ppid != kUntold) record.set_ppid(known.ppid);
@@ -211,15 +220,11 @@ void LiveProcesses::link(Known& known, std::uint32_t depth) {
 
 void LiveProcesses::fill_parent(pb::ProcessEvent& event, const Known* self) {
   if (self != nullptr && self->lineage != nullptr) {
-    event.set_ancestry(lineage_texts_.of(self->lineage));
-    const Ancestor& parent = *self->lineage;
-    if (parent.uid == self->parent_uid) {
-      event.set_parent_name(std::string(parent.name.get()));
-      if (!parent.executable_path.get().empty())
-        event.set_parent_executable_path(std::string(parent.executable_path.get()));
-      if (!parent.command_line.get().empty()) event.set_parent_command_line(std::string(parent.command_line.get()));
-      return;
-    }
+    merge_text(*lineage_texts_.of(self->lineage), event);
+    if (self->lineage->uid == self->parent_uid) return;
+    event.clear_parent_executable_path();  // They say who forked it; now it is another one's child.
+    event.clear_parent_command_line();
+    event.clear_parent_name();
   }
   const Known* parent = parent_of(event.process());
   if (parent == nullptr) return;

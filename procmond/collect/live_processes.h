@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -23,12 +24,10 @@
 #include "collect/event_feed.h"
 #include "collect/lineage.h"
 #include "collect/text_pool.h"
+#include "collect/told_events.h"
 #include "daemoneye/process.pb.h"
 
 namespace de::collect {
-
-// Reused: what is cleared keeps its memory for the next events.
-using EventList = google::protobuf::RepeatedPtrField<pb::ProcessEvent>;
 
 struct DiffOptions {
   double memory_change_percent = 0;  // 0: memory_usage never makes a modified event.
@@ -62,7 +61,7 @@ class LiveProcesses {
   // live_events.cpp: gives the record of an event what the event itself says: who and when. Before apply().
   void identify(KernelEvent& event) const;
   // One event of a feed. `event.seen` must be there; it is taken apart.
-  void apply(KernelEvent& event, EventList& events);
+  void apply(KernelEvent& event, ToldEvents& told);
 
   // A scan: begin, observe once per record, finish, with the same `events`, which may already hold others; kernel
   // events may come in between. A scan that failed is left without finish(): it ends no process.
@@ -93,6 +92,11 @@ class LiveProcesses {
   struct UidHash {
     std::size_t operator()(const Uid& uid) const;
   };
+  // What the latest child of a process that was `rest` got from it, when the kernel said `owner` about the child: its
+  // siblings get the same.
+  struct Inherited {
+    TextPool::Ref rest, owner, childs_rest;
+  };
   struct Known {
     Uid uid{};
     Uid parent_uid{};
@@ -117,9 +121,13 @@ class LiveProcesses {
     TextPool::Ref rest;       // Serialised ProcessRecord: image, owner, place; the same for many processes.
     Lineage lineage;          // Whom it descends from.
     Lineage node;             // Itself as an ancestor, once it has a child.
+    std::unique_ptr<Inherited> inherited;
   };
 
   void remember(const pb::ProcessRecord& record, Known& known);
+  static void drop_own_and_passing(pb::ProcessRecord& record);
+  static void remember_own(const pb::ProcessRecord& record, Known& known);
+  static void recall_own(std::uint32_t pid, const Known& known, pb::ProcessRecord& record);
   static void recall(std::uint32_t pid, const Known& known, pb::ProcessRecord& record);
   void end_unseen(std::uint32_t pid, EventList& events);
   const Known* find(std::uint32_t pid, std::string_view uid) const;
@@ -131,11 +139,15 @@ class LiveProcesses {
 
   // live_events.cpp
   std::int64_t to_ms(std::uint64_t boot_ns) const;
-  void fork(const KernelEvent& event, EventList& events);
-  void exec(const KernelEvent& event, EventList& events);
-  void exit(const KernelEvent& event, EventList& events);
+  void fork(const KernelEvent& event, ToldEvents& told);
+  void exec(const KernelEvent& event, ToldEvents& told);
+  void exit(const KernelEvent& event, ToldEvents& told);
+  bool inherit(const pb::ProcessRecord& seen, const Known& parent, Known& child);
+  void derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, Known& parent, Known& child);
+  pb::ProcessEvent& tell_in_parts(pb::EventType type, const KernelEvent& cause, const Known& known, ToldEvents& told);
+  void tell_parents(ToldEvents& told, const Known* known);
   void stamp(pb::ProcessEvent& event, const KernelEvent& cause);
-  Known& make_room(const KernelEvent& event, EventList& events);
+  Known& make_room(const KernelEvent& event, ToldEvents& told);
   void note_end(const Uid& uid);
 
   // live_changes.cpp

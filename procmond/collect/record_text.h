@@ -10,11 +10,12 @@
 
 namespace de::collect {
 
-// Adds to `record` what `text`, a serialised record that we made ourselves, says; so it parses.
-inline void merge_text(std::string_view text, pb::ProcessRecord& record) {
+// Adds to `message` what `text`, one of its kind that we serialised ourselves, says; so it parses.
+template <class Message>
+void merge_text(std::string_view text, Message& message) {
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(text.data()),
                                                static_cast<int>(text.size()));
-  (void)record.MergeFromCodedStream(&input);
+  (void)message.MergeFromCodedStream(&input);
 }
 
 }  // namespace de::collect

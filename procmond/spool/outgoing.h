@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemoneye/process.pb.h"
@@ -18,6 +19,15 @@ inline void append_varint(std::string& out, std::uint64_t value) {
   out += static_cast<char>(value);
 }
 
+// A message or a text as a field; nothing when it is empty.
+inline void append_field(std::string& out, int number, std::string_view bytes) {
+  constexpr int kLengthDelimited = 2;
+  if (bytes.empty()) return;
+  append_varint(out, static_cast<std::uint64_t>(number << 3 | kLengthDelimited));
+  append_varint(out, bytes.size());
+  out += bytes;
+}
+
 // Serialised ProcessEvents without their sequence, one behind the other.
 struct EncodedEvents {
   struct Item {
@@ -27,13 +37,21 @@ struct EncodedEvents {
   std::string bytes;
   std::vector<Item> items;
 
-  void add(const pb::ProcessEvent& event) {
-    const std::size_t before = bytes.size();
+  // What is appended to `bytes` between begin() and end() is a part of the event, and stands before the rest of it.
+  void begin() { begun_ = bytes.size(); }
+  void end(const pb::ProcessEvent& event) {
     (void)event.AppendToString(&bytes);  // Fails without required fields, which proto3 has not.
-    items.push_back({bytes.size() - before, event.event_time_ms()});
+    items.push_back({bytes.size() - begun_, event.event_time_ms()});
+  }
+  void add(const pb::ProcessEvent& event) {
+    begin();
+    end(event);
   }
   std::size_t size() const { return items.size(); }
   bool empty() const { return items.empty(); }
+
+ private:
+  std::size_t begun_ = 0;
 };
 
 // One message for the agent: a batch of events, or a gap.

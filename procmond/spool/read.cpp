@@ -24,13 +24,6 @@ Result<Record> nth_record(std::string_view bytes, std::uint32_t seed, const Run&
   }
 }
 
-void append_field(std::string& out, int number, std::string_view bytes) {
-  constexpr int kLengthDelimited = 2;
-  append_varint(out, static_cast<std::uint64_t>(number << 3 | kLengthDelimited));
-  append_varint(out, bytes.size());
-  out += bytes;
-}
-
 // An Envelope with a Publish with an EventBatch, from the batch's own bytes.
 std::string to_envelope(std::string_view batch) {
   std::string publish;

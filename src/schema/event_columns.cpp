@@ -49,6 +49,27 @@ Cell fields_json(const E& e) {
   return out + "]";
 }
 
+// [{"pid":1,"process_uid":"..","name":"..","executable_path":".."}]; behind one above whom there were more:
+// {"cut":true}.
+Cell ancestry_json(const E& e) {
+  pb::Ancestry ancestry;
+  if (!e.has_ancestry() || !ancestry.ParseFromString(e.ancestry())) return {};
+  std::string out = "[";
+  for (const pb::Ancestor& one : ancestry.ancestors()) {
+    if (out.size() > 1) out += ',';
+    if (out.size() + one.name().size() + one.executable_path().size() > kSqlTextBytes) return out + "{\"cut\":true}]";
+    out +=
+        "{\"pid\":" + std::to_string(one.pid()) + ",\"process_uid\":\"" + uid_text(one.process_uid()) + "\",\"name\":";
+    append_json_string(out, one.name());
+    if (!one.executable_path().empty()) {
+      out += ",\"executable_path\":";
+      append_json_string(out, one.executable_path());
+    }
+    out += one.cut() ? "},{\"cut\":true}" : "}";
+  }
+  return out + "]";
+}
+
 #define DE_OPT_INT(field) \
   [](const E& e) -> Cell { return e.has_##field() ? Cell{static_cast<std::int64_t>(e.field())} : Cell{}; }
 #define DE_OPT_TEXT(field)                                                                        \
@@ -72,7 +93,7 @@ constexpr Column<E> kOwn[] = {
     {"parent_name", Text, Unit::None, Change::Static, Index::No, "Name of the parent as it was then", DE_OPT_TEXT(parent_name)},
     {"parent_executable_path", Text, Unit::None, Change::Static, Index::No, "Executable of the parent as it was then", DE_OPT_TEXT(parent_executable_path)},
     {"parent_command_line", Text, Unit::None, Change::Static, Index::No, "Arguments of the parent as they were then", DE_OPT_TEXT(parent_command_line)},
-    {"ancestry", Text, Unit::None, Change::Static, Index::No, "Parents up to pid 1 as a JSON array, nearest first, each as it was then", DE_OPT_TEXT(ancestry)},
+    {"ancestry", Text, Unit::None, Change::Static, Index::No, "Parents up to pid 1 as a JSON array, nearest first, each as it was then", ancestry_json},
 };
 // clang-format on
 #undef DE_OPT_INT

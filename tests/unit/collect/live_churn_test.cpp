@@ -7,6 +7,7 @@
 
 #include "collect/identity.h"
 #include "collect/live_processes.h"
+#include "read_back.h"
 
 namespace de::collect {
 namespace {
@@ -45,7 +46,9 @@ class Churn : public testing::Test {
     pb::ProcessRecord seen = record_of(pid);
     event.seen = &seen;
     live.identify(event);
-    live.apply(event, events);
+    ToldEvents told;
+    live.apply(event, told);
+    events = read_back(told);
     count();
   }
   void scan() {

@@ -133,7 +133,12 @@ TEST_F(EventRulesTest, AncestorsComeWithTheEvent) {
   rule("sh", "SELECT pid, name FROM processes WHERE name = 'sh'");
   open_detector();
   pb::ProcessEvent start = told(pb::EVENT_TYPE_EXEC, 8, "sh");
-  start.set_ancestry(R"([{"pid":5,"process_uid":"x","name":"ng\u00efnx","executable_path":"/a \"b\""},{"pid":1}])");
+  pb::Ancestry ancestry;
+  ancestry.add_ancestors()->set_pid(5);
+  ancestry.mutable_ancestors(0)->set_name("ng\u00efnx");
+  ancestry.mutable_ancestors(0)->set_executable_path("/a \"b\"");
+  ancestry.add_ancestors()->set_pid(1);
+  start.set_ancestry(ancestry.SerializeAsString());
   const Round round = run_events({arrived(start)});
   ASSERT_EQ(round.alerts.size(), 1U);
   const pb::Alert& alert = round.alerts[0].alert;
@@ -143,7 +148,8 @@ TEST_F(EventRulesTest, AncestorsComeWithTheEvent) {
   EXPECT_EQ(alert.ancestry(0).executable_path(), "/a \"b\"");
   EXPECT_EQ(alert.ancestry(1).pid(), 1U);
   EXPECT_TRUE(alert.completeness().complete());
-  for (const char* bad : {"[{\"pid\":5", "{}{", "[{\"name\":\"x\"}]"}) {
+  ancestry.mutable_ancestors(1)->clear_pid();
+  for (const std::string& bad : {std::string("[{\"pid\":5"), std::string("\x0a\x7f"), ancestry.SerializeAsString()}) {
     start.set_ancestry(bad);
     const Round odd = run_events({arrived(start)});
     ASSERT_EQ(odd.alerts.size(), 1U) << bad;

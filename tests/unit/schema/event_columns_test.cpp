@@ -64,6 +64,32 @@ TEST(EventColumns, UnknownIsNullAndNeverZero) {
   EXPECT_EQ(text(read(empty, "event_type")), "unknown");
 }
 
+TEST(EventColumns, ShowAncestorsAsJson) {
+  pb::ProcessEvent event;
+  event.set_ancestry("");
+  EXPECT_EQ(text(read(event, "ancestry")), "[]");
+  event.set_ancestry("\xff");
+  EXPECT_EQ(text(read(event, "ancestry")), "NULL");
+  pb::Ancestry ancestry;
+  pb::Ancestor& shell = *ancestry.add_ancestors();
+  shell.set_pid(7);
+  shell.set_name("a\"\xff");
+  shell.set_process_uid(std::string(16, '\1'));
+  pb::Ancestor& top = *ancestry.add_ancestors();
+  top.set_pid(5);
+  top.set_executable_path("/x");
+  top.set_cut(true);
+  event.set_ancestry(ancestry.SerializeAsString());
+  EXPECT_EQ(text(read(event, "ancestry")),
+            "[{\"pid\":7,\"process_uid\":\"01010101-0101-0101-0101-010101010101\",\"name\":\"a\\\"\uFFFD\"},"
+            "{\"pid\":5,\"process_uid\":\"\",\"name\":\"\",\"executable_path\":\"/x\"},{\"cut\":true}]");
+  for (int i = 0; i < 64; ++i) ancestry.add_ancestors()->set_executable_path(std::string(4'000, 'x'));
+  event.set_ancestry(ancestry.SerializeAsString());
+  const std::string json = text(read(event, "ancestry"));
+  EXPECT_LT(json.size(), 80'000U);
+  EXPECT_TRUE(json.ends_with("\"},{\"cut\":true}]")) << json.substr(json.size() - 40);
+}
+
 TEST(EventColumns, ShowWhatHappened) {
   pb::ProcessEvent event;
   event.set_event_type(pb::EVENT_TYPE_EXIT);
