@@ -61,6 +61,7 @@ class Agent {
   link::Task<> housekeeping();
   link::Task<> reload_rules();
   link::Task<> detect_loop();
+  ingest::Round look_at_events(const pb::Completeness& known);
   link::Task<> detect_events();
   link::Task<> detect_snapshot();
   link::Task<> store_alerts(std::vector<ingest::RaisedAlert> alerts);

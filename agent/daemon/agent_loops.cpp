@@ -18,7 +18,9 @@ constexpr std::int64_t kFirstScanNs = 60'000'000'000;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
 constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
-constexpr std::size_t kRulesNamed = 20;    // Of each kind in a ledger entry.
+constexpr std::int64_t kLongestLookNs = 100'000'000;
+constexpr auto kNextBatch = 20ms;
+constexpr std::size_t kRulesNamed = 20;  // Of each kind in a ledger entry.
 
 std::string json_list(const std::vector<std::string>& ids) {
   std::string out = "[";
@@ -205,11 +207,23 @@ link::Task<> Agent::detect_loop() {
   co_return Result<>{};
 }
 
+// A busy host brings a batch every few milliseconds. To be woken for each, only to hear that there is nothing to tell,
+// would cost more than the rules do: those that come soon are looked at in the same job, unless there is something to
+// tell, or others have waited long enough for this thread.
+ingest::Round Agent::look_at_events(const pb::Completeness& known) {
+  const std::int64_t until_ns = clock_.steady_ns() + kLongestLookNs;
+  for (;;) {
+    const std::vector<ingest::NewEvent> events = new_events_.pop(kNextBatch);
+    if (events.empty()) return {};
+    ingest::Round round = detector_->run_events(events, known);
+    if (!round.alerts.empty() || !round.reasons.empty() || clock_.steady_ns() >= until_ns) return round;
+  }
+}
+
 link::Task<> Agent::detect_events() {
   if (new_events_.is_empty()) co_return Result<>{};
-  const std::vector<ingest::NewEvent> events = new_events_.pop();
   const pb::Completeness known = completeness();
-  auto job = [this, &events, &known]() -> Result<ingest::Round> { return detector_->run_events(events, known); };
+  auto job = [this, &known]() -> Result<ingest::Round> { return look_at_events(known); };
   auto round = co_await link::run_on(detect_, std::move(job));
   if (!round) co_return fail(std::move(round).error());
   event_reasons_ = std::move(round->reasons);

@@ -17,6 +17,7 @@ void EventQueue::drop_front() {
 void EventQueue::push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
                       const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
   if (events->events().empty()) return;
+  const std::lock_guard lock(mutex_);
   if (pushed_to_.size() >= kMaxSpools && !pushed_to_.contains({collector, spool_id})) pushed_to_.clear();
   std::uint64_t& known = pushed_to_[{collector, spool_id}];
   known = std::max(known, committed);
@@ -29,6 +30,7 @@ void EventQueue::push(const std::string& collector, const std::string& spool_id,
     events_.push_back({{shared, std::shared_ptr<const pb::ProcessEvent>(events, &event)}, bytes_each});
     ++counts_.pushed;
   }
+  come_.notify_one();
   const std::uint64_t before = counts_.skipped;
   // One event is taken however large it is.
   while (events_.size() > kMaxEvents || (bytes_ > kMaxBytes && events_.size() > 1)) {
@@ -43,11 +45,24 @@ void EventQueue::push(const std::string& collector, const std::string& spool_id,
 }
 
 void EventQueue::forget(const std::string& collector) {
+  const std::lock_guard lock(mutex_);
   std::erase_if(pushed_to_, [&](const auto& entry) { return entry.first.first == collector; });
 }
 
-std::vector<NewEvent> EventQueue::pop() {
+std::size_t EventQueue::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return events_.size();
+}
+
+EventQueueCounts EventQueue::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+std::vector<NewEvent> EventQueue::pop(std::chrono::milliseconds patience) {
   std::vector<NewEvent> out;
+  std::unique_lock lock(mutex_);
+  if (events_.empty() && patience.count() > 0) come_.wait_for(lock, patience, [this] { return !events_.empty(); });
   while (!events_.empty() && out.size() < kRunEvents) {
     out.push_back(std::move(events_.front().event));
     drop_front();
@@ -57,6 +72,7 @@ std::vector<NewEvent> EventQueue::pop() {
 }
 
 std::vector<pb::Reason> EventQueue::reasons() const {
+  const std::lock_guard lock(mutex_);
   if (counts_.skipped == 0 || clock_.unix_ms() - skipped_at_ms_ > kToldForMs) return {};
   return {make_reason("ResourceLimit", "rules passed over " + std::to_string(counts_.skipped) +
                                            " events because too many came at once; they are stored")};

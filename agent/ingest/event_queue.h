@@ -3,13 +3,16 @@
 // counted, and told for an hour. They are stored all the same, and the next snapshot is looked at by every rule that
 // looks at processes.
 //
-// Thread: io.
+// Thread: any.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,11 +48,11 @@ class EventQueue {
             const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes);
   // Its sequences were not to be trusted.
   void forget(const std::string& collector);
-  // The oldest, at most kRunEvents; empty when none waits.
-  std::vector<NewEvent> pop();
-  bool is_empty() const { return events_.empty(); }
-  std::size_t waiting() const { return events_.size(); }
-  const EventQueueCounts& counts() const { return counts_; }
+  // The oldest, at most kRunEvents; empty when none has come after `patience`, which may be nothing.
+  std::vector<NewEvent> pop(std::chrono::milliseconds patience = {});
+  bool is_empty() const { return waiting() == 0; }
+  std::size_t waiting() const;
+  EventQueueCounts counts() const;
   // ResourceLimit while events were passed over within the last hour.
   std::vector<pb::Reason> reasons() const;
 
@@ -62,6 +65,8 @@ class EventQueue {
   void drop_front();
 
   const Clock& clock_;
+  mutable std::mutex mutex_;  // For everything below; a leaf.
+  std::condition_variable come_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> pushed_to_;  // Highest sequence by collector and spool.
   std::deque<Waiting> events_;
   std::size_t bytes_ = 0;

@@ -36,6 +36,7 @@ class BatchSession::Impl {
   bool can_match(std::size_t number) const;
   void clear() {
     statements_.clear();
+    reads_events_ = false;
     patterns_.clear();
     misses_.reset(0);
   }
@@ -54,6 +55,7 @@ class BatchSession::Impl {
   Gate gate_;
   bool busy_ = false;
   std::vector<Prepared> statements_;
+  bool reads_events_ = false;  // Some statement does.
   std::vector<Value> row_;     // Reused.
   std::vector<char> matched_;  // Likewise; of the events of a run.
 };
@@ -90,6 +92,7 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   prepared.gathers = shape.gathers;
   prepared.has_clock = shape.has_clock;
   if (sqlite3_bind_parameter_count(prepared.stmt.get()) != 0) return fail(Errc::Invalid, "a rule has no parameters");
+  reads_events_ = reads_events_ || shape.reads_events;
   statements_.push_back(std::move(prepared));
   misses_.reset(statements_.size());
   return statements_.size() - 1;
@@ -97,7 +100,10 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
 
 void BatchSession::Impl::load(std::span<const EventRow> events) {
   batch_.load(events);
-  misses_.load(events, [this](std::size_t event) { return batch_.command_line(event); });
+  misses_.load(events, [this](std::size_t event) -> std::optional<std::string_view> {
+    if (!reads_events_ && !batch_.has_row(BatchKind::Processes, event)) return std::nullopt;
+    return batch_.command_line(event);
+  });
 }
 
 bool BatchSession::Impl::is_asked(std::size_t number, std::size_t event) const {

@@ -106,12 +106,14 @@ Misses::Keys Misses::keys_of(const EventRow& event, std::string_view command_lin
   return keys;
 }
 
-void Misses::load(std::span<const EventRow> events, const std::function<std::string_view(std::size_t)>& command_line) {
+void Misses::load(std::span<const EventRow> events, const CommandLine& command_line) {
   keys_.clear();
   known_.assign(events.size() * words_, 0);
   if (words_ == 0) return;
   for (std::size_t i = 0; i < events.size(); ++i) {
-    const Keys& keys = keys_.emplace_back(keys_of(events[i], command_line(i)));
+    const auto line = command_line(i);
+    const Keys& keys = keys_.emplace_back(line ? keys_of(events[i], *line) : Keys());
+    if (!line) continue;
     for (const std::uint64_t* bits : {kinds_.find(keys.kind), wholes_.find(keys.whole)})
       for (std::size_t word = 0; bits != nullptr && word < words_; ++word) known_[i * words_ + word] |= bits[word];
   }

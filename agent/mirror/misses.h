@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,8 +50,10 @@ class Misses {
   Misses();
   // Forgets everything. From now on there are as many statements, numbered from 0.
   void reset(std::size_t statements);
-  // The events that are spoken of until the next call; `command_line` is asked at most once for each.
-  void load(std::span<const EventRow> events, const std::function<std::string_view(std::size_t)>& command_line);
+  // The events that are spoken of until the next call. Asks once for each: its command line, or nothing when no
+  // statement sees the event.
+  using CommandLine = std::function<std::optional<std::string_view>(std::size_t)>;
+  void load(std::span<const EventRow> events, const CommandLine& command_line);
   // Has the statement nothing to say about this event?
   bool knows(std::size_t statement, std::size_t event) const;
   // It had nothing to say, after it had read these columns.

@@ -74,6 +74,8 @@ Result<> Collector::drain() {
       skip_hash(*event.seen);
     live_.apply(event, told_);
     count_events(told_.events, 0);
+    for (const pb::ProcessEvent& told : told_.events)
+      collected_.is_urgent |= told.event_type() != pb::EVENT_TYPE_START && told.event_type() != pb::EVENT_TYPE_EXIT;
     const std::size_t before = collected_.events.bytes.size();
     append_to(collected_.events, told_);
     told_.clear();
@@ -146,9 +148,19 @@ void Collector::note_losses() {
   last_drain_ms_ = now_ms;
 }
 
-Result<Collected> Collector::collect_events() {
+void Collector::fall_asleep() {
+  const std::lock_guard lock(mutex_);
+  if (feed_) feed_->fall_asleep();
+}
+
+Result<Collected> Collector::collect_events(bool all) {
   const std::lock_guard lock(mutex_);
   DE_CHECK(drain());
+  if (!all && !collected_.is_urgent && collected_.lost == 0) {
+    Collected nothing;
+    nothing.held = collected_.events.size();
+    return nothing;
+  }
   return std::exchange(collected_, {});
 }
 

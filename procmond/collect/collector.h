@@ -62,6 +62,8 @@ struct Counts {
 // What collect_events() brings.
 struct Collected {
   spool::EncodedEvents events;
+  std::size_t held = 0;    // That many stayed.
+  bool is_urgent = false;  // Something else than forks and ends happened.
   std::uint64_t lost = 0;  // Happened, and never reached us: between from_ms and to_ms.
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
@@ -88,7 +90,11 @@ class Collector {
   // Readable when collect_events() has something to fetch; -1 without a feed.
   int wake_fd() const;
   // Everything the kernel has told until now. Errors: Closed, Io: the feed is gone; replace it.
-  Result<Collected> collect_events();
+  // Without `all` they stay here while none of them can wait for nobody: a process that forked is what its parent is,
+  // and usually runs something else a moment later.
+  Result<Collected> collect_events(bool all = true);
+  // Somebody is about to wait for wake_fd().
+  void fall_asleep();
   // Takes another feed from now on, or none. What the old one still holds is fetched first.
   Collected replace_feed(std::unique_ptr<EventFeed> feed);
 

@@ -28,7 +28,6 @@ struct CaptureOptions {
 struct FeedOptions {
   CaptureOptions capture;
   std::size_t buffer_bytes = 4UL << 20;  // For BPF: in the kernel, a power of two of at least a page.
-  std::uint32_t latency_ms = 5;          // How long an event of a busy machine may wait to be fetched.
 };
 
 enum class KernelEventKind : std::uint8_t { Fork, Exec, Exit };
@@ -72,6 +71,9 @@ class EventFeed {
   virtual std::string name() const = 0;  // "bpf", "connector"
   // Readable when events wait. Owned by the feed.
   virtual int wake_fd() const = 0;
+  // Before somebody waits for wake_fd(): until then a feed need not wake anybody. An event that happens in the same
+  // moment may go without a wake-up: look again soon.
+  virtual void fall_asleep() {}
   // Hands out everything that waits now, in the order it happened per process. Errors: Closed (the facility was taken
   // away), Io. What was lost is in counts().
   virtual Result<> drain(const KernelEventFn& fn) = 0;

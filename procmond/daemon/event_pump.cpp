@@ -10,8 +10,8 @@ namespace de::daemon {
 namespace {
 
 constexpr int kIdleMs = 1'000;  // A wake-up that was missed costs this much at most.
-// An event can be sent without a wake-up just before the pause begins: one more look makes sure.
-constexpr int kQuietRounds = 2;
+// Fewer than these in a round, and it is cheaper to be woken for the next one than to go on looking.
+constexpr std::size_t kFew = 6;
 
 }  // namespace
 
@@ -44,20 +44,26 @@ bool EventPump::wait(int wake_fd, int timeout_ms) const {
 }
 
 void EventPump::run() {
-  int quiet = kQuietRounds;
+  const int latency_ms = static_cast<int>(limits_.latency_ms);
+  bool is_batching = false;  // What happens is fetched in rounds, without being woken.
+  bool is_sure = false;      // Nothing happened while we fell asleep.
   for (;;) {
-    const bool busy = quiet < kQuietRounds;
-    const int wake_fd = busy ? -1 : collector_.wake_fd();
-    if (!wait(wake_fd, busy ? static_cast<int>(limits_.latency_ms) : kIdleMs)) return;
-    if (waiting_ >= limits_.waiting_bytes) continue;
-    auto collected = collector_.collect_events();
+    if (!is_batching) collector_.fall_asleep();
+    const int patience_ms = is_batching || !is_sure ? latency_ms : kIdleMs;
+    if (!wait(is_batching ? -1 : collector_.wake_fd(), patience_ms)) return;
+    if (waiting_ >= limits_.waiting_bytes) {
+      is_batching = true;  // What is readable would wake us again at once.
+      continue;
+    }
+    auto collected = collector_.collect_events(is_batching);
     if (!collected) {
       hooks_.on_end(collected.error().message());
       return;
     }
-    const std::size_t events = collected->events.size();
-    quiet = events > 0 ? 0 : quiet + (busy ? 1 : 0);
-    if (events == 0 && collected->lost == 0) continue;
+    const std::size_t events = collected->events.size() + collected->held;
+    is_sure = !is_batching && events == 0;
+    is_batching = is_batching ? events >= kFew : events > 0;
+    if (collected->events.empty() && collected->lost == 0) continue;
     waiting_ += collected->events.bytes.size();
     hooks_.hand_on(std::move(*collected));
   }

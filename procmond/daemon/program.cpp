@@ -66,7 +66,6 @@ Result<OpenedSources> open_feed(const config::ProcmondConfig& config) {
   options.capture.mask_arguments = !config.unmasked_arguments;
   options.capture.environment = config.collect_environment;
   options.buffer_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
-  options.latency_ms = config.events_latency_ms;
   if (config.events_backend != config::EventBackend::Connector) {
     auto bpf = collect::open_feed(collect::FeedKind::Bpf, options, system_clock());
     if (!bpf && config.events_backend == config::EventBackend::Bpf)

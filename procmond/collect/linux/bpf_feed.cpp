@@ -34,6 +34,7 @@ class BpfFeed final : public EventFeed {
   Result<> open(const FeedOptions& options);
   std::string name() const override { return "bpf"; }
   int wake_fd() const override { return bpf_map__fd(skeleton_->maps.ring); }
+  void fall_asleep() override { __atomic_store_n(&skeleton_->bss->is_asleep, 1, __ATOMIC_SEQ_CST); }
   Result<> drain(const KernelEventFn& fn) override;
   FeedCounts counts() const override;
   std::uint64_t skipped() const override;
@@ -57,7 +58,6 @@ Result<> BpfFeed::open(const FeedOptions& options) {
   DE_CHECK(check_bpf());
   skeleton_.reset(events_bpf__open());
   if (!skeleton_) return bpf_failed("open programs", errno);
-  skeleton_->rodata->latency_ns = std::uint64_t{options.latency_ms} * 1'000'000;
   skeleton_->rodata->ring_bytes = options.buffer_bytes;
   skeleton_->rodata->environment_limit = options.capture.environment ? DE_ENV_BYTES : 0;
   if (const int error =

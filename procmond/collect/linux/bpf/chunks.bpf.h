@@ -22,7 +22,7 @@ __noinline __u32 send_chunk(struct scratch* scratch, __u32 kind, __u64 start, __
   chunk->head.offset = offset;
   chunk->head.pid = scratch->exec.head.task.pid;
   chunk->head.length = length;
-  __u64 flags = wake_flags(bpf_ktime_get_boot_ns());
+  __u64 flags = wake_flags();
   return bpf_ringbuf_output(&ring, chunk, sizeof(chunk->head) + length, flags) == 0 ? length : 0;
 }
 

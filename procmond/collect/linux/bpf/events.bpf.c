@@ -37,7 +37,7 @@ int on_fork(__u64* ctx) {
   event.time_ns = bpf_ktime_get_boot_ns();
   fill_task(&event.task, child);
   note_fill();
-  send(&event, sizeof(event), DE_FORK, event.time_ns);
+  send(&event, sizeof(event), DE_FORK);
   return 0;
 }
 
@@ -59,7 +59,7 @@ int on_exit(__u64* ctx) {
   event.wait_status = (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT) ? BPF_CORE_READ(signal, group_exit_code)
                                                                          : BPF_CORE_READ(task, group_leader, exit_code);
   note_fill();
-  send(&event, sizeof(event), DE_EXIT, event.time_ns);
+  send(&event, sizeof(event), DE_EXIT);
   return 0;
 }
 
@@ -146,6 +146,6 @@ int on_exec(__u64* ctx) {
   __u32 total = sizeof(*exec) + at;
   if (total > sizeof(*scratch)) return 0;
   exec->head.bytes = total;
-  send(scratch, total, DE_EXEC, exec->head.time_ns);
+  send(scratch, total, DE_EXEC);
   return 0;
 }

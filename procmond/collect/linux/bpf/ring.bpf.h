@@ -30,15 +30,14 @@ PER_CPU_PLACE(struct chunk, chunks);
 
 // Read by user space through shared memory, without a system call.
 struct de_counters counters[DE_COUNTER_SLOTS];
-// When the consumer was last woken; racing writers wake it once too often at worst.
-__u64 woken_ns;
+// The consumer waits to be woken: set by user space before it waits. Racing writers wake it once too often at worst.
+__u32 is_asleep;
 
 // What is left out, as enum de_level; set by user space. What the ring itself has no room for is left out at once.
 __u32 shed_level;
 // The fullest the ring was when something happened, since user space last made it 0.
 __u64 ring_peak;
 
-const volatile __u64 latency_ns = 5000000;
 const volatile __u64 ring_bytes = 4 << 20;
 const volatile __u32 environment_limit = 0;  // 0: nobody wants environments.
 
@@ -54,18 +53,18 @@ static __always_inline void note_fill(void) {
   if (fill > ring_peak) ring_peak = fill;
 }
 
-// The first event after a pause wakes the consumer at once, the next ones wait for it until latency_ns is over: the
+// The first event after a pause wakes the consumer at once; the next ones wait for it, as it comes by itself: the
 // interrupt that a wake-up takes costs more than the event.
-static __always_inline __u64 wake_flags(__u64 now) {
-  if (now - woken_ns >= latency_ns || ring_fill() > ring_bytes / 4) {
-    woken_ns = now;
+static __always_inline __u64 wake_flags(void) {
+  if (is_asleep || ring_fill() > ring_bytes / 4) {
+    is_asleep = 0;
     return BPF_RB_FORCE_WAKEUP;
   }
   return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void send(void* record, __u64 bytes, __u32 kind, __u64 now) {
+static __always_inline void send(void* record, __u64 bytes, __u32 kind) {
   struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->happened[kind], 1);
-  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags(now)) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
+  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags()) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
 }
