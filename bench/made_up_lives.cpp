@@ -26,12 +26,6 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
-std::string uuid(std::string_view bytes) {
-  std::string out = hex(bytes);
-  for (const std::size_t at : {8UL, 13UL, 18UL, 23UL}) out.insert(at, "-");
-  return out;
-}
-
 bool later(const pb::ProcessEvent& a, const pb::ProcessEvent& b) { return a.boot_time_ns() > b.boot_time_ns(); }
 
 }  // namespace

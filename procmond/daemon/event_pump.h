@@ -1,6 +1,6 @@
 // Fetches what the kernel tells and hands it on. The first event after a pause is fetched at once; while more keep
-// coming they are fetched together, a few milliseconds apart. A fork that comes first is handed on with what comes next,
-// or after those few milliseconds.
+// coming they are fetched together, a few milliseconds apart. A fork that comes first is handed on with what comes
+// next, or after those few milliseconds.
 //
 // Thread: its own; `hand_on` is called on it.
 #pragma once

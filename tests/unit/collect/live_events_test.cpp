@@ -176,6 +176,62 @@ TEST_F(LiveEvents, AncestryOutlivesParents) {
   EXPECT_EQ(executed[0].parent_name(), "init") << "who the parent is now";
 }
 
+TEST_F(LiveEvents, SiblingsAreToldAlikeAndEachAsItIs) {
+  pb::ProcessRecord shell = found(20, 1, "bash", {"bash", "-l"});
+  shell.set_executable_hash("h");
+  shell.set_tty("pts/3");
+  shell.set_user_id("1000");
+  scan({found(1, 0, "init", {"init"}), shell});
+  const auto start = [&](std::uint32_t pid, const std::string& user) {
+    pb::ProcessRecord seen;
+    seen.set_name("bash");
+    seen.set_user_id(user);
+    seen.set_session_id(pid % 2);
+    seen.set_source(pb::RECORD_SOURCE_BPF);
+    seen.set_pidfs_inode(10'000 + pid);
+    return apply(about(KernelEventKind::Fork, pid, 20, now += kMs), seen).at(0);
+  };
+  const auto without_its_own = [](pb::ProcessEvent event) {
+    event.clear_event_time_ms();
+    event.clear_boot_time_ns();
+    pb::ProcessRecord& process = *event.mutable_process();
+    process.clear_pid();
+    process.clear_process_uid();
+    process.clear_start_time_ms();
+    process.clear_collection_time_ms();
+    process.clear_pidfs_inode();
+    process.clear_session_id();
+    return event.DebugString();
+  };
+  const pb::ProcessEvent first = start(30, "1000");
+  EXPECT_THAT(first.process().command_line(), ElementsAre("bash", "-l"));
+  EXPECT_EQ(first.process().executable_path(), "/bin/bash");
+  EXPECT_EQ(first.process().tty(), "pts/3");
+  EXPECT_FALSE(first.process().has_executable_hash()) << "nobody looked at the file since";
+  EXPECT_EQ(first.parent_name(), "bash");
+  for (const std::uint32_t pid : {31U, 32U}) {
+    const pb::ProcessEvent next = start(pid, "1000");
+    EXPECT_EQ(without_its_own(next), without_its_own(first));
+    EXPECT_EQ(next.process().pid(), pid);
+    EXPECT_EQ(next.process().process_uid(), uid(pid));
+    EXPECT_EQ(next.process().session_id(), pid % 2);
+    EXPECT_EQ(next.process().pidfs_inode(), 10'000 + pid);
+    EXPECT_EQ(next.process().start_time_ms(), first.process().start_time_ms() + (pid - 30) * 100);
+    EXPECT_GT(next.event_time_ms(), first.event_time_ms());
+  }
+  EXPECT_EQ(start(33, "0").process().user_id(), "0");
+  EXPECT_EQ(start(34, "1000").process().user_id(), "1000");
+  // What it runs from now on, its children do, too.
+  exec(20, 1, "zsh", {"zsh"});
+  EXPECT_EQ(start(35, "1000").process().executable_path(), "/bin/zsh");
+  EXPECT_THAT(start(36, "1000").process().command_line(), ElementsAre("zsh"));
+  const auto end = exit(32, 0);
+  EXPECT_EQ(end.at(0).process().executable_path(), "/bin/bash");
+  EXPECT_THAT(end.at(0).process().command_line(), ElementsAre("bash", "-l"));
+  EXPECT_EQ(end.at(0).process().user_id(), "1000");
+  EXPECT_EQ(exit(33, 0).at(0).process().user_id(), "0");
+}
+
 TEST_F(LiveEvents, AncestorsAreAsTheyWereWhenTheyForked) {
   scan({found(1, 0, "init", {"init"})});
   fork(20, 1);

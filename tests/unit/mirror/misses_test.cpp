@@ -14,7 +14,6 @@ namespace de::mirror {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 pb::ProcessEvent program(const std::string& name, const std::string& line, std::uint32_t pid) {
   pb::ProcessEvent event;
