@@ -27,7 +27,7 @@ bool has_every_clone(const FeedCounts& counts) {
 
 }  // namespace
 
-std::optional<std::int64_t> CloneCheck::check(const Sample& sample) {
+std::optional<std::int64_t> CloneCheck::check(const Sample& sample, std::int64_t now_ms) {
   std::int64_t low = 0, high = 0;
   for (int tries = 0; tries < kMaxTries; ++tries) {
     const std::optional<CloneSample> now = sample();
@@ -46,13 +46,15 @@ std::optional<std::int64_t> CloneCheck::check(const Sample& sample) {
   low_ = low;
   high_ = high;
   missed_ += missed;
+  if (missed != 0) missed_at_ms_ = now_ms;
   ++checks_;
   return missed;
 }
 
 bool is_balanced(const FeedCounts& counts) { return has_every_event(counts) && has_every_clone(counts); }
 
-std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones) {
+std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones,
+                               std::int64_t now_ms) {
   std::vector<pb::Finding> findings;
   const std::uint64_t delivered = delivered_by(counts);
   findings.push_back(finding("books.kernel", has_every_event(counts) && counts.malformed + skipped == 0,
@@ -66,9 +68,11 @@ std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, 
                                  " + threads " + number(counts.threads) + " + kernel workers " +
                                  number(counts.workers)));
   if (clones.checks() > 0)
-    findings.push_back(finding("books.clones", clones.missed() == 0,
-                               clones.missed() == 0 ? "as many as /proc/stat counts"
-                                                    : std::to_string(clones.missed()) + " more in /proc/stat"));
+    findings.push_back(finding("books.clones", !clones.is_off(now_ms),
+                               clones.missed() == 0
+                                   ? "as many as /proc/stat counts"
+                                   : std::to_string(clones.missed()) + " more in /proc/stat since procmond started" +
+                                         (clones.is_off(now_ms) ? "" : ", none in the last hour")));
   return findings;
 }
 

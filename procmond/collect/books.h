@@ -32,14 +32,18 @@ class CloneCheck {
   // Takes samples until one fits, at most kMaxTries: a clone that is just being made is in one count and not yet in the
   // other. Returns how many clones were missed since the last check: 0 when all is well, negative when too many were
   // counted. Nothing: /proc/stat cannot be read.
-  std::optional<std::int64_t> check(const Sample& sample);
+  std::optional<std::int64_t> check(const Sample& sample, std::int64_t now_ms);
   std::int64_t missed() const { return missed_; }  // Over all checks.
+  // As long as a gap counts: something was missed within the last hour.
+  bool is_off(std::int64_t now_ms) const { return missed_at_ms_ && now_ms - *missed_at_ms_ < kToldForMs; }
   std::uint64_t checks() const { return checks_; }
 
  private:
   static constexpr int kMaxTries = 5;
+  static constexpr std::int64_t kToldForMs = 3'600'000;
   std::optional<std::int64_t> low_, high_;  // Of total - clones.
   std::int64_t missed_ = 0;
+  std::optional<std::int64_t> missed_at_ms_;
   std::uint64_t checks_ = 0;
 };
 
@@ -51,6 +55,7 @@ bool is_balanced(const FeedCounts& counts);
 
 // The identities of one feed at a moment when everything was drained, as health shows them.
 // `skipped` as EventFeed has it.
-std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones);
+std::vector<pb::Finding> judge(const FeedCounts& counts, std::uint64_t skipped, const CloneCheck& clones,
+                               std::int64_t now_ms);
 
 }  // namespace de::collect

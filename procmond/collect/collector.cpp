@@ -298,7 +298,8 @@ std::vector<pb::Finding> Collector::check_books() {
     now.total = *total;
     return now;
   };
-  if (feed_->counts().clones > 0) (void)clones_.check(sample);  // Not readable: then there is no such finding.
+  if (feed_->counts().clones > 0)
+    (void)clones_.check(sample, clock_.unix_ms());  // Not readable: then there is no such finding.
   // Others go on forking: until nothing happened between the last event and the look at the counters.
   FeedCounts counts;
   for (int tries = 0; tries < kMaxTries; ++tries) {
@@ -306,7 +307,7 @@ std::vector<pb::Finding> Collector::check_books() {
     counts = feed_->counts();
     if (is_balanced(counts)) break;
   }
-  std::vector<pb::Finding> findings = judge(counts, feed_->skipped(), clones_);
+  std::vector<pb::Finding> findings = judge(counts, feed_->skipped(), clones_, clock_.unix_ms());
   // What the feed delivered went into the model, and came out as an event or was known from a scan.
   const ModelCounts& model = live_.counts();
   pb::Finding& finding = findings.emplace_back();

@@ -109,7 +109,10 @@ class Collector {
   std::vector<pb::Finding> check_books();
 
   // What to leave out from now on. Any thread, and nobody waits.
-  void shed(Shedding level) { shedding_ = level; }
+  void shed(Shedding level) {
+    shedding_ = level;
+    if (hasher_) hasher_->pause(level >= Shedding::Hashes);
+  }
   ShedCounts shed_counts() const { return {environments_shed_, hashes_shed_, arguments_shed_}; }
   // How full the kernel's buffer was at its fullest since the last call, 0 to 1.
   double take_peak_fill() { return peak_fill_.exchange(0); }

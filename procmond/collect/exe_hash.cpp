@@ -79,7 +79,15 @@ class ExeHasher::Worker {
     return Queued::Yes;
   }
 
-  // `paced`: keep to the byte budget and give up when stopping.
+  void pause(bool on) {
+    {
+      const std::lock_guard lock(mutex_);
+      paused_ = on;
+    }
+    wake_.notify_all();
+  }
+
+  // `paced`: keep to the byte budget, wait while paused, and give up when stopping.
   Result<Digest> hash(int fd, const FileKey& key, bool paced);
   Result<> save();
 
@@ -129,6 +137,7 @@ class ExeHasher::Worker {
   std::uint64_t uses_ = 0;
   std::int64_t last_save_ns_ = 0;
   bool dirty_ = false;
+  bool paused_ = false;
   bool stopping_ = false;
   std::mutex save_mutex_;  // One writer of the file at a time.
   std::thread thread_;
@@ -175,14 +184,14 @@ Result<> ExeHasher::Worker::save() {
 void ExeHasher::Worker::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (queue_.empty()) {
+    if (queue_.empty() || paused_) {
       if (dirty_ && clock_.steady_ns() - last_save_ns_ >= kSaveEveryNs) {
         lock.unlock();
         (void)save();  // Counted in save_failed, tried again in a minute.
         lock.lock();
         continue;
       }
-      const auto ready = [this] { return stopping_ || !queue_.empty(); };
+      const auto ready = [this] { return stopping_ || (!queue_.empty() && !paused_); };
       if (dirty_) {
         wake_.wait_for(lock, std::chrono::seconds(5), ready);
       } else {
@@ -227,7 +236,7 @@ Result<Digest> ExeHasher::Worker::hash(int fd, const FileKey& key, bool paced) {
   std::string buffer(kReadBytes, '\0');
   std::uint64_t total = 0;
   // Pacing is about the real disk and CPU, so it uses the real clock.
-  const std::int64_t started_ns = system_clock().steady_ns();
+  std::int64_t started_ns = system_clock().steady_ns();
   for (;;) {
     const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(total));
     if (got < 0 && errno == EINTR) continue;
@@ -238,7 +247,12 @@ Result<Digest> ExeHasher::Worker::hash(int fd, const FileKey& key, bool paced) {
     sha.update(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
     if (!paced) continue;
     pace(started_ns, total);
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (paused_) {
+      const std::int64_t before_ns = system_clock().steady_ns();
+      wake_.wait(lock, [this] { return stopping_ || !paused_; });
+      started_ns += system_clock().steady_ns() - before_ns;  // No credit for it.
+    }
     if (stopping_) return fail(Errc::Cancelled, "hashing stopped");
   }
   const Digest digest = sha.finish();
@@ -280,6 +294,7 @@ ExeHasher::Known ExeHasher::find(const FileKey& key, Digest& digest) { return wo
 bool ExeHasher::wants(const FileKey& key) { return worker_->wants(key); }
 ExeHasher::Queued ExeHasher::submit(UniqueFd fd, const FileKey& key) { return worker_->submit(std::move(fd), key); }
 Result<Digest> ExeHasher::hash_now(int fd, const FileKey& key) { return worker_->hash(fd, key, false); }
+void ExeHasher::pause(bool on) { worker_->pause(on); }
 Result<> ExeHasher::save() { return worker_->save(); }
 HashCounts ExeHasher::counts() const { return worker_->counts(); }
 

@@ -65,6 +65,9 @@ class ExeHasher {
   // when the rules above allow it. Errors: TooLarge, Unsupported (network file system), Conflict (it changed), Io.
   Result<Digest> hash_now(int fd, const FileKey& key);
 
+  // While it pauses, files that were submitted wait, also the one that is being read.
+  void pause(bool on);
+
   // Writes the file of hashes now; the worker does it too, once a minute and at the end. Errors: Denied, Io.
   Result<> save();
   HashCounts counts() const;

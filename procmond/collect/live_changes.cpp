@@ -200,9 +200,14 @@ void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, EventL
 }
 
 void LiveProcesses::judge_claim(const pb::ProcessRecord& now, EventList& events) {
-  if (before_.command_line_now() == now.command_line_now()) return;
-  const bool is_new = !before_.has_command_line_now();
-  add(pb::EVENT_TYPE_MODIFIED, now, events).add_modified_fields("command_line_now");
+  const bool is_claim = before_.command_line_now() != now.command_line_now();
+  // The same image under another name: it renamed itself before the first look at it.
+  const bool is_renamed = !is_claim && before_.name() != now.name() && !now.kernel_thread() && now.has_exe_inode() &&
+                          before_.has_exe_inode() && before_.exe_inode() == now.exe_inode();
+  if (!is_claim && !is_renamed) return;
+  const bool is_new = is_claim && !before_.has_command_line_now();
+  add(pb::EVENT_TYPE_MODIFIED, now, events).add_modified_fields(is_claim ? "command_line_now" : "name");
+  if (is_renamed) add_suspicion(now, "name changed without exec", pb::SEVERITY_MEDIUM, events);
   if (is_new) add_suspicion(now, "command line rewritten", pb::SEVERITY_LOW, events);
 }
 

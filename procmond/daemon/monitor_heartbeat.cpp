@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "daemon/monitor.h"
+#include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -12,9 +13,11 @@ void Monitor::note_findings(std::vector<pb::Finding> findings) {
     const auto is_old = [&finding](const pb::Finding& old) {
       return old.component() == finding.component() && old.level() == finding.level();
     };
-    if (finding.level() != pb::Finding::OK && std::ranges::none_of(findings_, is_old))
-      log::error("collect", "the books do not balance",
-                 {log::field("book", finding.component()), log::field("detail", finding.detail())});
+    if (finding.level() == pb::Finding::OK || std::ranges::any_of(findings_, is_old)) continue;
+    log::error("collect", "the books do not balance",
+               {log::field("book", finding.component()), log::field("detail", finding.detail())});
+    enter("books.unbalanced",
+          "{\"book\":" + json_string(finding.component()) + ",\"detail\":" + json_string(finding.detail()) + "}");
   }
   findings_ = std::move(findings);
 }

@@ -9,7 +9,9 @@ tl::unexpected<Error> disk_failure(const std::string& what, std::error_code os) 
   if (os == std::errc::no_space_on_device || os.value() == EDQUOT || os.value() == EFBIG) code = Errc::Exhausted;
   if (os == std::errc::permission_denied || os == std::errc::operation_not_permitted) code = Errc::Denied;
   if (os == std::errc::no_such_file_or_directory) code = Errc::NotFound;
-  return fail(code, what, os);
+  const char* const hint =
+      code == Errc::Denied ? ": it must belong to the user that procmond runs as (give it back, or move it away)" : "";
+  return fail(code, what + hint, os);
 }
 
 Result<std::string> read_range(int fd, std::uint64_t offset, std::size_t bytes) {

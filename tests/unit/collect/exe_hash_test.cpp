@@ -62,6 +62,25 @@ TEST_F(ExeHash, HashesAFile) {
   EXPECT_EQ(wait_for(*hasher, empty), sha(""));
 }
 
+TEST_F(ExeHash, WhatIsQueuedWaitsWhileItPauses) {
+  HashOptions options;
+  options.bytes_per_second = 8UL << 20;
+  const auto hasher = ExeHasher::start(options, clock_);
+  const std::string large(16UL << 20, 'x');
+  const FileKey being_read = submit(*hasher, dir_.write("a", large));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  hasher->pause(true);
+  const FileKey queued = submit(*hasher, dir_.write("b", "text"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'500));  // Longer than both would take.
+  EXPECT_EQ(hasher->counts().hashed, 0U);
+  hasher->pause(false);
+  EXPECT_EQ(wait_for(*hasher, being_read), sha(large));
+  EXPECT_EQ(wait_for(*hasher, queued), sha("text"));
+  const FileKey again = submit(*hasher, dir_.write("c", large));
+  hasher->pause(true);  // It ends also while it pauses.
+  EXPECT_NE(again, queued);
+}
+
 TEST_F(ExeHash, APartOfTheKeyMakesAnotherFile) {
   const auto hasher = ExeHasher::start({}, clock_);
   const FileKey key = submit(*hasher, dir_.write("a", "text"));

@@ -176,6 +176,28 @@ TEST_F(LiveEvents, AncestryOutlivesParents) {
   EXPECT_EQ(executed[0].parent_name(), "init") << "who the parent is now";
 }
 
+TEST_F(LiveEvents, ANewNameBeforeTheFirstLookIsSaid) {
+  scan({found(1, 0, "init", {"init"})});
+  fork(20, 1);
+  exec(20, 1, "miner", {"miner"});
+  const auto of_image = [](const std::string& name, std::uint64_t inode) {
+    pb::ProcessRecord seen = found(20, 1, "miner", {"miner"});
+    seen.set_name(name);
+    seen.set_exe_inode(inode);
+    return seen;
+  };
+  const std::uint64_t inode = std::hash<std::string>()("miner") % 1000;
+  // In the middle of another exec: that will be told.
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), of_image("other", inode + 1)})), IsEmpty());
+  exec(20, 1, "miner", {"miner"});
+  const auto events = scan({found(1, 0, "init", {"init"}), of_image("[kworker/0:1]", inode)});
+  ASSERT_THAT(types(events), ElementsAre("MODIFIED 20", "SUSPICIOUS 20"));
+  EXPECT_EQ(events[0].modified_fields(0), "name");
+  EXPECT_EQ(events[1].reason(), "name changed without exec");
+  EXPECT_EQ(events[1].process().name(), "[kworker/0:1]");
+  EXPECT_THAT(types(scan({found(1, 0, "init", {"init"}), of_image("[kworker/0:1]", inode)})), IsEmpty());
+}
+
 TEST_F(LiveEvents, SiblingsAreToldAlikeAndEachAsItIs) {
   pb::ProcessRecord shell = found(20, 1, "bash", {"bash", "-l"});
   shell.set_executable_hash("h");

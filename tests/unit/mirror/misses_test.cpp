@@ -95,7 +95,10 @@ TEST_F(MissesTest, ArgumentsCountWhenTheyWereRead) {
 
 TEST_F(MissesTest, NoArgumentsAreNotEmptyOnes) {
   const std::size_t number = add("SELECT pid FROM processes WHERE command_line IS NULL");
-  teach(number, {program("ls", " ", 1)});
+  pb::ProcessEvent with_empty_one = program("ls", "", 1);
+  with_empty_one.mutable_process()->add_command_line("");
+  teach(number, {with_empty_one});
+  EXPECT_FALSE(is_asked(number, with_empty_one));
   EXPECT_TRUE(is_asked(number, program("ls", "", 2)));
 }
 
