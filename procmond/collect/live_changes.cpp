@@ -137,7 +137,7 @@ bool LiveProcesses::has_observed(const pb::ProcessRecord& record) const {
   const Known* known = find(record.pid(), record.process_uid());
   if (known == nullptr || !known->observed || known->scan_exec_seq != record.exec_seq()) return false;
   if (options_.memory_change_percent > 0 || options_.cpu_change_percent > 0) return false;
-  return !fed_ || (known->execs_told == 0 && !known->exec_doubtful && known->told_ns < scan_began_ns_);
+  return !fed_ || (!known->exec_told && !known->exec_doubtful && known->told_ns < scan_began_ns_);
 }
 
 void LiveProcesses::same(pb::ProcessRecord& record, EventList& events) {
@@ -173,13 +173,13 @@ void LiveProcesses::compare(pb::ProcessRecord& record, Known& known, EventList& 
 void LiveProcesses::observe_told(pb::ProcessRecord& record, Known& known, EventList& events) {
   if (known.told_ns >= scan_began_ns_ && known.told_ns != 0) return keep_model(record, known);
   const bool exec_seen = known.observed && record.exec_seq() != known.scan_exec_seq;
-  const bool exec_missed = exec_seen && known.execs_told == 0;
+  const bool exec_missed = exec_seen && !known.exec_told;
   // In the middle of an exec the kernel counts it a moment before it tells it: only the next scan knows.
   if (exec_missed && !std::exchange(known.exec_doubtful, true)) return keep_model(record, known);
   known.exec_doubtful = false;
   known.scan_exec_seq = record.exec_seq();
   const bool compare = known.observed;
-  known.execs_told = 0;
+  known.exec_told = false;
   known.observed = true;
   if (exec_missed) {
     ++counts_.missed_execs;

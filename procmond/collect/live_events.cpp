@@ -125,20 +125,20 @@ bool LiveProcesses::inherit(const pb::ProcessRecord& seen, const Known& parent, 
   rest_ = seen;
   drop_own_and_passing(rest_);
   rest_.SerializeToString(&text_);
-  const Inherited* known = parent.inherited.get();
-  if (known == nullptr || !(known->rest == parent.rest) || known->owner.get() != text_) return false;
+  const Inherited& known = inherited_from(parent);
+  if (known.parent != parent.uid || !(known.rest == parent.rest) || known.owner.get() != text_) return false;
   remember_own(seen, child);
   if (child.session_id == kUntold) child.session_id = parent.session_id;
   if (child.pgid == kUntold) child.pgid = parent.pgid;
   child.name = parent.name;
   if (!seen.name().empty()) texts_.set(child.name, seen.name());
   child.arguments = parent.arguments;
-  child.rest = known->childs_rest;
+  child.rest = known.childs_rest;
   return true;
 }
 
 // Leaves in before_ what the child is.
-void LiveProcesses::derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, Known& parent, Known& child) {
+void LiveProcesses::derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, const Known& parent, Known& child) {
   child.name = parent.name;
   child.arguments = parent.arguments;
   child.rest = parent.rest;
@@ -151,10 +151,11 @@ void LiveProcesses::derive(const pb::ProcessRecord& seen, std::uint32_t parent_p
   const std::string owner = text_;
   remember(before_, child);
   if (!is_plain(seen)) return;
-  if (!parent.inherited) parent.inherited = std::make_unique<Inherited>();
-  parent.inherited->rest = parent.rest;
-  parent.inherited->childs_rest = child.rest;
-  texts_.set(parent.inherited->owner, owner);
+  Inherited& siblings = inherited_from(parent);
+  siblings.parent = parent.uid;
+  siblings.rest = parent.rest;
+  siblings.childs_rest = child.rest;
+  texts_.set(siblings.owner, owner);
 }
 
 // The child is what its parent is, until it runs something else.
@@ -208,7 +209,7 @@ void LiveProcesses::exec(const KernelEvent& event, ToldEvents& told) {
   known.told_ns = event.time_ns;
   known.captured = seen.source() == pb::RECORD_SOURCE_BPF;
   known.observed = false;
-  ++known.execs_told;
+  known.exec_told = true;
   link(known);
   ++counts_.told;
   pb::ProcessEvent& exec = add(pb::EVENT_TYPE_EXEC, seen, told.events);

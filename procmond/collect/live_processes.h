@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -92,9 +91,10 @@ class LiveProcesses {
   struct UidHash {
     std::size_t operator()(const Uid& uid) const;
   };
-  // What the latest child of a process that was `rest` got from it, when the kernel said `owner` about the child: its
+  // What the latest child of `parent` got from it when that was `rest` and the kernel said `owner` about the child: its
   // siblings get the same.
   struct Inherited {
+    Uid parent{};
     TextPool::Ref rest, owner, childs_rest;
   };
   struct Known {
@@ -108,12 +108,13 @@ class LiveProcesses {
     std::uint32_t sweep = 0;  // When it was last observed.
     std::uint32_t exec_seq = 0;
     std::uint32_t scan_exec_seq = 0;  // What the scan last counted itself.
-    std::uint32_t execs_told = 0;     // Since it was last observed.
     std::uint32_t ppid = kUntold;
     std::uint32_t session_id = kUntold;
     std::uint32_t pgid = kUntold;
-    bool captured = false;       // The image and arguments are what the kernel saw at exec.
-    bool observed = false;       // By a scan, since the kernel last told something.
+    // One of these exists per process: packed.
+    bool captured : 1 = false;   // The image and arguments are what the kernel saw at exec.
+    bool observed : 1 = false;   // By a scan, since the kernel last told something.
+    bool exec_told : 1 = false;  // Since it was last observed.
     bool exec_doubtful = false;  // A scan saw an exec that nobody has told yet.
     bool missed = false;         // Counted as a missed start; not for ever, its fork may only be late.
     TextPool::Ref name;
@@ -121,7 +122,6 @@ class LiveProcesses {
     TextPool::Ref rest;       // Serialised ProcessRecord: image, owner, place; the same for many processes.
     Lineage lineage;          // Whom it descends from.
     Lineage node;             // Itself as an ancestor, once it has a child.
-    std::unique_ptr<Inherited> inherited;
   };
 
   void remember(const pb::ProcessRecord& record, Known& known);
@@ -142,8 +142,9 @@ class LiveProcesses {
   void fork(const KernelEvent& event, ToldEvents& told);
   void exec(const KernelEvent& event, ToldEvents& told);
   void exit(const KernelEvent& event, ToldEvents& told);
+  Inherited& inherited_from(const Known& parent) { return inherited_[UidHash()(parent.uid) % kInherited]; }
   bool inherit(const pb::ProcessRecord& seen, const Known& parent, Known& child);
-  void derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, Known& parent, Known& child);
+  void derive(const pb::ProcessRecord& seen, std::uint32_t parent_pid, const Known& parent, Known& child);
   pb::ProcessEvent& tell_in_parts(pb::EventType type, const KernelEvent& cause, const Known& known, ToldEvents& told);
   void tell_parents(ToldEvents& told, const Known* known);
   void stamp(pb::ProcessEvent& event, const KernelEvent& cause);
@@ -166,6 +167,8 @@ class LiveProcesses {
   const DiffOptions options_;
   TextPool& texts_;
   LineageTexts lineage_texts_;
+  static constexpr std::size_t kInherited = 64;
+  std::array<Inherited, kInherited> inherited_;  // Of those that forked lately, by their uid.
   BootFacts boot_;
   std::unordered_map<std::uint32_t, Known> known_;  // By pid; bounded by the processes alive.
   // Ends and replaced processes of this sweep, kept until finish() for their children's events.
