@@ -20,14 +20,14 @@ int on_new_task(__u64* ctx) {
   struct task_struct* task = (struct task_struct*)ctx[0];
   struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->clones, 1);
-  if (BPF_CORE_READ(task, flags) & (PF_IO_WORKER | PF_USER_WORKER)) __sync_fetch_and_add(&slot->workers, 1);
+  if (task->flags & (PF_IO_WORKER | PF_USER_WORKER)) __sync_fetch_and_add(&slot->workers, 1);
   return 0;
 }
 
 SEC("tp_btf/sched_process_fork")
 int on_fork(__u64* ctx) {
   struct task_struct* child = (struct task_struct*)ctx[1];
-  if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid)) {
+  if (child->pid != child->tgid) {
     __sync_fetch_and_add(&counter_slot()->threads, 1);
     return 0;
   }
@@ -44,11 +44,11 @@ int on_fork(__u64* ctx) {
 SEC("tp_btf/sched_process_exit")
 int on_exit(__u64* ctx) {
   struct task_struct* task = (struct task_struct*)ctx[0];
-  struct signal_struct* signal = BPF_CORE_READ(task, signal);
+  struct signal_struct* signal = task->signal;
   // Only the last thread ends the process. Newer kernels say so; before, the count was lowered just before.
   if (bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead)) {
     if (!(ctx[1] & 1)) return 0;
-  } else if (BPF_CORE_READ(signal, live.counter) != 0) {
+  } else if (signal->live.counter != 0) {
     return 0;
   }
   struct de_event event = {};
@@ -56,8 +56,7 @@ int on_exit(__u64* ctx) {
   event.bytes = sizeof(event);
   event.time_ns = bpf_ktime_get_boot_ns();
   fill_task(&event.task, task);
-  event.wait_status = (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT) ? BPF_CORE_READ(signal, group_exit_code)
-                                                                         : BPF_CORE_READ(task, group_leader, exit_code);
+  event.wait_status = (signal->flags & SIGNAL_GROUP_EXIT) ? signal->group_exit_code : task->group_leader->exit_code;
   note_fill();
   send(&event, sizeof(event), DE_EXIT);
   return 0;
@@ -71,7 +70,7 @@ int on_exec(__u64* ctx) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratches, &zero);
   if (!scratch) return 0;
   struct de_exec* exec = &scratch->exec;
-  const struct cred* cred = BPF_CORE_READ(task, real_cred);
+  const struct cred* cred = task->real_cred;
 
   note_fill();
   exec->head.kind = DE_EXEC;
@@ -79,28 +78,29 @@ int on_exec(__u64* ctx) {
   exec->head.wait_status = 0;
   fill_task(&exec->head.task, task);
   read_namespaces(task, &exec->ns_cgroup);
-  exec->cap_effective = BPF_CORE_READ(cred, cap_effective.val);
+  exec->cap_effective = cred->cap_effective.val;
   exec->seccomp = 0;
-  if (bpf_core_field_exists(task->seccomp)) exec->seccomp = BPF_CORE_READ(task, seccomp.mode);
+  if (bpf_core_field_exists(task->seccomp)) exec->seccomp = task->seccomp.mode;
 
-  struct file* file = BPF_CORE_READ(bprm, file);
-  struct inode* inode = BPF_CORE_READ(file, f_inode);
-  exec->exe_inode = BPF_CORE_READ(inode, i_ino);
-  exec->exe_dev = BPF_CORE_READ(inode, i_sb, s_dev);
-  exec->exe_size = BPF_CORE_READ(inode, i_size);
+  struct file* file = bprm->file;
+  struct inode* inode = file->f_inode;
+  exec->exe_inode = inode->i_ino;
+  exec->exe_dev = inode->i_sb->s_dev;
+  exec->exe_size = inode->i_size;
   read_times(inode, &exec->exe_mtime_ns, &exec->exe_ctime_ns);
-  exec->exe_mode = BPF_CORE_READ(inode, i_mode);
-  exec->exe_uid = BPF_CORE_READ(inode, i_uid.val);
-  exec->exe_links = BPF_CORE_READ(inode, i_nlink);
-  if (!BPF_CORE_READ(file, f_path.dentry, d_hash.pprev)) exec->head.task.flags |= DE_UNLINKED;
-  exec->argc = BPF_CORE_READ(bprm, argc);
+  exec->exe_mode = inode->i_mode;
+  exec->exe_uid = inode->i_uid.val;
+  exec->exe_links = inode->i_nlink;
+  if (!file->f_path.dentry->d_hash.pprev) exec->head.task.flags |= DE_UNLINKED;
+  exec->argc = bprm->argc;
 
+  // As numbers: a function of its own may not be given the kernel's pointers.
   __u32 end =
       append_path(scratch, 0, (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)BPF_CORE_READ(file, f_path.dentry));
   if (end & CUT) exec->head.task.flags |= DE_PATH_CUT;
   __u32 at = end & ~CUT;
   exec->path_bytes = at;
-  struct fs_struct* fs = BPF_CORE_READ(task, fs);
+  struct fs_struct* fs = task->fs;
   end = append_path(scratch, at, (__u64)BPF_CORE_READ(fs, pwd.mnt), (__u64)BPF_CORE_READ(fs, pwd.dentry));
   if (end & CUT) exec->head.task.flags |= DE_CWD_CUT;
   exec->cwd_bytes = (end & ~CUT) - at;
@@ -109,8 +109,8 @@ int on_exec(__u64* ctx) {
   exec->cgroup_bytes = end - at;
   at = end;
 
-  const char* filename = BPF_CORE_READ(bprm, filename);
-  if (BPF_CORE_READ(bprm, interp) != filename) exec->head.task.flags |= DE_SCRIPT;
+  const char* filename = bprm->filename;
+  if (bprm->interp != filename) exec->head.task.flags |= DE_SCRIPT;
   exec->filename_bytes = 0;
   if (at <= DE_TEXT_BYTES) {
     long got = bpf_probe_read_kernel_str(&scratch->data[at], 2 * NAME_BYTES, filename);
@@ -120,9 +120,9 @@ int on_exec(__u64* ctx) {
     }
   }
 
-  struct mm_struct* mm = BPF_CORE_READ(task, mm);
-  __u64 start = BPF_CORE_READ(mm, arg_start);
-  __u64 bytes = BPF_CORE_READ(mm, arg_end) - start;
+  struct mm_struct* mm = task->mm;
+  __u64 start = mm->arg_start;
+  __u64 bytes = mm->arg_end - start;
   exec->args_bytes = bytes;
   exec->args_sent = 0;
   exec->env_bytes = 0;
@@ -140,8 +140,8 @@ int on_exec(__u64* ctx) {
   }
   if (exec->args_here == DE_ARGS_BYTES && bytes > DE_ARGS_BYTES) send_argument_tail(scratch, start, bytes);
   if (environment_limit > 0) {
-    start = BPF_CORE_READ(mm, env_start);
-    send_environment(scratch, start, BPF_CORE_READ(mm, env_end) - start);
+    start = mm->env_start;
+    send_environment(scratch, start, mm->env_end - start);
   }
   __u32 total = sizeof(*exec) + at;
   if (total > sizeof(*scratch)) return 0;

@@ -62,20 +62,20 @@ static __always_inline void read_times(struct inode* inode, __s64* mtime_out, __
   __s64 mtime, ctime;
   __u32 mtime_ns, ctime_ns;
   if (bpf_core_field_exists(inode->i_mtime_sec)) {
-    mtime = BPF_CORE_READ(inode, i_mtime_sec);
-    mtime_ns = BPF_CORE_READ(inode, i_mtime_nsec);
-    ctime = BPF_CORE_READ(inode, i_ctime_sec);
-    ctime_ns = BPF_CORE_READ(inode, i_ctime_nsec);
+    mtime = inode->i_mtime_sec;
+    mtime_ns = inode->i_mtime_nsec;
+    ctime = inode->i_ctime_sec;
+    ctime_ns = inode->i_ctime_nsec;
   } else if (bpf_core_field_exists(middle->__i_mtime)) {
-    mtime = BPF_CORE_READ(middle, __i_mtime.tv_sec);
-    mtime_ns = BPF_CORE_READ(middle, __i_mtime.tv_nsec);
-    ctime = BPF_CORE_READ(middle, __i_ctime.tv_sec);
-    ctime_ns = BPF_CORE_READ(middle, __i_ctime.tv_nsec);
+    mtime = middle->__i_mtime.tv_sec;
+    mtime_ns = middle->__i_mtime.tv_nsec;
+    ctime = middle->__i_ctime.tv_sec;
+    ctime_ns = middle->__i_ctime.tv_nsec;
   } else {
-    mtime = BPF_CORE_READ(old, i_mtime.tv_sec);
-    mtime_ns = BPF_CORE_READ(old, i_mtime.tv_nsec);
-    ctime = BPF_CORE_READ(old, i_ctime.tv_sec);
-    ctime_ns = BPF_CORE_READ(old, i_ctime.tv_nsec);
+    mtime = old->i_mtime.tv_sec;
+    mtime_ns = old->i_mtime.tv_nsec;
+    ctime = old->i_ctime.tv_sec;
+    ctime_ns = old->i_ctime.tv_nsec;
   }
   *mtime_out = mtime * 1000000000LL + mtime_ns;
   // Newer kernels keep a mark in the highest bit: that somebody has asked for the time.
