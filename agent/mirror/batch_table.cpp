@@ -29,20 +29,10 @@ struct Cursor : sqlite3_vtab_cursor {
 Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
 Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
 
-std::size_t position(std::span<const schema::Column<pb::ProcessEvent>> columns, std::string_view name) {
-  return static_cast<std::size_t>(std::ranges::find(columns, name, [](const auto& c) { return c.name; }) -
-                                  columns.begin());
-}
-
 // The columns of a process stand behind those of the event, in both tables in the same order.
 std::size_t first_process_column() {
   static const std::size_t first = schema::event_columns().size() - schema::process_columns().size();
   return first;
-}
-
-std::size_t command_line_column() {
-  static const std::size_t column = position(schema::event_columns(), "command_line");
-  return column;
 }
 
 std::string declaration(BatchKind kind) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <variant>
 
 #include "daemoneye/schema/event_columns.h"
@@ -20,13 +19,6 @@ EventColumns find_columns(std::span<const std::string_view> names) {
   return found;
 }
 
-std::size_t command_line_column() {
-  static const auto column = static_cast<std::size_t>(
-      std::ranges::find(schema::event_columns(), "command_line", [](const auto& c) { return c.name; }) -
-      schema::event_columns().begin());
-  return column;
-}
-
 // With its length, so that no two lists of values look alike.
 void append_text(std::string& out, char type, std::string_view text) {
   const std::uint64_t size = text.size();
@@ -35,6 +27,13 @@ void append_text(std::string& out, char type, std::string_view text) {
 }
 
 }  // namespace
+
+std::size_t command_line_column() {
+  static const auto column = static_cast<std::size_t>(
+      std::ranges::find(schema::event_columns(), "command_line", [](const auto& c) { return c.name; }) -
+      schema::event_columns().begin());
+  return column;
+}
 
 Misses::Misses() : own_(find_columns(kOwn)), arguments_(find_columns(kArguments)) { own_.set(kNoEventColumn); }
 
@@ -69,7 +68,7 @@ std::uint64_t* Misses::Table::find_or_add(const Key& key) {
 void Misses::reset(std::size_t statements) {
   statements_ = statements;
   words_ = (statements + kWordBits - 1) / kWordBits;
-  used_.reset();
+  use({});
   kinds_.reset(words_);
   wholes_.reset(words_);
   keys_.clear();
@@ -78,9 +77,18 @@ void Misses::reset(std::size_t statements) {
 
 Misses::Key Misses::hash(std::string_view bytes) const { return {high_(bytes), low_(bytes)}; }
 
-void Misses::append(const EventColumns& columns, const pb::ProcessEvent& event, std::string_view command_line) {
+void Misses::use(const EventColumns& columns) {
+  used_ = columns;
+  kind_columns_.clear();
+  argument_columns_.clear();
+  for (std::size_t i = 0; i < kMaxEventColumns; ++i)
+    if (used_[i]) (arguments_[i] ? argument_columns_ : kind_columns_).push_back(i);
+}
+
+void Misses::append(std::span<const std::size_t> columns, const pb::ProcessEvent& event,
+                    std::string_view command_line) {
   const auto all = schema::event_columns();
-  for (std::size_t i = columns._Find_first(); i < all.size(); i = columns._Find_next(i)) {
+  for (const std::size_t i : columns) {
     if (i == command_line_column()) {
       append_text(text_, event.process().command_line_size() > 0 ? 't' : 'n', command_line);
       continue;
@@ -99,9 +107,9 @@ void Misses::append(const EventColumns& columns, const pb::ProcessEvent& event, 
 Misses::Keys Misses::keys_of(const EventRow& event, std::string_view command_line) {
   Keys keys;
   text_.clear();
-  append(used_ & ~arguments_, *event.event, {});
+  append(kind_columns_, *event.event, {});
   keys.kind = hash(text_);
-  append(used_ & arguments_, *event.event, command_line);
+  append(argument_columns_, *event.event, command_line);
   keys.whole = hash(text_);
   return keys;
 }
@@ -130,7 +138,7 @@ void Misses::note(std::size_t statement, std::size_t event, const EventColumns& 
     // Keys of more columns from the next events on; under the ones there are nothing can be found any more.
     const EventColumns more = used_ | read;
     reset(statements_);
-    used_ = more;
+    use(more);
     return;
   }
   if (event >= keys_.size()) return;

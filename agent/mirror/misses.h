@@ -31,6 +31,7 @@ namespace de::mirror {
 constexpr std::size_t kMaxEventColumns = 128;
 constexpr std::size_t kNoEventColumn = kMaxEventColumns - 1;
 using EventColumns = std::bitset<kMaxEventColumns>;
+std::size_t command_line_column();
 
 class Misses {
  public:
@@ -87,11 +88,13 @@ class Misses {
 
   Key hash(std::string_view bytes) const;
   Keys keys_of(const EventRow& event, std::string_view command_line);
-  void append(const EventColumns& columns, const pb::ProcessEvent& event, std::string_view command_line);
+  void use(const EventColumns& columns);
+  void append(std::span<const std::size_t> columns, const pb::ProcessEvent& event, std::string_view command_line);
 
   const crypto::SipHash high_, low_;  // Each with a key of its own.
   EventColumns own_, arguments_;
-  EventColumns used_;  // Those of the keys: what statements have read so far.
+  EventColumns used_;  // Those of the keys: what statements have read so far; the same as two lists:
+  std::vector<std::size_t> kind_columns_, argument_columns_;
   std::size_t statements_ = 0;
   std::size_t words_ = 0;
   Table kinds_, wholes_;

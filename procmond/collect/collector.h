@@ -90,8 +90,8 @@ class Collector {
   // Readable when collect_events() has something to fetch; -1 without a feed.
   int wake_fd() const;
   // Everything the kernel has told until now. Errors: Closed, Io: the feed is gone; replace it.
-  // Without `all` they stay here while none of them can wait for nobody: a process that forked is what its parent is,
-  // and usually runs something else a moment later.
+  // Without `all` they stay here as long as all of them can wait: a process that forked is what its parent is, and
+  // usually runs something else a moment later.
   Result<Collected> collect_events(bool all = true);
   // Somebody is about to wait for wake_fd().
   void fall_asleep();
