@@ -17,7 +17,7 @@ void EventQueue::drop_front() {
 void EventQueue::push(const std::string& collector, const std::string& spool_id, std::uint64_t committed,
                       const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
   if (events->events().empty()) return;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (pushed_to_.size() >= kMaxSpools && !pushed_to_.contains({collector, spool_id})) pushed_to_.clear();
   std::uint64_t& known = pushed_to_[{collector, spool_id}];
   known = std::max(known, committed);
@@ -30,18 +30,20 @@ void EventQueue::push(const std::string& collector, const std::string& spool_id,
     events_.push_back({{shared, std::shared_ptr<const pb::ProcessEvent>(events, &event)}, bytes_each});
     ++counts_.pushed;
   }
-  come_.notify_one();
   const std::uint64_t before = counts_.skipped;
   // One event is taken however large it is.
   while (events_.size() > kMaxEvents || (bytes_ > kMaxBytes && events_.size() > 1)) {
     drop_front();
     ++counts_.skipped;
   }
-  if (counts_.skipped == before) return;
+  const bool has_skipped = counts_.skipped != before;
+  const bool is_told = clock_.unix_ms() - skipped_at_ms_ <= kToldForMs;
+  if (has_skipped) skipped_at_ms_ = clock_.unix_ms();
+  lock.unlock();  // Or whoever is woken waits for it at once.
+  come_.notify_one();
   // One log line an hour; health has the number.
-  if (clock_.unix_ms() - skipped_at_ms_ > kToldForMs)
+  if (has_skipped && !is_told)
     log::warn("detect", "events arrive faster than rules can look at them; the oldest are passed over");
-  skipped_at_ms_ = clock_.unix_ms();
 }
 
 void EventQueue::forget(const std::string& collector) {

@@ -71,8 +71,7 @@ class EventFeed {
   virtual std::string name() const = 0;  // "bpf", "connector"
   // Readable when events wait. Owned by the feed.
   virtual int wake_fd() const = 0;
-  // Before somebody waits for wake_fd(): until then a feed need not wake anybody. An event that happens in the same
-  // moment may go without a wake-up: look again soon.
+  // Before somebody waits for wake_fd(): until then a feed need not wake anybody.
   virtual void fall_asleep() {}
   // Hands out everything that waits now, in the order it happened per process. Errors: Closed (the facility was taken
   // away), Io. What was lost is in counts().

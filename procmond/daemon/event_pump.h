@@ -1,15 +1,21 @@
-// Fetches what the kernel tells and hands it on. The first event after a pause is fetched at once; while more keep
-// coming they are fetched together, a few milliseconds apart. A fork that comes first is handed on with what comes
-// next, or after those few milliseconds.
+// Fetches what the kernel tells on a thread of its own and hands it on to the io thread. The first event after a pause
+// wakes it at once; it waits a moment for what follows, as few processes only begin. While more keep coming they are
+// fetched together, a few milliseconds apart. A fork that comes by itself is handed on with what comes next, or after
+// those few milliseconds.
 //
-// Thread: its own; `hand_on` is called on it.
+// Thread: io, where the hooks are called as well.
 #pragma once
 
 #include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "collect/collector.h"
 #include "daemoneye/base/result.h"
@@ -21,7 +27,7 @@ class EventPump {
  public:
   struct Hooks {
     std::function<void(collect::Collected)> hand_on;
-    // The feed is gone; nothing is fetched any more.
+    // The feed is gone: called once, after everything it told was handed on. May destroy the pump.
     std::function<void(std::string reason)> on_end;
   };
   struct Limits {
@@ -31,8 +37,12 @@ class EventPump {
   };
 
   // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
-  static Result<std::unique_ptr<EventPump>> start(collect::Collector& collector, Limits limits, Hooks hooks);
-  ~EventPump();  // Fetches no more. Not from within a hook.
+  static Result<std::unique_ptr<EventPump>> start(boost::asio::any_io_executor executor, collect::Collector& collector,
+                                                  Limits limits, Hooks hooks);
+  ~EventPump();  // Calls no hook any more.
+
+  // Fetches no more, and hands on what was fetched. The end of a feed is not told any more.
+  void stop();
 
   // As many bytes of the events handed on are dealt with.
   void taken(std::size_t bytes) { waiting_ -= bytes; }
@@ -40,15 +50,28 @@ class EventPump {
   double fill() const { return static_cast<double>(waiting_) / static_cast<double>(limits_.waiting_bytes); }
 
  private:
-  EventPump(collect::Collector& collector, Limits limits, Hooks hooks, UniqueFd stop);
+  EventPump(boost::asio::any_io_executor executor, collect::Collector& collector, Limits limits, Hooks hooks);
   void run();
   bool wait(int wake_fd, int timeout_ms) const;
+  void pass(collect::Collected collected);
+  void end(std::string reason);
+  void ring() const;
+  void listen();
+  void hand_on();
 
   collect::Collector& collector_;
   const Limits limits_;
   const Hooks hooks_;
-  const UniqueFd stop_;
+  UniqueFd stop_;
+  UniqueFd bell_;  // Rung for the io thread.
+  boost::asio::posix::stream_descriptor listener_;
+  std::uint64_t rung_ = 0;
+  std::shared_ptr<EventPump*> self_ = std::make_shared<EventPump*>(this);  // For a handler that comes too late.
   std::atomic<std::size_t> waiting_ = 0;
+  std::mutex mutex_;  // Guards what was fetched and not handed on.
+  std::vector<collect::Collected> fetched_;
+  bool has_ended_ = false;
+  std::string why_;
   std::thread thread_;
 };
 

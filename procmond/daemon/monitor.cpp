@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <csignal>
 #include <cstdlib>
 
@@ -211,15 +210,9 @@ Result<> Monitor::start_pump() {
   // What the kernel had room for grows when it becomes events; one full buffer is no pressure yet.
   limits.waiting_bytes = kBuffersWaiting * (std::size_t{config_.events_buffer_mb} << 20);
   EventPump::Hooks hooks;
-  hooks.hand_on = [this](collect::Collected collected) {
-    boost::asio::post(io_, [this, held = std::make_shared<collect::Collected>(std::move(collected))] {
-      take_collected(std::move(*held));
-    });
-  };
-  hooks.on_end = [this](std::string reason) {
-    boost::asio::post(io_, [this, reason = std::move(reason)] { on_feed_end(reason); });
-  };
-  DE_TRY(pump, EventPump::start(*collector_, limits, std::move(hooks)));
+  hooks.hand_on = [this](collect::Collected collected) { take_collected(std::move(collected)); };
+  hooks.on_end = [this](const std::string& reason) { on_feed_end(reason); };
+  DE_TRY(pump, EventPump::start(io_.get_executor(), *collector_, limits, std::move(hooks)));
   pump_ = std::move(pump);
   return {};
 }
@@ -341,6 +334,7 @@ Result<> Monitor::run() {
 
 void Monitor::stop() {
   stopping_ = true;
+  if (pump_) pump_->stop();
   uplink_->stop();
   next_scan_.cancel();
   next_sync_.cancel();

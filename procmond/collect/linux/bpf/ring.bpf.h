@@ -30,7 +30,8 @@ PER_CPU_PLACE(struct chunk, chunks);
 
 // Read by user space through shared memory, without a system call.
 struct de_counters counters[DE_COUNTER_SLOTS];
-// The consumer waits to be woken: set by user space before it waits. Racing writers wake it once too often at worst.
+// The consumer waits to be woken: set by user space before it waits, and before it looks a last time whether anything
+// is in the ring. Racing writers wake it once too often at worst.
 __u32 is_asleep;
 
 // What is left out, as enum de_level; set by user space. What the ring itself has no room for is left out at once.
@@ -63,8 +64,18 @@ static __always_inline __u64 wake_flags(void) {
   return BPF_RB_NO_WAKEUP;
 }
 
+// The consumer fell asleep between wake_flags() and the record: it looked for the record too early, and is woken by an
+// empty one.
+static __always_inline void wake_late(void) {
+  if (!is_asleep) return;
+  is_asleep = 0;
+  void* nothing = bpf_ringbuf_reserve(&ring, 8, 0);
+  if (nothing) bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void send(void* record, __u64 bytes, __u32 kind) {
   struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->happened[kind], 1);
   if (bpf_ringbuf_output(&ring, record, bytes, wake_flags()) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
+  wake_late();
 }
