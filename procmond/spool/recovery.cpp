@@ -79,6 +79,7 @@ Result<std::unique_ptr<Spool>> Spool::open(const SpoolOptions& options, const Cl
 }
 
 Result<> Spool::recover() {
+  remove_spare();
   DE_TRY(numbers, segment_numbers(dir_.get()));
   DE_CHECK(adopt_id(numbers));
   for (const std::uint32_t number : numbers) DE_CHECK(load_segment(number, number == numbers.back()));
@@ -139,6 +140,11 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
   DE_TRY(bytes, read_range(fd.get(), 0, std::min(kReadLimit, static_cast<std::size_t>(info.st_size))));
   const auto header = decode_header(bytes);
   const std::string name = segment_name(number);
+  if (header && header->spool_id == state_.spool_id && header->number != number && is_newest) {
+    ::unlinkat(dir_.get(), name.c_str(), 0);  // A crash while it was being used again: nothing is in it yet.
+    return {};
+  }
+  if (header && header->used_bytes < bytes.size()) bytes.resize(header->used_bytes);
   if (header && header->spool_id != state_.spool_id) {
     // Not ours to delete and not ours to read: somebody mixed two spools.
     ++counts_.damaged_regions;
@@ -163,19 +169,20 @@ Result<> Spool::load_segment(std::uint32_t number, bool is_newest) {
   segment.number = number;
   segment.bytes = bytes.size();
   segment.first_sequence = expected;
-  segment.from_ms = segment.to_ms = header ? header->created_ms : clock_.unix_ms();
+  segment.created_ms = segment.from_ms = segment.to_ms = header ? header->created_ms : clock_.unix_ms();
   if (!scan.records.empty()) {
     segment.from_ms = time_of(bytes, scan.records.front(), seed_);
     segment.to_ms = std::max(segment.from_ms, time_of(bytes, scan.records.back(), seed_));
   }
   if (is_newest && scan.torn_bytes > 0) {
-    if (::ftruncate(fd.get(), static_cast<off_t>(scan.good_bytes)) != 0) return disk_failure("cut " + name);
     segment.bytes = scan.good_bytes;
+    if (header) DE_CHECK(write_all(fd.get(), 0, encode_header(header_of(segment))));
     counts_.torn_bytes += scan.torn_bytes;
   }
   for (const RecordRef& ref : scan.records) segment.records.add(ref);
   // Numbers hidden in damage at the very end may have been published: they are not given out again.
-  const std::uint64_t reached = segment.last_sequence() + (is_newest ? scan.lost_at_end : 0);
+  std::uint64_t reached = segment.last_sequence() + (is_newest ? scan.lost_at_end : 0);
+  if (state_.reserved > 0) reached = std::min(reached, std::max(state_.reserved, segment.last_sequence()));
   if (is_newest && scan.lost_at_end > 0 && reached > state_.acked)
     lose(std::max(segment.last_sequence(), state_.acked) + 1, reached, segment.to_ms, clock_.unix_ms(),
          LossReason::Damaged);
@@ -193,6 +200,11 @@ Result<> Spool::resume() {
   state_.last_sequence = std::max(state_.last_sequence, state_.acked);
   if (segments_.empty()) return rotate();
   // Nothing says whether the last run got as far as a sync, and from now on everything here counts as durable.
+  if (segments_.size() > 1) {
+    const std::uint32_t before = segments_[segments_.size() - 2].number;
+    DE_TRY(fd, open_segment(dir_.get(), before, O_RDWR));
+    if (::fdatasync(fd.get()) != 0) return disk_failure("sync " + segment_name(before));
+  }
   if (::fdatasync(active_.get()) != 0) return disk_failure("sync newest segment");
   synced_bytes_ = segments_.back().bytes;
   return {};

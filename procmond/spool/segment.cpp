@@ -11,7 +11,7 @@
 namespace de::spool {
 namespace {
 
-constexpr std::string_view kMagic("DESPOOL\x01", 8);
+constexpr std::string_view kMagic("DESPOOL\x02", 8);
 // How far a sequence may jump within one segment: events shed on a full disk use up numbers.
 constexpr std::uint64_t kMaxJump = 1ULL << 32;
 // Checksummed bytes one search for the next record may cost, whatever the damage looks like.
@@ -100,6 +100,8 @@ std::string encode_header(const SegmentHeader& header) {
   std::string bytes(kMagic);
   bytes += header.spool_id;
   bytes.resize(kMagic.size() + kSpoolIdBytes, '0');
+  append_le(bytes, header.number);
+  append_le(bytes, header.used_bytes);
   append_le(bytes, header.first_sequence);
   append_le(bytes, static_cast<std::uint64_t>(header.created_ms));
   append_le(bytes, frame::crc32c(bytes));
@@ -113,9 +115,12 @@ Result<SegmentHeader> decode_header(std::string_view bytes) {
     return fail(Errc::Corrupt, "segment header is damaged");
   SegmentHeader header;
   header.spool_id = covered.substr(kMagic.size(), kSpoolIdBytes);
-  header.first_sequence = load_le<std::uint64_t>(covered.data() + kMagic.size() + kSpoolIdBytes);
-  header.created_ms =
-      static_cast<std::int64_t>(load_le<std::uint64_t>(covered.data() + kMagic.size() + kSpoolIdBytes + 8));
+  const char* at = covered.data() + kMagic.size() + kSpoolIdBytes;
+  header.number = load_le<std::uint32_t>(at);
+  header.used_bytes = load_le<std::uint32_t>(at + 4);
+  header.first_sequence = load_le<std::uint64_t>(at + 8);
+  header.created_ms = static_cast<std::int64_t>(load_le<std::uint64_t>(at + 16));
+  if (header.used_bytes < kSegmentHeaderBytes) return fail(Errc::Corrupt, "segment header has an impossible length");
   if (header.first_sequence == 0 || header.first_sequence > kMaxSequence)
     return fail(Errc::Corrupt, "segment header has an impossible sequence");
   return header;

@@ -1,10 +1,13 @@
 // The bytes of one spool segment, `spool-%08u.seg`, and how to read them back when they are damaged.
 //
-//   header: magic "DESPOOL" 0x01 | spool id 16 | u64 first sequence | i64 created ms | u32 CRC-32C of these 40 bytes
+//   header: magic "DESPOOL" 0x02 | spool id 16 | u32 number | u32 used bytes | u64 first sequence | i64 created ms
+//           | u32 CRC-32C of these 48 bytes
 //   record: u32 n | u32 CRC-32C | u64 sequence | u8 type | payload of n bytes
 // Integers are little-endian. A record's checksum covers the spool id, then sequence, type and payload: a process
 // that writes something like a record into its own arguments cannot know the id, so damage around its event can
 // never make that text pass for a record.
+// A file is used again when everything in it was acknowledged: what lies behind the used bytes is of an earlier use, and
+// so is everything while the header has another number than the file's name.
 //
 // Thread: any (pure functions).
 #pragma once
@@ -20,7 +23,7 @@
 namespace de::spool {
 
 constexpr std::size_t kSpoolIdBytes = 16;  // Hexadecimal digits.
-constexpr std::size_t kSegmentHeaderBytes = 8 + kSpoolIdBytes + 8 + 8 + 4;
+constexpr std::size_t kSegmentHeaderBytes = 8 + kSpoolIdBytes + 4 + 4 + 8 + 8 + 4;
 constexpr std::size_t kRecordHeaderBytes = 4 + 4 + 8 + 1;
 // One event must fit into a frame of 4 MiB together with its envelope.
 constexpr std::size_t kMaxEventBytes = 3'500'000;
@@ -30,6 +33,8 @@ enum class RecordType : std::uint8_t { ProcessEvent = 1 };
 
 struct SegmentHeader {
   std::string spool_id;
+  std::uint32_t number = 0;
+  std::uint32_t used_bytes = kSegmentHeaderBytes;  // From the start of the file to the end of the last record.
   std::uint64_t first_sequence = 0;  // No record of this segment has a smaller one.
   std::int64_t created_ms = 0;
 };

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "daemoneye/base/fault.h"
 #include "spool/disk.h"
@@ -11,6 +12,7 @@ namespace de::spool {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256UL << 10;  // One write; bounds the memory of a large append.
+constexpr char kSpareName[] = "spool.spare";
 
 LossReason reason_of(const Error& error) {
   return error.code() == Errc::Exhausted ? LossReason::DiskFull : LossReason::WriteFailed;
@@ -135,16 +137,29 @@ Result<> Spool::flush(Chunk& chunk) {
   return result;
 }
 
+SegmentHeader Spool::header_of(const Segment& segment) const {
+  return {state_.spool_id, segment.number, static_cast<std::uint32_t>(segment.bytes), segment.first_sequence,
+          segment.created_ms};
+}
+
+// Only with the header do the bytes count: what was written without it is not found by a recovery, and its numbers are
+// reported as lost.
 Result<> Spool::write_active(std::string_view bytes) {
-  const std::uint64_t good = segments_.back().bytes;
-  auto written = write_all(active_.get(), good, bytes);
-  // Whatever part was written must not be found by a recovery: its numbers are reported as lost.
-  if (!written && ::ftruncate(active_.get(), static_cast<off_t>(good)) != 0) sealed_ = true;
+  Segment& active = segments_.back();
+  DE_CHECK(write_all(active_.get(), active.bytes, bytes));
+  SegmentHeader header = header_of(active);
+  header.used_bytes += static_cast<std::uint32_t>(bytes.size());
+  auto written = write_all(active_.get(), 0, encode_header(header));
+  if (!written) sealed_ = true;
   return written;
 }
 
 Result<> Spool::make_room(std::uint64_t bytes) {
-  while (counts_.bytes + bytes > options_.max_bytes) {
+  while (counts_.bytes + spare_bytes_ + bytes > options_.max_bytes) {
+    if (spare_bytes_ != 0) {
+      remove_spare();
+      continue;
+    }
     if (segments_.size() == 1) {
       if (segments_.back().records.empty()) return fail(Errc::Exhausted, "the chunk is larger than the spool");
       DE_CHECK(rotate());
@@ -176,28 +191,41 @@ void Spool::lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, 
   state_dirty_ = true;
 }
 
-// Starts the next segment. The one before is synced, so that only the newest can ever be torn.
-Result<> Spool::rotate() {
-  if (active_) DE_CHECK(sync_records());
-  SegmentHeader header{state_.spool_id, segments_.empty() ? state_.last_sequence + 1 : 0, clock_.unix_ms()};
-  // Numbers already stamped in this append may still go into the new segment.
-  if (header.first_sequence == 0) header.first_sequence = std::max(segments_.back().last_sequence(), state_.acked) + 1;
-  const std::uint32_t number = segments_.empty() ? 1 : segments_.back().number + 1;
+// The spare file under its new name, or a new one. Until its header has the new number, nothing is in it.
+Result<UniqueFd> Spool::next_file(std::uint32_t number) {
   const std::string name = segment_name(number);
+  if (std::exchange(spare_bytes_, 0) != 0 && ::renameat(dir_.get(), kSpareName, dir_.get(), name.c_str()) == 0) {
+    UniqueFd fd(::openat(dir_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (fd) return fd;
+    return disk_failure("open " + name);
+  }
   UniqueFd fd(::openat(dir_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return disk_failure("create " + name);
-  auto written = write_all(fd.get(), 0, encode_header(header));
-  if (written && ::fsync(dir_.get()) != 0) written = disk_failure("sync directory");
-  if (!written) {
-    ::unlinkat(dir_.get(), name.c_str(), 0);
-    return fail(std::move(written).error().during("start " + name));
+  return fd;
+}
+
+// Starts the next segment. The one before may wait for its sync, but none before that: only the two newest can ever be
+// torn.
+Result<> Spool::rotate() {
+  DE_CHECK(sync_before());
+  Segment next;
+  next.number = segments_.empty() ? 1 : segments_.back().number + 1;
+  next.bytes = kSegmentHeaderBytes;
+  // Numbers already stamped in this append may still go into the new segment.
+  next.first_sequence =
+      segments_.empty() ? state_.last_sequence + 1 : std::max(segments_.back().last_sequence(), state_.acked) + 1;
+  next.created_ms = next.from_ms = next.to_ms = clock_.unix_ms();
+  DE_TRY(fd, next_file(next.number));
+  is_dir_synced_ = false;
+  if (auto written = write_all(fd.get(), 0, encode_header(header_of(next))); !written) {
+    ::unlinkat(dir_.get(), segment_name(next.number).c_str(), 0);
+    return fail(std::move(written).error().during("start " + segment_name(next.number)));
   }
-  Segment segment;
-  segment.number = number;
-  segment.bytes = kSegmentHeaderBytes;
-  segment.first_sequence = header.first_sequence;
-  segment.from_ms = segment.to_ms = header.created_ms;
-  segments_.push_back(std::move(segment));
+  if (active_ && synced_bytes_ != segments_.back().bytes) {
+    before_ = std::move(active_);
+    before_synced_bytes_ = synced_bytes_;
+  }
+  segments_.push_back(std::move(next));
   active_ = std::move(fd);
   synced_bytes_ = 0;
   sealed_ = false;
@@ -207,15 +235,33 @@ Result<> Spool::rotate() {
 }
 
 Result<> Spool::sync_records() {
-  if (synced_bytes_ == segments_.back().bytes) return {};
+  DE_CHECK(sync_before());
+  if (!is_dir_synced_ && ::fsync(dir_.get()) != 0) {
+    ++counts_.sync_failures;
+    return disk_failure("sync spool directory");
+  }
+  is_dir_synced_ = true;
+  Segment& active = segments_.back();
+  if (synced_bytes_ == active.bytes) return {};
   if (::fdatasync(active_.get()) != 0) {
     auto failed = disk_failure("sync spool");
-    ++counts_.sync_failures;
-    lose_unsynced(reason_of(failed.value()));
+    lose_unsynced(active, active_.get(), synced_bytes_, reason_of(failed.value()));
+    synced_bytes_ = active.bytes;
+    sealed_ = true;
     return failed;
   }
-  synced_bytes_ = segments_.back().bytes;
+  synced_bytes_ = active.bytes;
   return {};
+}
+
+Result<> Spool::sync_before() {
+  if (!before_) return {};
+  const UniqueFd fd = std::exchange(before_, UniqueFd());
+  Segment& segment = segments_[segments_.size() - 2];
+  if (segment.last_sequence() <= state_.acked || ::fdatasync(fd.get()) == 0) return {};
+  auto failed = disk_failure("sync spool");
+  lose_unsynced(segment, fd.get(), before_synced_bytes_, reason_of(failed.value()));
+  return failed;
 }
 
 Result<> Spool::sync_what_waits() {
@@ -235,17 +281,16 @@ Result<> Spool::sync() {
 
 // After a failed sync the kernel forgets which pages it could not write, and a second sync would lie. What was not
 // synced and not acknowledged is taken back and reported as lost; should it arrive all the same, it was there first.
-void Spool::lose_unsynced(LossReason reason) {
-  Segment& active = segments_.back();
-  const std::uint64_t keep = std::max<std::uint64_t>(synced_bytes_, kSegmentHeaderBytes);
-  const std::uint64_t last = active.last_sequence();
+void Spool::lose_unsynced(Segment& segment, int fd, std::uint64_t synced, LossReason reason) {
+  ++counts_.sync_failures;
+  const std::uint64_t keep = std::max<std::uint64_t>(synced, kSegmentHeaderBytes);
+  const std::uint64_t last = segment.last_sequence();
   // From the first of them on: numbers before it that are missing were lost before, and are counted.
-  if (const std::uint64_t first = active.records.cut(keep); first != 0)
-    lose(std::max(first, state_.acked + 1), last, active.from_ms, active.to_ms, reason);
-  (void)!::ftruncate(active_.get(), static_cast<off_t>(keep));  // sealed_ keeps us from writing behind it if it fails.
-  counts_.bytes -= active.bytes - keep;
-  active.bytes = synced_bytes_ = keep;
-  sealed_ = true;
+  if (const std::uint64_t first = segment.records.cut(keep); first != 0)
+    lose(std::max(first, state_.acked + 1), last, segment.from_ms, segment.to_ms, reason);
+  counts_.bytes -= segment.bytes - keep;
+  segment.bytes = keep;
+  (void)write_all(fd, 0, encode_header(header_of(segment)));  // What is found again is reported as lost and is not.
 }
 
 Result<> Spool::acknowledge(std::uint64_t sequence) {
@@ -260,17 +305,32 @@ Result<> Spool::acknowledge(std::uint64_t sequence) {
   return {};
 }
 
+// The agent says again what it has before anything is read: a power cut that takes the watermark back loses nothing.
 void Spool::forget_acknowledged() {
-  if (segments_.size() < 2 || segments_.front().last_sequence() > state_.acked) return;
-  // Durable first: otherwise a power cut would make acknowledged events look lost.
-  if (!save(true)) return;
-  while (segments_.size() > 1 && segments_.front().last_sequence() <= state_.acked) remove_front();
+  while (segments_.size() > 1 && segments_.front().last_sequence() <= state_.acked) {
+    const Segment& front = segments_.front();
+    const bool is_kept = spare_bytes_ == 0 && front.bytes <= options_.segment_bytes &&
+                         ::renameat(dir_.get(), segment_name(front.number).c_str(), dir_.get(), kSpareName) == 0;
+    if (is_kept) spare_bytes_ = front.bytes;
+    is_kept ? drop_front() : remove_front();
+  }
 }
 
 void Spool::remove_front() {
   ::unlinkat(dir_.get(), segment_name(segments_.front().number).c_str(), 0);
+  drop_front();
+}
+
+// Its file stays.
+void Spool::drop_front() {
+  if (segments_.size() == 2) before_.reset();
   counts_.bytes -= segments_.front().bytes;
   segments_.pop_front();
+}
+
+void Spool::remove_spare() {
+  ::unlinkat(dir_.get(), kSpareName, 0);  // Often there is none.
+  spare_bytes_ = 0;
 }
 
 Result<> Spool::save(bool durable) {

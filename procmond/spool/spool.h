@@ -97,6 +97,7 @@ class Spool {
     std::uint64_t first_sequence = 0;
     std::int64_t from_ms = 0;
     std::int64_t to_ms = 0;
+    std::int64_t created_ms = 0;
     RecordIndex records;
 
     std::uint64_t last_sequence() const { return records.empty() ? first_sequence - 1 : records.last_sequence(); }
@@ -120,11 +121,16 @@ class Spool {
   Result<> shed_oldest();
   Result<> rotate();
   Result<> sync_records();
+  Result<> sync_before();
+  Result<UniqueFd> next_file(std::uint32_t number);
+  SegmentHeader header_of(const Segment& segment) const;
   Result<> write_active(std::string_view bytes);
   void lose(std::uint64_t first, std::uint64_t last, std::int64_t from_ms, std::int64_t to_ms, LossReason reason);
-  void lose_unsynced(LossReason reason);
+  void lose_unsynced(Segment& segment, int fd, std::uint64_t synced, LossReason reason);
   void forget_acknowledged();
   void remove_front();
+  void drop_front();
+  void remove_spare();
   Result<> save(bool durable);
 
   // read.cpp
@@ -146,6 +152,10 @@ class Spool {
   std::deque<Segment> segments_;  // Oldest first; the last one is written to once open() has succeeded.
   UniqueFd active_;
   std::uint64_t synced_bytes_ = 0;  // Of the active segment.
+  UniqueFd before_;                 // The segment before it, when that is neither synced nor acknowledged.
+  std::uint64_t before_synced_bytes_ = 0;
+  bool is_dir_synced_ = false;
+  std::uint64_t spare_bytes_ = 0;  // Of the file to be used again; 0: there is none.
   // Where the latest batch ended: the next one usually begins there, in the middle of a run.
   struct Cursor {
     std::uint32_t segment = 0;  // None has this number.

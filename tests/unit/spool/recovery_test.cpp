@@ -1,9 +1,11 @@
 // What is left of a spool after crashes, damage and power cuts.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
 #include <random>
+#include <set>
 
 #include "spool_fixture.h"
 
@@ -83,6 +85,21 @@ TEST_F(PowerCut, AfterACleanEndNothingIsInDoubt) {
   const auto spool = open();
   EXPECT_EQ(spool->last_sequence(), 10u);
   EXPECT_TRUE(read_all(*spool, 0).gaps.empty());
+}
+
+TEST_F(PowerCut, DamageNeverTakesMoreNumbersThanWereReserved) {
+  options_ = {root_ + "/spool", 64UL << 20, 1UL << 20, options_.boot_id};
+  {
+    const auto spool = open();
+    ASSERT_TRUE(add(*spool, 3'000));
+    state_ = slurp(options_.dir + "/spool.state");
+    segment_ = slurp(segments().front());
+  }
+  std::fill(segment_.begin() + 1'000, segment_.end(), '\xFF');
+  put_back(0);
+  const auto spool = open();
+  EXPECT_GE(spool->last_sequence(), 3'000u) << "they may have been published";
+  EXPECT_LE(spool->last_sequence(), 3'000 + kReservedNumbers);
 }
 
 TEST_F(PowerCut, NumbersAreReservedBeforeTheyRunOut) {
@@ -245,6 +262,52 @@ TEST_F(RecoveryTest, HeaderCutShortAtCreationIsRemoved) {
   EXPECT_EQ(spool->counts().damaged_regions, 0u);
   ASSERT_TRUE(add(*spool, 300));
   EXPECT_EQ(read_all(*spool, 0).events.size(), 305u);
+}
+
+// Files are used again: whenever the end comes, what is left of an earlier use is neither read nor reported.
+TEST_F(RecoveryTest, FilesAreUsedAgainAndAKillAtAnyTimeLosesNothing) {
+  constexpr std::uint64_t kWaiting = 25;
+  std::set<ino_t> files;
+  const auto spool = open();
+  const SpoolOptions running = options_;
+  for (int round = 0; round < 300; ++round) {
+    ASSERT_TRUE(add(*spool, 1 + static_cast<std::size_t>(round % 20), static_cast<std::size_t>(round * 7 % 90)));
+    ASSERT_TRUE(spool->acknowledge(spool->last_sequence() - std::min(spool->last_sequence(), kWaiting)));
+    for (const std::string& name : segments()) {
+      struct stat info {};
+      ASSERT_EQ(::stat(name.c_str(), &info), 0);
+      files.insert(info.st_ino);
+    }
+    options_.dir = root_ + "/as-it-was";
+    std::filesystem::remove_all(options_.dir);
+    std::filesystem::copy(running.dir, options_.dir);
+    const auto left = open();
+    ASSERT_TRUE(left);
+    EXPECT_EQ(left->last_sequence(), spool->last_sequence()) << round;
+    const Content content = read_all(*left, 0);
+    EXPECT_EQ(content.events.size(), spool->last_sequence() - spool->acked_sequence()) << round;
+    EXPECT_TRUE(content.gaps.empty()) << round;
+    EXPECT_EQ(left->counts().damaged_regions, 0u) << round;
+    options_ = running;
+  }
+  EXPECT_EQ(spool->last_sequence(), 3'150u);
+  EXPECT_LE(files.size(), 3u) << "one written to, the one before it, and the one that is next";
+}
+
+TEST_F(RecoveryTest, AFileThatGotItsNameBackButNotItsHeaderIsEmpty) {
+  {
+    const auto spool = open();
+    ASSERT_TRUE(add(*spool, 300));
+  }
+  const std::size_t count = segments().size();
+  ASSERT_GT(count, 1u);
+  std::filesystem::copy_file(segments().front(),
+                             options_.dir + "/" + segment_name(static_cast<std::uint32_t>(count + 1)));
+  const auto spool = open();
+  EXPECT_EQ(spool->counts().damaged_regions, 0u);
+  EXPECT_EQ(spool->last_sequence(), 300u);
+  ASSERT_TRUE(add(*spool, 300));
+  EXPECT_EQ(read_all(*spool, 0).events.size(), 600u);
 }
 
 // What was synced before a SIGKILL is there after it, contiguous, and the next numbers follow.

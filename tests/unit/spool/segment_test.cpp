@@ -19,8 +19,15 @@ struct Sample {
   std::vector<std::size_t> ends;
 };
 
+SegmentHeader header(std::uint64_t first_sequence, std::int64_t created_ms) {
+  SegmentHeader made{kId, 3};
+  made.first_sequence = first_sequence;
+  made.created_ms = created_ms;
+  return made;
+}
+
 Sample sample(std::uint64_t first, std::uint64_t last) {
-  Sample made{encode_header({kId, first, 1000}), {}};
+  Sample made{encode_header(header(first, 1000)), {}};
   for (std::uint64_t n = first; n <= last; ++n) {
     append_record(made.bytes, record_seed(kId), n, payload_of(n));
     made.ends.push_back(made.bytes.size());
@@ -44,21 +51,26 @@ void expect_only_originals(std::string_view bytes, const SegmentScan& scan) {
 }
 
 TEST(SegmentHeader, RoundTripAndEveryDamage) {
-  const std::string bytes = encode_header({kId, 42, -7});
+  const std::string bytes = encode_header(header(42, -7));
   ASSERT_EQ(bytes.size(), kSegmentHeaderBytes);
-  const auto header = decode_header(bytes);
-  ASSERT_TRUE(header);
-  EXPECT_EQ(header->spool_id, kId);
-  EXPECT_EQ(header->first_sequence, 42u);
-  EXPECT_EQ(header->created_ms, -7);
+  const auto decoded = decode_header(bytes);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->spool_id, kId);
+  EXPECT_EQ(decoded->number, 3u);
+  EXPECT_EQ(decoded->used_bytes, kSegmentHeaderBytes);
+  EXPECT_EQ(decoded->first_sequence, 42u);
+  EXPECT_EQ(decoded->created_ms, -7);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 0x10);
     EXPECT_EQ(decode_header(changed).error().code(), Errc::Corrupt) << i;
     EXPECT_FALSE(decode_header(std::string_view(bytes).substr(0, i)));
   }
-  EXPECT_FALSE(decode_header(encode_header({kId, 0, 0})));
-  EXPECT_FALSE(decode_header(encode_header({kId, kMaxSequence + 1, 0})));
+  EXPECT_FALSE(decode_header(encode_header(header(0, 0))));
+  SegmentHeader shorter = header(1, 0);
+  shorter.used_bytes = kSegmentHeaderBytes - 1;
+  EXPECT_FALSE(decode_header(encode_header(shorter)));
+  EXPECT_FALSE(decode_header(encode_header(header(kMaxSequence + 1, 0))));
 }
 
 TEST(SegmentName, BothWays) {
@@ -79,7 +91,7 @@ TEST(Scan, WholeSegment) {
 }
 
 TEST(Scan, NumbersMayJumpButNotFallBack) {
-  std::string bytes = encode_header({kId, 1, 0});
+  std::string bytes = encode_header(header(1, 0));
   for (const std::uint64_t n : {1u, 2u, 50u}) append_record(bytes, record_seed(kId), n, payload_of(n));
   EXPECT_EQ(sequences(scan_segment(bytes, record_seed(kId), 1)), (std::vector<std::uint64_t>{1, 2, 50}));
   append_record(bytes, record_seed(kId), 3, payload_of(3));
@@ -136,7 +148,7 @@ TEST(Scan, RecordsInsideAPayloadAreNotRecords) {
   // An argument that looks like a record, made without the spool's id, next to damage that makes us search.
   std::string forged;
   append_record(forged, record_seed("ffffffffffffffff"), 3, "forged");
-  std::string bytes = encode_header({kId, 1, 0});
+  std::string bytes = encode_header(header(1, 0));
   append_record(bytes, record_seed(kId), 1, payload_of(1));
   const std::size_t second = bytes.size();
   append_record(bytes, record_seed(kId), 2, "args " + forged);
@@ -154,7 +166,7 @@ TEST(Scan, AnotherSpoolsRecordsAreNotRead) {
 
 TEST(Scan, WorkIsBoundedOnHostileBytes) {
   // Every 17 bytes a header that promises megabytes: without a budget this is quadratic.
-  std::string bytes = encode_header({kId, 1, 0});
+  std::string bytes = encode_header(header(1, 0));
   while (bytes.size() < 4'000'000) {
     append_le(bytes, std::uint32_t{1'000'000});
     append_le(bytes, std::uint32_t{0});

@@ -218,6 +218,21 @@ TEST_F(SpoolTest, SizeCapShedsOldestAndSaysSoAcrossRestarts) {
   EXPECT_TRUE(read_all(*spool, 0).gaps.empty());
 }
 
+TEST_F(SpoolTest, TheSizeCapIncludesAFileThatIsToBeUsedAgain) {
+  const auto spool = open();
+  for (int round = 0; round < 500; ++round) {
+    ASSERT_TRUE(add(*spool, 5));
+    // The oldest segment alone, when there is no room for another.
+    if (spool->counts().bytes + 600 > options_.max_bytes) {
+      ASSERT_TRUE(spool->acknowledge(spool->acked_sequence() + 120));
+    }
+    std::uint64_t on_disk = 0;
+    for (const auto& item : std::filesystem::directory_iterator(options_.dir))
+      if (item.path().filename() != "spool.state") on_disk += item.file_size();
+    ASSERT_LE(on_disk, options_.max_bytes) << round;
+  }
+}
+
 TEST_F(SpoolTest, ShedRangeStartsAfterTheWatermark) {
   const auto spool = open();
   ASSERT_TRUE(add(*spool, 100));
