@@ -17,6 +17,7 @@ constexpr std::size_t kMaxOut = 4'096;
 constexpr std::size_t kFullInbox = kCredits * 3 / 4;
 // Before a collector may bring again what could not be committed: it reconnects at once, and a disk stays full longer.
 constexpr auto kPauseWithoutRoom = 5s;
+constexpr auto kSettleLook = 1ms;
 
 bool is_ours(const Error& error) { return error.code() == Errc::Exhausted || error.code() == Errc::Io; }
 }  // namespace
@@ -150,6 +151,7 @@ Result<> CollectorSession::handle(std::unique_ptr<pb::Envelope> message, std::si
 }
 
 void CollectorSession::take_in(std::unique_ptr<pb::Envelope> message, std::size_t bytes) {
+  ++arrived_;
   Arrived& arrived = inbox_.emplace_back();
   if (message->publish().has_events()) {
     arrived.due_ns = clock_.steady_ns() + static_cast<std::int64_t>(consumers_.commit_delay_ms) * 1'000'000;
@@ -165,7 +167,7 @@ void CollectorSession::take_in(std::unique_ptr<pb::Envelope> message, std::size_
 }
 
 bool CollectorSession::is_commit_due() const {
-  return closing_ || waiting_others_ > 0 || waiting_events_ >= kMaxEventsPerCommit || inbox_.size() >= kFullInbox ||
+  return closing_ || committed_ < wanted_ || waiting_others_ > 0 || waiting_events_ >= kMaxEventsPerCommit || inbox_.size() >= kFullInbox ||
          clock_.steady_ns() >= inbox_.front().due_ns;
 }
 
@@ -192,6 +194,20 @@ link::Task<std::uint64_t> CollectorSession::commit_next(std::uint32_t& messages)
   co_return co_await consumers_.publish_events(id_, spool_id_, std::move(batches));
 }
 
+link::Task<> CollectorSession::settle() {
+  const auto self = shared_from_this();
+  const std::uint64_t wanted = arrived_;
+  wanted_ = std::max(wanted_, wanted);
+  if (committed_ < wanted) commit_wake_.cancel();
+  boost::asio::steady_timer look(commit_wake_.get_executor());
+  while (committed_ < wanted && !closing_ && !has_failed_) {
+    look.expires_after(kSettleLook);
+    boost::system::error_code ec;
+    co_await look.async_wait(link::into(ec));
+  }
+  co_return Result<>{};
+}
+
 link::Task<> CollectorSession::commit_loop() {
   Result<> end;
   // What was read before the end is committed, too.
@@ -212,6 +228,7 @@ link::Task<> CollectorSession::commit_loop() {
     auto acked = co_await commit_next(messages);
     if (!acked) {
       end = fail(std::move(acked).error());
+      has_failed_ = true;
       if (is_ours(end.error())) {
         const auto until = std::chrono::steady_clock::now() + kPauseWithoutRoom;
         while (!closing_ && std::chrono::steady_clock::now() < until) {
@@ -222,6 +239,7 @@ link::Task<> CollectorSession::commit_loop() {
       }
       break;
     }
+    committed_ += messages;
     if (*acked > 0) {
       pb::Envelope ack;
       ack.mutable_ack()->set_sequence(*acked);

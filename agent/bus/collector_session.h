@@ -62,6 +62,8 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   bool send(const pb::Envelope& message);
   void begin(std::uint32_t scan_interval_ms);
   bool began() const { return began_; }
+  // Returns when everything that arrived before is committed, or will not be in this session.
+  link::Task<> settle();
 
  private:
   link::Task<> greet();
@@ -94,8 +96,12 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   std::deque<Arrived> inbox_;  // Read, not committed; at most kCredits.
   int waiting_events_ = 0;     // In the inbox.
   std::size_t waiting_others_ = 0;
+  std::uint64_t arrived_ = 0;    // Messages ever taken in,
+  std::uint64_t committed_ = 0;  // of which these are committed,
+  std::uint64_t wanted_ = 0;     // and these at once.
   std::deque<std::string> out_;
   std::int64_t next_heartbeat_ns_ = 0;
+  bool has_failed_ = false;  // A commit.
   bool began_ = false;
   bool closing_ = false;
 };

@@ -208,6 +208,7 @@ serve::Context Agent::make_context() {
       supervisors_,
       to_budget(config_.query, kQueryBytes),
       [this] { return image_; },
+      [this] { return settle(); },
       [this] { return completeness(); },
       [this] { return std::string(to_text(state_)); },
       [this](const std::string& action, const std::string& payload) { audit(action, payload); },
@@ -216,6 +217,16 @@ serve::Context Agent::make_context() {
       },
       [this] { return new_events_.counts(); },
   };
+}
+
+link::Task<> Agent::settle() {
+  std::vector<std::shared_ptr<bus::CollectorSession>> sessions;
+  for (const auto& [id, session] : sessions_) sessions.push_back(session);
+  for (const auto& session : sessions) {
+    auto settled = co_await session->settle();
+    (void)settled;  // What could not be stored is one of the reasons in completeness().
+  }
+  co_return Result<>{};
 }
 
 pb::Completeness Agent::completeness() const {

@@ -74,6 +74,7 @@ class Agent {
   void on_ended(const std::string& id, const std::string& why, bool violation);
   bus::Consumers make_consumers();
   serve::Context make_context();
+  link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
   void audit(const std::string& action, const std::string& payload) { ledger_.append(action, payload); }
   bool tell_procmond(const pb::Envelope& message);

@@ -14,6 +14,7 @@
 #include "daemoneye/control.pb.h"
 #include "ingest/detector.h"
 #include "ingest/event_queue.h"
+#include "daemoneye/link/task.h"
 #include "ingest/intake.h"
 #include "mirror/event_source.h"
 #include "mirror/session.h"
@@ -41,6 +42,8 @@ struct Context {
   const supervise::Supervisors& supervisors;
   mirror::Budget query_budget;
   std::function<std::shared_ptr<const mirror::Image>()> image;
+  // Returns when everything that collectors have sent by now can be read from the store, or cannot be stored.
+  std::function<link::Task<>()> settle;
   std::function<pb::Completeness()> completeness;
   std::function<std::string()> state;  // Of the agent's state machine.
   // An entry for the ledger: action and JSON payload.

@@ -142,27 +142,30 @@ Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, s
   }
   Outgoing out;
   std::string batch;
-  auto raw = read_segment(segment, offset, last.offset + last.bytes - offset);
+  const std::size_t length = last.offset + last.bytes - offset;
+  const bool is_tail = place.segment + 1 == segments_.size() && offset >= tail_offset_ &&
+                       offset + length <= tail_offset_ + tail_.size();
+  Result<std::string> raw = is_tail ? std::string() : read_segment(segment, offset, length);
   if (!raw && raw.error().code() == Errc::NotFound) {
     ++counts_.damaged_regions;
     segment.records.clear();
     return out;
   }
   if (!raw) return fail(std::move(raw).error());
-  std::string_view left = *raw;
+  std::string_view left = is_tail ? std::string_view(tail_).substr(offset - tail_offset_, length) : *raw;
   for (; sequence <= last.last() && out.events < max_events; ++sequence) {
-    const auto record = read_record(left, seed_);
+    const Result<Record> record = is_tail ? record_in_memory(left) : read_record(left, seed_);
     if (!record || record->sequence != sequence) {
       ++counts_.damaged_regions;
       index_again(segment);
       out.envelope = to_envelope(batch);
       return out;
     }
-    const std::size_t length = kRecordHeaderBytes + record->payload.size();
-    left.remove_prefix(length);
-    offset += static_cast<std::uint32_t>(length);
+    const std::size_t record_bytes = kRecordHeaderBytes + record->payload.size();
+    left.remove_prefix(record_bytes);
+    offset += static_cast<std::uint32_t>(record_bytes);
     if (sequence < place.sequence()) continue;
-    bytes += length;
+    bytes += record_bytes;
     append_field(batch, pb::EventBatch::kEventsFieldNumber, record->payload);
     out.last_sequence = sequence;
     ++out.events;

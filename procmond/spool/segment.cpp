@@ -149,6 +149,11 @@ Result<Record> read_record(std::string_view bytes, std::uint32_t seed) {
   return Record{raw.sequence, bytes.substr(kRecordHeaderBytes, raw.payload_bytes)};
 }
 
+Record record_in_memory(std::string_view bytes) {
+  const RawHeader raw = raw_header(bytes.data());
+  return Record{raw.sequence, bytes.substr(kRecordHeaderBytes, raw.payload_bytes)};
+}
+
 SegmentScan scan_segment(std::string_view bytes, std::uint32_t seed, std::uint64_t expected_sequence) {
   SegmentScan scan;
   std::size_t budget = kSearchBudget;

@@ -62,6 +62,8 @@ struct Record {
 
 // The record at the start of `bytes`. Errors: Corrupt.
 Result<Record> read_record(std::string_view bytes, std::uint32_t seed);
+// The same of bytes that never left memory: nobody could damage them.
+Record record_in_memory(std::string_view bytes);
 
 struct SegmentScan {
   std::vector<RecordRef> records;   // In order; sequences rise.

@@ -12,6 +12,7 @@ namespace de::spool {
 namespace {
 
 constexpr std::size_t kChunkBytes = 256UL << 10;  // One write; bounds the memory of a large append.
+constexpr std::size_t kMaxTailBytes = 64UL << 10;
 constexpr char kSpareName[] = "spool.spare";
 
 LossReason reason_of(const Error& error) {
@@ -129,9 +130,12 @@ Result<> Spool::flush(Chunk& chunk) {
     }
     active.from_ms = first ? chunk.from_ms : std::min(active.from_ms, chunk.from_ms);
     active.to_ms = first ? chunk.to_ms : std::max(active.to_ms, chunk.to_ms);
+    tail_offset_ = active.bytes;
     active.bytes += chunk.bytes.size();
     counts_.bytes += chunk.bytes.size();
     counts_.written += chunk.records.size();
+    tail_.clear();
+    if (chunk.bytes.size() <= kMaxTailBytes) tail_.swap(chunk.bytes);
   }
   chunk = {};
   return result;
@@ -227,6 +231,7 @@ Result<> Spool::rotate() {
   }
   segments_.push_back(std::move(next));
   active_ = std::move(fd);
+  tail_.clear();
   synced_bytes_ = 0;
   sealed_ = false;
   counts_.bytes += kSegmentHeaderBytes;
@@ -290,6 +295,7 @@ void Spool::lose_unsynced(Segment& segment, int fd, std::uint64_t synced, LossRe
     lose(std::max(first, state_.acked + 1), last, segment.from_ms, segment.to_ms, reason);
   counts_.bytes -= segment.bytes - keep;
   segment.bytes = keep;
+  tail_.clear();
   (void)write_all(fd, 0, encode_header(header_of(segment)));  // What is found again is reported as lost and is not.
 }
 

@@ -163,6 +163,9 @@ class Spool {
     std::uint32_t offset = 0;
   };
   Cursor cursor_;
+  // What was written last, as it usually is read next; of the active segment.
+  std::string tail_;
+  std::uint64_t tail_offset_ = 0;
   std::uint64_t looked_at_ = 0;  // The last sequence when sync_what_waits() was called before.
   bool sealed_ = false;          // The active segment's tail is not trusted any more: the next write rotates.
   SpoolCounts counts_;

@@ -108,7 +108,7 @@ struct AgentConfig {
   std::string procmond_user = "procmond";  // Who besides root and the agent itself may dial the broker socket.
   std::uint32_t retention_days = 30;
   std::uint32_t max_size_mb = 1024;
-  std::uint32_t commit_delay_ms = 100;
+  std::uint32_t commit_delay_ms = 250;
   RunBudget query{5000, 64, 10000};
   RunBudget rules{1000, 32, 1000};
   std::uint32_t dedup_seconds = 300;

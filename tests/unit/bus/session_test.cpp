@@ -1,5 +1,7 @@
 // An admitted collector: what it publishes is acknowledged after the commit, and what breaks the protocol ends its
 // session and nobody else's.
+#include <thread>
+
 #include "session_fixture.h"
 
 namespace de::bus {
@@ -90,6 +92,43 @@ TEST_F(SessionTest, WhatFollowsEventsOrFillsTheInboxEndsTheirWait) {
   collector.end.close();
   drive([&] { return collector.ended.has_value(); });
   EXPECT_EQ(commits_.back().publish.events().events(0).sequence(), 100u) << "what was read is committed";
+}
+
+TEST_F(SessionTest, WhatSomebodyAsksForDoesNotWaitForCompany) {
+  consumers_.commit_delay_ms = 1'000'000;
+  Played& played = admit("a");
+  say(played, events(1, 3));
+  drive([&] { return arrived_.size() == 3; });
+  settle();
+  EXPECT_TRUE(commits_.empty());
+  EXPECT_TRUE(run(played.session->settle()));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].publish.events().events_size(), 3);
+  EXPECT_TRUE(run(played.session->settle())) << "nothing to wait for";
+  say(played, events(4, 4));
+  drive([&] { return arrived_.size() == 4; });
+  settle();
+  EXPECT_EQ(commits_.size(), 1u) << "what came later waits again";
+}
+
+TEST_F(SessionTest, WhoeverAsksWaitsForTheCommitAndNotForOneThatFails) {
+  consumers_.commit_delay_ms = 1'000'000;
+  Played& played = admit("a");
+  say(played, events(1, 3));
+  drive([&] { return arrived_.size() == 3; });
+  held_ = true;
+  bool is_settled = false;
+  boost::asio::co_spawn(io_, played.session->settle(),
+                        [&](const std::exception_ptr&, const Result<>&) { is_settled = true; });
+  drive([&] { return !commits_.empty(); });
+  std::this_thread::sleep_for(20ms);
+  settle();
+  EXPECT_FALSE(is_settled);
+  commit_error_ = Errc::Exhausted;  // The disk is full: the session lasts a while yet.
+  release();
+  drive([&] { return is_settled; });
+  EXPECT_TRUE(is_settled);
+  EXPECT_FALSE(played.ended);
 }
 
 TEST_F(SessionTest, OneCommitHasABoundedNumberOfEvents) {

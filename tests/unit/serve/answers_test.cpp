@@ -81,6 +81,20 @@ TEST_F(QueryTest, EventsAreReadAndWhatIsMissingOfThemIsSaid) {
   EXPECT_EQ(query("SELECT pid FROM events").trailer->completeness().reasons_size(), 1);
 }
 
+TEST_F(QueryTest, WhatHasArrivedIsStoredBeforeAQuestionIsAnswered) {
+  on_settle_ = [this] {
+    pb::EventBatch batch;
+    batch.add_events()->set_sequence(1);
+    batch.mutable_events(0)->set_event_type(pb::EVENT_TYPE_EXEC);
+    batch.mutable_events(0)->set_event_time_ms(clock_.now_ms);
+    batch.mutable_events(0)->mutable_process()->set_pid(77);
+    EXPECT_TRUE(store_->append_events("procmond", "spool", batch));
+  };
+  const Reply reply = query("SELECT pid FROM processes.events");
+  ASSERT_EQ(reply.rows.size(), 1U) << reply.message();
+  EXPECT_THAT(reply.rows[0], ElementsAre("77"));
+}
+
 TEST_F(QueryTest, FollowingGivesWhatWasStoredSinceTheLastLook) {
   const auto put = [&](std::uint64_t first, std::uint64_t last) {
     pb::EventBatch batch;

@@ -87,7 +87,8 @@ class ControlTest : public testing::Test {
   void start(std::optional<gid_t> readers) {
     context_.reset(new Context{
         clock_, *store_, registry_, *intake_, *events_, *detector_, readers_, detect_, sinks_, supervisors_,
-        mirror::kAdHocBudget, [this] { return image_; }, [this] { return known_; }, [] { return "SteadyState"; },
+        mirror::kAdHocBudget, [this] { return image_; }, [this] { return settle(); },
+        [this] { return known_; }, [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
         [] {
           return LedgerBacklog{3, 0};
@@ -100,6 +101,12 @@ class ControlTest : public testing::Test {
     listener_.emplace(std::move(*link::Listener::open(io_.get_executor(), std::move(listen))));
     boost::asio::co_spawn(io_, control_->run(*listener_),
                           [this](const std::exception_ptr&, const Result<>&) { ended_ = true; });
+  }
+
+  // What the agent does before a query is answered.
+  link::Task<> settle() {
+    if (on_settle_) on_settle_();
+    co_return Result<>{};
   }
 
   template <class Done>
@@ -211,6 +218,7 @@ class ControlTest : public testing::Test {
   std::shared_ptr<const mirror::Image> image_;
   pb::Completeness known_;
   std::vector<std::string> audited_;
+  std::function<void()> on_settle_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<Control> control_;
   std::optional<link::Listener> listener_;
