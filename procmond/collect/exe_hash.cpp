@@ -184,14 +184,14 @@ Result<> ExeHasher::Worker::save() {
 void ExeHasher::Worker::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (queue_.empty() || paused_) {
+    if (queue_.empty()) {
       if (dirty_ && clock_.steady_ns() - last_save_ns_ >= kSaveEveryNs) {
         lock.unlock();
         (void)save();  // Counted in save_failed, tried again in a minute.
         lock.lock();
         continue;
       }
-      const auto ready = [this] { return stopping_ || (!queue_.empty() && !paused_); };
+      const auto ready = [this] { return stopping_ || !queue_.empty(); };
       if (dirty_) {
         wake_.wait_for(lock, std::chrono::seconds(5), ready);
       } else {

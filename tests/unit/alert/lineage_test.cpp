@@ -98,5 +98,19 @@ TEST_F(LineageTest, HostileNamesStayBytes) {
   EXPECT_TRUE((*ancestors)[0].name().ends_with("\n'; --"));
 }
 
+TEST(ReadAncestry, IsCutAndRefusesWhatIsNoAncestor) {
+  pb::Ancestry ancestry;
+  for (std::uint32_t pid = 1; pid <= Lineage::kMaxDepth + 10; ++pid) ancestry.add_ancestors()->set_pid(pid);
+  const auto chain = read_ancestry(ancestry.SerializeAsString());
+  ASSERT_TRUE(chain);
+  ASSERT_EQ(chain->size(), Lineage::kMaxDepth);
+  EXPECT_EQ(chain->back().pid(), Lineage::kMaxDepth) << "the nearest ones stay";
+  ancestry.clear_ancestors();
+  ancestry.add_ancestors()->set_name("nobody");
+  EXPECT_EQ(read_ancestry(ancestry.SerializeAsString()).error().code(), Errc::Invalid);
+  EXPECT_EQ(read_ancestry("\xff").error().code(), Errc::Invalid);
+  EXPECT_TRUE(read_ancestry("")->empty());
+}
+
 }  // namespace
 }  // namespace de::alert
