@@ -167,8 +167,8 @@ void CollectorSession::take_in(std::unique_ptr<pb::Envelope> message, std::size_
 }
 
 bool CollectorSession::is_commit_due() const {
-  return closing_ || committed_ < wanted_ || waiting_others_ > 0 || waiting_events_ >= kMaxEventsPerCommit || inbox_.size() >= kFullInbox ||
-         clock_.steady_ns() >= inbox_.front().due_ns;
+  return closing_ || committed_ < wanted_ || waiting_others_ > 0 || waiting_events_ >= kMaxEventsPerCommit ||
+         inbox_.size() >= kFullInbox || clock_.steady_ns() >= inbox_.front().due_ns;
 }
 
 // The first message, with the events that follow it; `messages` is how many it was.

@@ -24,12 +24,13 @@ int company_ms(std::uint32_t latency_ms) { return static_cast<int>(latency_ms * 
 
 }  // namespace
 
-EventPump::EventPump(boost::asio::any_io_executor executor, collect::Collector& collector, Limits limits, Hooks hooks)
-    : collector_(collector), limits_(limits), hooks_(std::move(hooks)), listener_(std::move(executor)) {}
+EventPump::EventPump(const boost::asio::any_io_executor& executor, collect::Collector& collector, Limits limits,
+                     Hooks hooks)
+    : collector_(collector), limits_(limits), hooks_(std::move(hooks)), listener_(executor) {}
 
-Result<std::unique_ptr<EventPump>> EventPump::start(boost::asio::any_io_executor executor,
+Result<std::unique_ptr<EventPump>> EventPump::start(const boost::asio::any_io_executor& executor,
                                                     collect::Collector& collector, Limits limits, Hooks hooks) {
-  std::unique_ptr<EventPump> pump(new EventPump(std::move(executor), collector, limits, std::move(hooks)));
+  std::unique_ptr<EventPump> pump(new EventPump(executor, collector, limits, std::move(hooks)));
   pump->stop_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   pump->bell_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!pump->stop_ || !pump->bell_) return fail(Errc::Exhausted, "create eventfd", last_os_error());

@@ -37,8 +37,8 @@ class EventPump {
   };
 
   // `collector` has a feed and outlives the pump. Errors: Exhausted (no descriptor, no thread).
-  static Result<std::unique_ptr<EventPump>> start(boost::asio::any_io_executor executor, collect::Collector& collector,
-                                                  Limits limits, Hooks hooks);
+  static Result<std::unique_ptr<EventPump>> start(const boost::asio::any_io_executor& executor,
+                                                  collect::Collector& collector, Limits limits, Hooks hooks);
   ~EventPump();  // Calls no hook any more.
 
   // Fetches no more, and hands on what was fetched. The end of a feed is not told any more.
@@ -50,7 +50,7 @@ class EventPump {
   double fill() const { return static_cast<double>(waiting_) / static_cast<double>(limits_.waiting_bytes); }
 
  private:
-  EventPump(boost::asio::any_io_executor executor, collect::Collector& collector, Limits limits, Hooks hooks);
+  EventPump(const boost::asio::any_io_executor& executor, collect::Collector& collector, Limits limits, Hooks hooks);
   void run();
   bool wait(int wake_fd, int timeout_ms) const;
   void pass(collect::Collected collected);

@@ -143,8 +143,8 @@ Result<Outgoing> Spool::read_batch(const Place& place, std::size_t max_events, s
   Outgoing out;
   std::string batch;
   const std::size_t length = last.offset + last.bytes - offset;
-  const bool is_tail = place.segment + 1 == segments_.size() && offset >= tail_offset_ &&
-                       offset + length <= tail_offset_ + tail_.size();
+  const bool is_tail =
+      place.segment + 1 == segments_.size() && offset >= tail_offset_ && offset + length <= tail_offset_ + tail_.size();
   Result<std::string> raw = is_tail ? std::string() : read_segment(segment, offset, length);
   if (!raw && raw.error().code() == Errc::NotFound) {
     ++counts_.damaged_regions;

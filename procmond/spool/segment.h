@@ -6,8 +6,8 @@
 // Integers are little-endian. A record's checksum covers the spool id, then sequence, type and payload: a process
 // that writes something like a record into its own arguments cannot know the id, so damage around its event can
 // never make that text pass for a record.
-// A file is used again when everything in it was acknowledged: what lies behind the used bytes is of an earlier use, and
-// so is everything while the header has another number than the file's name.
+// A file is used again when everything in it was acknowledged: what lies behind the used bytes is of an earlier use,
+// and so is everything while the header has another number than the file's name.
 //
 // Thread: any (pure functions).
 #pragma once
@@ -35,7 +35,7 @@ struct SegmentHeader {
   std::string spool_id;
   std::uint32_t number = 0;
   std::uint32_t used_bytes = kSegmentHeaderBytes;  // From the start of the file to the end of the last record.
-  std::uint64_t first_sequence = 0;  // No record of this segment has a smaller one.
+  std::uint64_t first_sequence = 0;                // No record of this segment has a smaller one.
   std::int64_t created_ms = 0;
 };
 

@@ -84,7 +84,7 @@ class ScriptedFeed final : public collect::EventFeed {
       seen.set_name("scripted");
       event.seen = &seen;
       fn(event);
-      ++(event.kind == KernelEventKind::Fork ? counts_.forks
+      ++(event.kind == KernelEventKind::Fork   ? counts_.forks
          : event.kind == KernelEventKind::Exec ? counts_.execs
                                                : counts_.exits);
     }

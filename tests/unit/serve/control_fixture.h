@@ -87,8 +87,8 @@ class ControlTest : public testing::Test {
   void start(std::optional<gid_t> readers) {
     context_.reset(new Context{
         clock_, *store_, registry_, *intake_, *events_, *detector_, readers_, detect_, sinks_, supervisors_,
-        mirror::kAdHocBudget, [this] { return image_; }, [this] { return settle(); },
-        [this] { return known_; }, [] { return "SteadyState"; },
+        mirror::kAdHocBudget, [this] { return image_; }, [this] { return settle(); }, [this] { return known_; },
+        [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
         [] {
           return LedgerBacklog{3, 0};
