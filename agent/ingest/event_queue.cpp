@@ -37,13 +37,12 @@ void EventQueue::push(const std::string& collector, const std::string& spool_id,
     ++counts_.skipped;
   }
   const bool has_skipped = counts_.skipped != before;
-  const bool is_told = clock_.unix_ms() - skipped_at_ms_ <= kToldForMs;
+  const bool is_news = has_skipped && clock_.unix_ms() - skipped_at_ms_ > kToldForMs;
   if (has_skipped) skipped_at_ms_ = clock_.unix_ms();
   lock.unlock();  // Or whoever is woken waits for it at once.
   come_.notify_one();
   // One log line an hour; health has the number.
-  if (has_skipped && !is_told)
-    log::warn("detect", "events arrive faster than rules can look at them; the oldest are passed over");
+  if (is_news) log::warn("detect", "events arrive faster than rules can look at them; the oldest are passed over");
 }
 
 void EventQueue::forget(const std::string& collector) {

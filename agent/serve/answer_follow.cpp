@@ -63,7 +63,7 @@ Result<std::shared_ptr<Answer>> read_new(const Context& context, const pb::Follo
 
 link::Task<Answer> answer_follow(Context& context, pb::FollowRequest request) {
   auto settled = co_await context.settle();
-  (void)settled;
+  (void)settled;  // As for a query.
   const pb::Completeness completeness = context.completeness();
   auto job = [&context, &request, &completeness] { return read_new(context, request, completeness); };
   DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));

@@ -132,8 +132,10 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
   DE_CO_TRY(taken, shelf.take());
   std::unique_ptr<mirror::Session> session = std::move(taken);
-  auto settled = co_await context.settle();
-  (void)settled;
+  if (request.mode() == pb::QUERY_RUN) {
+    auto settled = co_await context.settle();
+    (void)settled;  // Never fails; what could not be stored is said by the completeness below.
+  }
   const auto image = context.image();
   const pb::Completeness completeness = context.completeness();
   const mirror::Budget budget = budget_for(request, context.query_budget);

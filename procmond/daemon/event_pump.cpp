@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <chrono>
 #include <system_error>
@@ -48,19 +47,19 @@ Result<std::unique_ptr<EventPump>> EventPump::start(const boost::asio::any_io_ex
 
 EventPump::~EventPump() {
   self_.reset();
-  if (thread_.joinable()) {
-    const std::uint64_t one = 1;
-    (void)!::write(stop_.get(), &one, sizeof one);  // Cannot fail: the counter is far from full.
-    thread_.join();
-  }
-  if (listener_.is_open()) (void)listener_.release();  // bell_ closes it.
+  join();
+}
+
+void EventPump::join() {
+  const std::uint64_t one = 1;
+  (void)!::write(stop_.get(), &one, sizeof one);  // Cannot fail: the counter is far from full.
+  if (thread_.joinable()) thread_.join();
+  // bell_ closes it. Whoever runs io has nothing to wait for any more.
+  if (listener_.is_open()) (void)listener_.release();
 }
 
 void EventPump::stop() {
-  const std::uint64_t one = 1;
-  (void)!::write(stop_.get(), &one, sizeof one);
-  if (thread_.joinable()) thread_.join();
-  if (listener_.is_open()) (void)listener_.release();  // Whoever runs io has nothing to wait for any more.
+  join();
   for (collect::Collected& collected : std::exchange(fetched_, {})) hooks_.hand_on(std::move(collected));
 }
 

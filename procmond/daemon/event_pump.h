@@ -52,6 +52,7 @@ class EventPump {
  private:
   EventPump(const boost::asio::any_io_executor& executor, collect::Collector& collector, Limits limits, Hooks hooks);
   void run();
+  void join();
   bool wait(int wake_fd, int timeout_ms) const;
   void pass(collect::Collected collected);
   void end(std::string reason);

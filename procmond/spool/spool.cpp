@@ -11,8 +11,8 @@
 namespace de::spool {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256UL << 10;  // One write; bounds the memory of a large append.
-constexpr std::size_t kMaxTailBytes = 64UL << 10;
+constexpr std::size_t kChunkBytes = 256UL << 10;   // One write; bounds the memory of a large append.
+constexpr std::size_t kMaxTailBytes = 64UL << 10;  // What is larger is read back from the disk.
 constexpr char kSpareName[] = "spool.spare";
 
 LossReason reason_of(const Error& error) {
@@ -201,7 +201,9 @@ Result<UniqueFd> Spool::next_file(std::uint32_t number) {
   if (std::exchange(spare_bytes_, 0) != 0 && ::renameat(dir_.get(), kSpareName, dir_.get(), name.c_str()) == 0) {
     UniqueFd fd(::openat(dir_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (fd) return fd;
-    return disk_failure("open " + name);
+    auto failed = disk_failure("open " + name);
+    ::unlinkat(dir_.get(), name.c_str(), 0);  // Or the name would be taken for good.
+    return failed;
   }
   UniqueFd fd(::openat(dir_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return disk_failure("create " + name);
@@ -317,8 +319,12 @@ void Spool::forget_acknowledged() {
     const Segment& front = segments_.front();
     const bool is_kept = spare_bytes_ == 0 && front.bytes <= options_.segment_bytes &&
                          ::renameat(dir_.get(), segment_name(front.number).c_str(), dir_.get(), kSpareName) == 0;
-    if (is_kept) spare_bytes_ = front.bytes;
-    is_kept ? drop_front() : remove_front();
+    if (!is_kept) {
+      remove_front();
+      continue;
+    }
+    spare_bytes_ = front.bytes;
+    drop_front();
   }
 }
 

@@ -49,7 +49,7 @@ struct SpoolCounts {
   std::uint64_t sync_failures = 0;
   std::uint64_t state_failures = 0;  // The watermark could not be stored; it is tried again.
   std::uint64_t segments = 0;        // Now.
-  std::uint64_t bytes = 0;           // Now, on the disk.
+  std::uint64_t bytes = 0;           // Now, in segments.
 };
 
 class Spool {

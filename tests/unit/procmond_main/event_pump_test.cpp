@@ -9,8 +9,11 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "daemoneye/base/clock.h"
@@ -37,7 +40,6 @@ class Script {
     event.start_ns = event.time_ns = pid;
     event.ppid = 1;
     events_.push_back(event);
-    ++happened_;
     const std::uint64_t one = 1;
     if (is_asleep_) (void)!::write(wake_.get(), &one, sizeof one);
     is_asleep_ = false;
@@ -58,7 +60,6 @@ class Script {
   mutable std::mutex mutex_;
   UniqueFd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   std::deque<KernelEvent> events_;
-  std::uint64_t happened_ = 0;
   int drains_ = 0;
   bool is_asleep_ = false;
   bool has_ended_ = false;

@@ -93,6 +93,15 @@ TEST_F(QueryTest, WhatHasArrivedIsStoredBeforeAQuestionIsAnswered) {
   const Reply reply = query("SELECT pid FROM processes.events");
   ASSERT_EQ(reply.rows.size(), 1U) << reply.message();
   EXPECT_THAT(reply.rows[0], ElementsAre("77"));
+  pb::ControlRequest follow;
+  follow.mutable_follow()->set_after(ask(follow).trailer->position());
+  on_settle_ = [this] {
+    pb::EventBatch batch;
+    batch.add_events()->set_sequence(2);
+    batch.mutable_events(0)->set_event_time_ms(clock_.now_ms);
+    EXPECT_TRUE(store_->append_events("procmond", "spool", batch));
+  };
+  EXPECT_EQ(ask(follow).rows.size(), 1U) << "the same for somebody who watches";
 }
 
 TEST_F(QueryTest, FollowingGivesWhatWasStoredSinceTheLastLook) {

@@ -222,7 +222,7 @@ TEST_F(SpoolTest, TheSizeCapIncludesAFileThatIsToBeUsedAgain) {
   const auto spool = open();
   for (int round = 0; round < 500; ++round) {
     ASSERT_TRUE(add(*spool, 5));
-    // The oldest segment alone, when there is no room for another.
+    // The oldest segment alone, when hardly anything has room.
     if (spool->counts().bytes + 600 > options_.max_bytes) {
       ASSERT_TRUE(spool->acknowledge(spool->acked_sequence() + 120));
     }

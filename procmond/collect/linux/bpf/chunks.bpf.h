@@ -22,8 +22,7 @@ __noinline __u32 send_chunk(struct scratch* scratch, __u32 kind, __u64 start, __
   chunk->head.offset = offset;
   chunk->head.pid = scratch->exec.head.task.pid;
   chunk->head.length = length;
-  __u64 flags = wake_flags();
-  return bpf_ringbuf_output(&ring, chunk, sizeof(chunk->head) + length, flags) == 0 ? length : 0;
+  return bpf_ringbuf_output(&ring, chunk, sizeof(chunk->head) + length, BPF_RB_NO_WAKEUP) == 0 ? length : 0;
 }
 
 static __always_inline void send_argument_tail(struct scratch* scratch, __u64 start, __u64 bytes) {

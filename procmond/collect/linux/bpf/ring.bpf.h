@@ -54,23 +54,20 @@ static __always_inline void note_fill(void) {
   if (fill > ring_peak) ring_peak = fill;
 }
 
-static __always_inline __u64 wake_flags(void) {
-  return ring_fill() > ring_bytes / 4 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-}
-
 // The first event after a pause wakes the consumer at once; the next ones wait for it, as it comes by itself: the
 // interrupt that a wake-up takes costs more than the event. After the record, by an empty one: a consumer that falls
 // asleep meanwhile either finds the record or is found asleep.
 static __always_inline void wake_sleeper(void) {
   if (!is_asleep) return;
-  is_asleep = 0;
   void* nothing = bpf_ringbuf_reserve(&ring, 8, 0);
-  if (nothing) bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+  if (!nothing) return;  // No room: whoever is next tries again.
+  is_asleep = 0;
+  bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline void send(void* record, __u64 bytes, __u32 kind) {
   struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->happened[kind], 1);
-  if (bpf_ringbuf_output(&ring, record, bytes, wake_flags()) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
+  if (bpf_ringbuf_output(&ring, record, bytes, BPF_RB_NO_WAKEUP) != 0) __sync_fetch_and_add(&slot->dropped[kind], 1);
   wake_sleeper();
 }
