@@ -1,6 +1,8 @@
 #include "console/client.h"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <exception>
 #include <optional>
 
@@ -32,12 +34,18 @@ Result<T> run(boost::asio::io_context& io, Task<T> task) {
 }
 
 Task<pb::Trailer> converse(link::Connection& connection, const pb::ControlRequest& request,
-                           std::chrono::milliseconds limit, const Client::OnReply& on_reply) {
+                           std::chrono::milliseconds limit, const Client::OnReply& on_reply,
+                           const Client::OnSilence& on_silence) {
+  boost::asio::steady_timer patience(co_await boost::asio::this_coro::executor, Client::kPatience);
+  patience.async_wait([&on_silence](const boost::system::error_code& ec) {
+    if (!ec && on_silence) on_silence();
+  });
   auto sent = co_await link::write_message(connection, request, kWriteLimit);
   if (!sent) co_return fail(std::move(sent).error());
   for (;;) {
     auto reply = co_await link::read_message<pb::ControlReply>(connection, limit);
     if (!reply) co_return fail(std::move(reply).error());
+    patience.cancel();
     if (reply->has_trailer()) co_return Result<pb::Trailer>(std::move(*reply->mutable_trailer()));
     if (auto taken = on_reply(*reply); !taken) co_return fail(std::move(taken).error());
   }
@@ -54,8 +62,8 @@ Result<Client> Client::connect(const std::string& socket) {
 }
 
 Result<pb::Trailer> Client::ask(const pb::ControlRequest& request, std::chrono::milliseconds limit,
-                                const OnReply& on_reply) {
-  auto trailer = run(*io_, converse(connection_, request, limit, on_reply));
+                                const OnReply& on_reply, const OnSilence& on_silence) {
+  auto trailer = run(*io_, converse(connection_, request, limit, on_reply, on_silence));
   if (!trailer) connection_.close();
   return trailer;
 }

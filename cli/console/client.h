@@ -25,9 +25,13 @@ class Client {
 
   // Called for each reply but the trailer; its error ends the session and is returned.
   using OnReply = std::function<Result<>(const pb::ControlReply&)>;
+  // Called once when nothing has come for kPatience: whoever waits is told that he does.
+  using OnSilence = std::function<void()>;
+  static constexpr std::chrono::seconds kPatience{3};
 
   // Errors: those of `on_reply`; Closed (the agent left), Timeout (silent for `limit`), Corrupt, TooLarge, Io.
-  Result<pb::Trailer> ask(const pb::ControlRequest& request, std::chrono::milliseconds limit, const OnReply& on_reply);
+  Result<pb::Trailer> ask(const pb::ControlRequest& request, std::chrono::milliseconds limit, const OnReply& on_reply,
+                          const OnSilence& on_silence = {});
 
  private:
   explicit Client(std::unique_ptr<boost::asio::io_context> io) : io_(std::move(io)) {}

@@ -100,6 +100,15 @@ std::chrono::milliseconds reply_limit(const Command& command) {
   return std::max(kReplyLimit, std::chrono::milliseconds(query->timeout_ms) + kReplyMargin);
 }
 
+// A question may take its time, and an agent that stands still looks the same from here.
+Client::OnSilence say_waiting(std::chrono::milliseconds limit, const Streams& streams) {
+  return [limit, &streams] {
+    say(streams, "no answer for " + std::to_string(Client::kPatience.count()) +
+                     " s: the agent is busy or stands still; waiting for up to " +
+                     std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit).count()) + " s");
+  };
+}
+
 ExitCode ask_agent(const Question& question, const Command& command, const config::Paths& paths, Answer& answer,
                    const Streams& streams) {
   for (const pb::ControlRequest& request : question.requests) {
@@ -110,8 +119,9 @@ ExitCode ask_agent(const Question& question, const Command& command, const confi
       (void)answer.finish();  // Completes what is on the screen already; this exit code outranks its.
       return code;
     }
-    const auto trailer =
-        client->ask(request, reply_limit(command), [&](const pb::ControlReply& reply) { return answer.take(reply); });
+    const std::chrono::milliseconds limit = reply_limit(command);
+    const auto trailer = client->ask(
+        request, limit, [&](const pb::ControlReply& reply) { return answer.take(reply); }, say_waiting(limit, streams));
     if (!trailer) {
       answer.broke_off(trailer.error());
       break;
@@ -127,11 +137,11 @@ ExitCode show_tree(const Question& question, const TreeCommand& command, const c
   auto client = Client::connect(paths.control_socket);
   if (!client) return say_unconnected(client.error(), paths, streams);
   Tree tree;
-  const auto trailer =
-      client->ask(question.requests.front(), kReplyLimit, [&](const pb::ControlReply& reply) -> Result<> {
-        for (const pb::Row& row : reply.page().rows()) DE_CHECK(tree.add(row));
-        return {};
-      });
+  const auto take = [&tree](const pb::ControlReply& reply) -> Result<> {
+    for (const pb::Row& row : reply.page().rows()) DE_CHECK(tree.add(row));
+    return {};
+  };
+  const auto trailer = client->ask(question.requests.front(), kReplyLimit, take, say_waiting(kReplyLimit, streams));
   if (!trailer) {
     answer.broke_off(trailer.error());
     return answer.finish();

@@ -4,6 +4,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <memory>
 
 #include "daemoneye/link/listener.h"
@@ -17,6 +19,9 @@ link::Task<> serve(link::Connection connection, FakeAgent::Script script, std::v
   auto request = co_await link::read_message<pb::ControlRequest>(connection, 5s);
   if (!request) co_return fail(std::move(request).error());
   requests.push_back(*request);
+  boost::asio::steady_timer thinks(co_await boost::asio::this_coro::executor, script.after);
+  boost::system::error_code ec;
+  co_await thinks.async_wait(link::into(ec));
   for (const pb::ControlReply& reply : script.replies) {
     auto sent = co_await link::write_message(connection, reply, 5s);
     if (!sent) co_return fail(std::move(sent).error());

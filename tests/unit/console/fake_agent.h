@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <string>
@@ -16,8 +17,9 @@ class FakeAgent {
  public:
   struct Script {
     std::vector<pb::ControlReply> replies;
-    std::string raw;       // Sent after them as a frame of its own.
-    bool endless = false;  // Repeats the last reply until the console leaves.
+    std::string raw{};                   // Sent after them as a frame of its own.
+    bool endless = false;                // Repeats the last reply until the console leaves.
+    std::chrono::milliseconds after{0};  // Thinks that long first.
   };
 
   // Answers the n-th connection with the n-th script and closes it; further ones are closed at once.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "console/client.h"
 #include "daemoneye/base/unique_fd.h"
 #include "fake_agent.h"
 #include "run_fixture.h"
@@ -182,6 +183,16 @@ TEST_F(Run, AnswerThatBreaksOffIsAFailureAndStillJson) {
 TEST_F(Run, AgentThatClosesAtOnceIsUnreachable) {
   FakeAgent agent(socket_, {{{}, "", false}});
   EXPECT_EQ(run_with({"health"}).code, ExitCode::Unreachable);
+}
+
+TEST_F(Run, WhoWaitsIsToldSoAndGetsTheAnswerAllTheSame) {
+  FakeAgent agent(socket_, {{.replies = {header({"n"}), page({{"1"}}), trailer(pb::STATUS_OK, "")},
+                             .after = Client::kPatience + std::chrono::milliseconds(500)}});
+  const Outcome outcome = run_with({"--output", "csv", "query", "SELECT 1 AS n"});
+  EXPECT_EQ(outcome.code, ExitCode::Complete) << outcome.err;
+  EXPECT_EQ(outcome.out, "n\r\n1\r\n");
+  EXPECT_NE(outcome.err.find("no answer for 3 s"), outcome.err.npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("stands still"), outcome.err.npos) << outcome.err;
 }
 
 TEST_F(Run, NonsenseFromTheAgentIsAFailure) {
