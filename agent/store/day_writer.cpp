@@ -5,6 +5,17 @@
 #include "store/value.h"
 
 namespace de::store {
+namespace {
+
+// A commit touches 100 KB or so; at one every 250 ms this is half a minute.
+constexpr unsigned kCommitsBetweenForgetting = 128;
+
+}  // namespace
+
+// Pages of the map stay in the agent's memory once they were touched: over millions of events that is the whole day.
+void DayWriter::count_commit() {
+  if (++commits_ % kCommitsBetweenForgetting == 0) day_.env().forget_pages();
+}
 
 Result<std::unique_ptr<DayWriter>> DayWriter::open(Day& day) {
   std::unique_ptr<DayWriter> writer(new DayWriter(day));
@@ -137,6 +148,7 @@ Result<TimeKey> DayWriter::write_last_part(StagedScan& scan, std::size_t lives_w
   counts_ = counts;
   pending_ = false;
   dictionary_.committed();
+  count_commit();
   return key;
 }
 
@@ -174,6 +186,7 @@ Result<> DayWriter::write_events(std::string_view collector, std::string_view ma
     return written;
   }
   counts_ = counts;
+  count_commit();
   return {};
 }
 

@@ -49,6 +49,7 @@ class DayWriter {
 
  private:
   explicit DayWriter(Day& day) : day_(day), dictionary_(1), events_(day) {}
+  void count_commit();
   Result<> clear_pending();
   Result<bool> clear_some(const TimeKey& from);
   Result<> put_dictionary(Txn& txn);
@@ -62,6 +63,7 @@ class DayWriter {
   Dictionary dictionary_;
   RecordEncoder encoder_;
   EventWriter events_;
+  unsigned commits_ = 0;
   bool pending_ = false;  // A marker is, or may be, on disk.
 };
 

@@ -102,6 +102,7 @@ Result<std::unique_ptr<Env>> Env::open(const EnvOptions& options) {
   auto opened = env->open_tables(options.tables, false);
   if (!opened && opened.error().code() == Errc::NotFound) opened = env->open_tables(options.tables, true);
   if (!opened) return fail(std::move(opened).error());
+  DE_CHECK(env->find_map());
   return env;
 }
 
@@ -138,12 +139,21 @@ Result<> Env::cover_map() const {
   return {};
 }
 
+// LMDB says where its map is only when it was asked for a fixed place. But what is read lies in it.
+Result<> Env::find_map() {
+  DE_TRY(txn, Txn::begin(*this, Txn::Kind::Read));
+  MDB_dbi main = 0;
+  if (const int rc = ::mdb_dbi_open(txn.raw(), nullptr, 0, &main); rc != 0)
+    return fail(lmdb_error(rc, path_, "open main table"));
+  DE_TRY(cursor, Cursor::open(txn, main));  // Names the other tables: never empty.
+  DE_TRY(any, cursor.first());
+  if (any) map_ = mapping_around(cursor.value().data());
+  return {};
+}
+
 void Env::forget_pages() const {
-  MDB_envinfo info{};
-  MDB_stat stat{};
-  if (::mdb_env_info(env_, &info) != 0 || ::mdb_env_stat(env_, &stat) != 0) return;
-  (void)::madvise(info.me_mapaddr, static_cast<std::size_t>(info.me_last_pgno + 1) * stat.ms_psize,
-                  MADV_DONTNEED);  // Advice: refused, nothing is lost but memory.
+  if (map_.begin == nullptr) return;
+  (void)::madvise(map_.begin, map_.bytes, MADV_DONTNEED);  // Advice: refused, nothing is lost but memory.
 }
 
 std::uint64_t Env::disk_bytes() const {

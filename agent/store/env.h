@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "daemoneye/base/result.h"
+#include "store/mapping.h"
 
 namespace de::store {
 
@@ -45,7 +46,7 @@ class Env {
   MDB_dbi table(std::size_t index) const { return tables_[index]; }
   MDB_env* raw() const { return env_; }
   const std::string& path() const { return path_; }
-  // Gives the map's pages back to the page cache: after a large scan they would count as ours.
+  // Gives the map's pages back to the page cache: what was touched once would count as ours for good.
   void forget_pages() const;
   std::uint64_t disk_bytes() const;
 
@@ -53,8 +54,10 @@ class Env {
   Env(MDB_env* env, std::string path) : env_(env), path_(std::move(path)) {}
   Result<> open_tables(std::span<const TableSpec> specs, bool create);
   Result<> cover_map() const;
+  Result<> find_map();
 
   MDB_env* env_;
+  Mapping map_;
   std::string path_;
   std::vector<MDB_dbi> tables_;
 };

@@ -116,7 +116,7 @@ Truth Load::finish() {
 
 std::vector<Row> query_rows(Host& host, const std::string& sql) {
   const Ran ran = host.cli({"--output", "csv", "query", "--limit", "1000000", sql});
-  EXPECT_TRUE(ran.exit_code == 0 || ran.exit_code == 3) << ran.err;
+  EXPECT_TRUE(ran.exit_code == 0 || ran.exit_code == 3) << "exit " << ran.exit_code << ": " << ran.err;
   EXPECT_EQ(ran.err.find("ResultCapped"), ran.err.npos) << ran.err;
   const auto table = split_csv(ran.out);
   std::vector<Row> rows;

@@ -1,4 +1,6 @@
 // Events are stored once, in order, with their watermark; what is missing is named.
+#include <fstream>
+
 #include "store_fixture.h"
 
 namespace de::store {
@@ -33,6 +35,37 @@ TEST_F(Events, ASecondTimeIsADuplicate) {
   ASSERT_TRUE(third);
   EXPECT_EQ(third->duplicates, 30u);
   EXPECT_EQ(stored_events(*store_).size(), 30u);
+}
+
+// What is resident of the day's map, as the kernel counts it for this process.
+std::uint64_t resident_kb_of(const std::string& day) {
+  std::ifstream smaps("/proc/self/smaps");
+  std::uint64_t kb = 0;
+  bool ours = false;
+  for (std::string line; std::getline(smaps, line);) {
+    if (line.find("-") < line.find(" ") && line.find(":") > line.find(" "))
+      ours = line.find(day + "/data.mdb") != line.npos;
+    else if (ours && line.starts_with("Rss:"))
+      kb += std::strtoull(line.c_str() + 4, nullptr, 10);
+  }
+  return kb;
+}
+
+TEST_F(Events, TheirMapDoesNotStayInMemory) {
+  std::uint64_t sequence = 1, largest_kb = 0;
+  const auto append = [&](int commits) {
+    for (int i = 0; i < commits; ++i, sequence += 200) {
+      ASSERT_TRUE(store_->append_events("c", "s", events(sequence, sequence + 199, kNoon)));
+      if (i % 16 == 0) largest_kb = std::max(largest_kb, resident_kb_of("2026-01-02"));
+    }
+  };
+  append(127);
+  const std::uint64_t first_kb = resident_kb_of("2026-01-02");
+  ASSERT_GT(first_kb, 500u);
+  append(1);
+  EXPECT_LT(resident_kb_of("2026-01-02"), first_kb / 4);
+  append(472);
+  EXPECT_LT(largest_kb, first_kb * 3) << "five times the events, and the memory grows with them";
 }
 
 TEST_F(Events, WatermarksBelongToCollectorAndSpool) {
