@@ -18,6 +18,8 @@
 #include "daemon/delivery_queue.h"
 #include "daemon/ledger_queue.h"
 #include "daemon/lifecycle.h"
+#include "daemoneye/base/pulse.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/config/config.h"
 #include "daemoneye/link/listener.h"
 #include "ingest/detector.h"
@@ -42,8 +44,8 @@ struct AgentIdentity {
 class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
-  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity,
-                                                 const Clock& clock);
+  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity, const Clock& clock,
+                                                 ServiceNotify notify);
   ~Agent();
 
   // Returns after SIGTERM or SIGINT, everything drained.
@@ -59,6 +61,9 @@ class Agent {
 
   link::Task<> accept_collectors();
   link::Task<> housekeeping();
+  link::Task<> notify_loop();
+  std::string standing_still();
+  std::string describe() const;
   link::Task<> reload_rules();
   link::Task<> detect_loop();
   ingest::Round look_at_events(const pb::Completeness& known);
@@ -85,12 +90,16 @@ class Agent {
   const AgentIdentity identity_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
+  Pulse writer_pulse_;  // Before the threads that beat.
+  Pulse detect_pulse_;
   boost::asio::thread_pool writer_{1};
   boost::asio::thread_pool detect_{1};
   boost::asio::thread_pool readers_{2};
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer tick_{io_};
   boost::asio::steady_timer detect_wake_{io_};
+  boost::asio::steady_timer next_notice_{io_};
+  ServiceNotify notify_;
 
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ingest::StoredEvents> events_;

@@ -10,6 +10,7 @@
 #include "daemon/command_line.h"
 #include "daemon/run_as.h"
 #include "daemoneye/base/heap.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -71,10 +72,12 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   log_options.json = loaded->value.log.format == config::LogFormat::Json;
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
+  auto notify = ServiceNotify::from_environment();
+  if (!notify) return report(notify.error(), 1);
   auto identity = settle(loaded->value);
   if (identity) identity->settings = config::changed_settings_json(loaded->settings);
   if (!identity) return report(identity.error(), 1);
-  auto agent = Agent::bring_up(std::move(loaded->value), std::move(*identity), system_clock());
+  auto agent = Agent::bring_up(std::move(loaded->value), std::move(*identity), system_clock(), std::move(*notify));
   if (!agent) return report(agent.error(), 1);
   const Result<> ended = (*agent)->run();
   return ended ? 0 : report(ended.error(), 1);

@@ -16,6 +16,7 @@
 #include "daemon/record_json.h"
 #include "daemoneye/base/account.h"
 #include "daemoneye/base/heap.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/log/log.h"
 #include "guard/guard.h"
 
@@ -118,6 +119,9 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
       // The ledger is readable and the broker socket writable by the agent's group, which is ours, too.
       self.gid = agent.gid;
     }
+  } else if (!config.paths.is_private) {
+    // A service manager made us what we are to be, with the capabilities we need; the agent is somebody else.
+    if (const auto named = find_account(config.agent_user)) agent = *named;
   }
   if (config.agent_uid) agent.uid = *config.agent_uid;
   out.agent_uids.push_back(agent.uid);
@@ -143,6 +147,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
 
 int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   const config::ProcmondConfig& config = loaded.value;
+  auto notify = ServiceNotify::from_environment();
+  if (!notify) return report(notify.error(), 1);
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
   for (const std::string& note : opened->held.notes)
@@ -166,7 +172,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   log::info("procmond", "running", {log::field("held", opened->held.to_json())});
 
   auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
-                                 system_clock());
+                                 system_clock(), std::move(*notify));
   if (!monitor) return report(monitor.error(), 1);
   const Result<> ended = (*monitor)->run();
   const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");
