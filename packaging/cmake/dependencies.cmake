@@ -38,6 +38,7 @@ de_pkgconfig(LMDB lmdb 0.9.24 liblmdb-dev)
 de_pkgconfig(SODIUM libsodium 1.0.18 libsodium-dev)
 de_pkgconfig(RE2 re2 0.0.0 libre2-dev)  # Debian writes no version into re2.pc; 2022-06 is the oldest tried.
 de_pkgconfig(ZSTD libzstd 1.5 libzstd-dev)
+de_pkgconfig(SECCOMP libseccomp 2.5 libseccomp-dev)
 
 # BLAKE3: a system library where there is one, else the official C sources that Debian carries in librust-blake3-dev.
 find_package(BLAKE3 QUIET)

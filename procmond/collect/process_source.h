@@ -2,8 +2,8 @@
 //
 // Thread: the collector thread waits; the work, and with it every RecordFn, runs on a thread that is left behind when a
 // process keeps it waiting. Calls block on the kernel for milliseconds to seconds.
-// Privilege: the only code that needs CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH. Without them everything works, with
-// fewer columns: what was refused is absent and the record says accessible == false.
+// Privilege: what takes CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is asked of the opener. Without both everything works,
+// with fewer columns: what was refused is absent and the record says accessible == false.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,8 @@
 
 namespace de::collect {
 
+class Opener;  // Of the OS: reads what takes privileges.
+
 struct SourceOptions {
   std::string proc_root = "/proc";                 // Tests point this at a directory of files.
   bool collect_environment = false;                // Masked, and cut at 256 KiB.
@@ -33,6 +35,7 @@ struct SourceOptions {
   // How long one process may keep a sweep waiting, and how many threads may hang in such processes.
   std::chrono::milliseconds deadline{250};
   std::uint32_t max_stuck = 16;
+  std::shared_ptr<Opener> opener;  // Null: with our own rights.
 };
 
 struct Sweep {
@@ -55,6 +58,7 @@ struct SourceState {
   std::uint64_t timeouts = 0;    // Times a process did not answer within the deadline.
   std::uint32_t stuck = 0;       // Threads that wait for such a process now.
   std::uint32_t max_stuck = 16;  // Beyond, nothing is asked that could make another one wait.
+  bool opener_is_gone = false;   // What takes privileges is not told any more.
 };
 
 struct Executable {
@@ -79,7 +83,7 @@ class ProcessSource {
   // Any thread. Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file, or one
   // that a server or another program serves), Timeout, Io.
   virtual Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) = 0;
-  // The same for a file that is known by its path only.
+  // The same for a program that is known by its path only.
   virtual Result<Executable> open_file(const std::string& path) = 0;
 
   // Of the running kernel, as the kernel prints it.

@@ -41,10 +41,11 @@ Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> sp
 
 Monitor::~Monitor() { collect_.join(); }
 
-collect::CollectorOptions Monitor::collector_options() const {
+collect::CollectorOptions Monitor::collector_options(std::shared_ptr<collect::Opener> opener) const {
   collect::CollectorOptions options;
   options.source.collect_environment = config_.collect_environment;
   options.source.mask_arguments = !config_.unmasked_arguments;
+  options.source.opener = std::move(opener);
   options.source.deadline = std::chrono::milliseconds(config_.proc_deadline_ms);
   options.hash.state_dir = config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(config_.hash_budget_mb_per_s) << 20;
@@ -60,8 +61,8 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
-  DE_TRY(collector, collect::Collector::create(monitor->collector_options(), clock, std::move(sources.feed),
-                                               std::move(sources.iterator)));
+  DE_TRY(collector, collect::Collector::create(monitor->collector_options(std::move(sources.opener)), clock,
+                                               std::move(sources.feed), std::move(sources.iterator)));
   monitor->collector_ = std::move(collector);
   monitor->pressure_ =
       std::make_unique<PressureWatch>(*monitor->collector_, ledger, clock, monitor->config_.events_max_cpu_percent);

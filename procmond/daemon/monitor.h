@@ -15,6 +15,7 @@
 #include "collect/collector.h"
 #include "daemon/event_pump.h"
 #include "daemon/pressure_watch.h"
+#include "daemon/sources.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/pulse.h"
 #include "daemoneye/base/service_notify.h"
@@ -23,14 +24,6 @@
 #include "uplink/uplink.h"
 
 namespace de::daemon {
-
-// What tells us of processes, opened while we still had the privileges.
-struct OpenedSources {
-  std::unique_ptr<collect::EventFeed> feed;            // Null: only the difference between two scans does.
-  std::string why_not_better;                          // Empty when it is the best there is.
-  std::unique_ptr<collect::ProcessIterator> iterator;  // Null: scans read /proc.
-  std::string why_no_iterator;
-};
 
 class Monitor {
  public:
@@ -52,7 +45,7 @@ class Monitor {
 
   Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
           const Clock& clock);
-  collect::CollectorOptions collector_options() const;
+  collect::CollectorOptions collector_options(std::shared_ptr<collect::Opener> opener) const;
   uplink::Hooks make_hooks();
   link::Task<> scan_loop();
   link::Task<> one_scan();

@@ -33,6 +33,12 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
   const collect::SourceState& source = collect_counts_.source;
   add("snapshots", collect_counts_.scans == 0 && why_no_iterator_.empty() ? "bpf" : source.name,
       why_no_iterator_.empty() ? source.why_not_better : why_no_iterator_);
+  if (source.opener_is_gone) {
+    pb::Finding& opener = *beat.add_findings();
+    opener.set_component("opener");
+    opener.set_level(pb::Finding::DEGRADED);
+    opener.set_detail("it has ended: programs are not hashed and other users' links are not read; restart procmond");
+  }
   pb::Finding& waiting = *beat.add_findings();
   waiting.set_component("proc");
   waiting.set_level(source.stuck == 0 ? pb::Finding::OK : pb::Finding::DEGRADED);

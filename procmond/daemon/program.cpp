@@ -5,20 +5,18 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdio>
 
-#include "collect/event_feed.h"
 #include "collect/identity.h"
-#include "collect/process_iterator.h"
 #include "daemon/command_line.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
+#include "daemon/sources.h"
 #include "daemoneye/base/account.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/base/service_notify.h"
+#include "daemoneye/guard/guard.h"
 #include "daemoneye/log/log.h"
-#include "guard/guard.h"
 
 namespace de::daemon {
 namespace {
@@ -56,54 +54,6 @@ struct Opened {
   guard::Held held;
 };
 
-// The best that works here, and why not a better one. What is asked for by name and does not work is an error.
-Result<OpenedSources> open_feed(const config::ProcmondConfig& config) {
-  OpenedSources out;
-  if (config.events_backend == config::EventBackend::Polling) {
-    out.why_not_better = "events.backend says so";
-    return out;
-  }
-  collect::FeedOptions options;
-  options.capture.mask_arguments = !config.unmasked_arguments;
-  options.capture.environment = config.collect_environment;
-  options.buffer_bytes = std::bit_ceil(std::size_t{config.events_buffer_mb}) << 20;
-  if (config.events_backend != config::EventBackend::Connector) {
-    auto bpf = collect::open_feed(collect::FeedKind::Bpf, options, system_clock());
-    if (!bpf && config.events_backend == config::EventBackend::Bpf)
-      return fail(std::move(bpf).error().during("events.backend is bpf"));
-    if (bpf) {
-      out.feed = std::move(*bpf);
-      return out;
-    }
-    out.why_not_better = "bpf: " + bpf.error().message();
-  } else {
-    out.why_not_better = "events.backend says so";
-  }
-  auto connector = collect::open_feed(collect::FeedKind::Connector, options, system_clock());
-  if (!connector && config.events_backend == config::EventBackend::Connector)
-    return fail(std::move(connector).error().during("events.backend is connector"));
-  if (connector) {
-    out.feed = std::move(*connector);
-  } else {
-    out.why_not_better += "; connector: " + connector.error().message();
-  }
-  return out;
-}
-
-// Whoever does not want BPF for events does not want it for snapshots.
-void open_iterator(const config::ProcmondConfig& config, OpenedSources& out) {
-  if (config.events_backend != config::EventBackend::Auto && config.events_backend != config::EventBackend::Bpf) {
-    out.why_no_iterator = "events.backend says so";
-    return;
-  }
-  auto iterator = collect::ProcessIterator::open();
-  if (iterator) {
-    out.iterator = std::move(*iterator);
-  } else {
-    out.why_no_iterator = "bpf: " + iterator.error().message();
-  }
-}
-
 // Everything that needs root, then the drop.
 Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   const bool is_root = ::geteuid() == 0;
@@ -133,9 +83,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   DE_CHECK(own_directory(state + "/collect", self, 0700));
   DE_CHECK(own_directory(config.paths.spool_dir, self, 0700));
   DE_CHECK(own_directory(config.paths.ledger_dir, self, 0750));
-  DE_TRY(sources, open_feed(config));
-  out.sources = std::move(sources);
-  open_iterator(config, out.sources);
+  DE_CHECK(start_opener(self, out.sources));
+  DE_CHECK(open_sources(config, out.sources));
   guard::GuardOptions options;
   options.uid = self.uid;
   options.gid = self.gid;
@@ -168,8 +117,11 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
       "procmond", "procmond.start",
       "{\"version\":\"" DE_VERSION "\",\"settings\":" + config::changed_settings_json(loaded.settings) + "}");
   if (entered) entered = (*ledger)->append("procmond", "privileges.held", opened->held.to_json());
+  const std::string& opener_holds = opened->sources.opener_holds;
+  if (entered && !opener_holds.empty()) entered = (*ledger)->append("opener", "privileges.held", opener_holds);
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
-  log::info("procmond", "running", {log::field("held", opened->held.to_json())});
+  log::info("procmond", "running",
+            {log::field("held", opened->held.to_json()), log::field("opener_holds", opener_holds)});
 
   auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
                                  system_clock(), std::move(*notify));

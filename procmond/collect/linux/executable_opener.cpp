@@ -1,7 +1,5 @@
 #include "collect/linux/executable_opener.h"
 
-#include <fcntl.h>
-
 #include <memory>
 #include <utility>
 
@@ -13,14 +11,8 @@
 namespace de::collect {
 namespace {
 
-// O_NONBLOCK: whatever else the name may lead to, opening it does not wait.
-constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-
-Result<Executable> keep(UniqueFd fd) {
-  if (!fd) {
-    const std::error_code os = last_os_error();
-    return fail(access_error(os), "open executable", os);
-  }
+Result<Executable> keep(Result<UniqueFd> opened) {
+  DE_TRY(fd, std::move(opened));
   if (is_remote(fd.get())) return fail(Errc::Unsupported, "executable is on a network file system");
   DE_TRY(key, key_of(fd.get()));
   return Executable{std::move(fd), key};
@@ -33,7 +25,7 @@ Result<Executable> open_now(const ProcRoot& root, std::uint32_t pid, const std::
   DE_TRY(stat, parse_proc_stat(read));
   if (process_uid(root.boot_id, pid, stat.start_ticks * kTickNs) != uid)
     return fail(Errc::NotFound, "the pid belongs to another process now");
-  return keep(UniqueFd(::openat(dir.fd(), "exe", kOpenFlags)));
+  return keep(root.opener->open_executable(pid, stat.start_ticks));
 }
 
 }  // namespace
@@ -64,7 +56,7 @@ Result<Executable> ExecutableOpener::open_of(std::uint32_t pid, std::string_view
 }
 
 Result<Executable> ExecutableOpener::open_path(const std::string& path) {
-  return run(0, [path](const ProcRoot&) { return keep(UniqueFd(::open(path.c_str(), kOpenFlags))); });
+  return run(0, [path](const ProcRoot& root) { return keep(root.opener->open_program(path)); });
 }
 
 }  // namespace de::collect

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "collect/identity.h"
-#include "collect/linux/iterated_metrics.h"
+#include "collect/linux/iterated_values.h"
 #include "collect/linux/kernel_path.h"
 #include "collect/linux/proc_cgroup.h"
 #include "collect/record_text.h"
@@ -23,32 +23,6 @@ namespace {
 
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
 constexpr char kDeleted[] = " (deleted)";
-
-FileFacts facts_in(const de_steady& steady) {
-  FileFacts facts;
-  facts.key = {to_user_dev(steady.exe_dev),
-               steady.exe_inode,
-               static_cast<std::uint64_t>(std::max<std::int64_t>(steady.exe_size, 0)),
-               steady.exe_mtime_ns,
-               steady.exe_ctime_ns,
-               0};
-  facts.links = steady.exe_links;
-  facts.mode = steady.exe_mode;
-  facts.uid = steady.exe_uid;
-  return facts;
-}
-
-void set_namespaces(const de_steady& steady, pb::ProcessRecord& out) {
-  if (steady.ns_mnt == 0) return;  // A zombie.
-  pb::Namespaces& spaces = *out.mutable_namespaces();
-  spaces.set_cgroup(steady.ns_cgroup);
-  spaces.set_ipc(steady.ns_ipc);
-  spaces.set_mnt(steady.ns_mnt);
-  spaces.set_net(steady.ns_net);
-  spaces.set_pid(steady.ns_pid);
-  spaces.set_user(steady.ns_user);
-  spaces.set_uts(steady.ns_uts);
-}
 
 void set_cgroup(std::string path, pb::ProcessRecord& out) {
   out.set_cgroup(std::move(path));
@@ -149,15 +123,15 @@ std::uint64_t IteratedReader::hash_of(const FileFacts& file, std::string_view li
   return hash_(key);
 }
 
-void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_wait, pb::ProcessRecord& out) {
+void IteratedReader::read_image(Reading& reading, bool may_wait, pb::ProcessRecord& out) {
   const de_steady& steady = reading.from.steady;
   const FileFacts seen = facts_in(steady);
   std::string link;
   if (!reading.path.empty()) {
     link = join_path(reading.path, (reading.from.pass_flags & DE_PATH_CUT) != 0);
     if ((steady.task.flags & DE_UNLINKED) != 0) link += kDeleted;
-  } else if (Result<std::string> text = dir.link("exe")) {
-    link = std::move(*text);
+  } else if (const Result<std::string>& text = ask_facts(reading, may_wait).links[0]) {
+    link = *text;
   }
   if (!may_wait) {
     out.set_executable_path(link);
@@ -172,7 +146,8 @@ void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_w
     merge_text(view.columns, out);
     return;
   }
-  const Result<FileFacts> image = facts_at(dir.fd(), "exe");
+  const ProcessFacts& facts = ask_facts(reading, may_wait);
+  const Result<FileFacts>& image = facts.signs.image;
   if (image) {
     reading.image = *image;
     // Another file than the iterator saw: what was read since is of the new program.
@@ -181,7 +156,8 @@ void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_w
     reading.denied = true;
   }
   place_.Clear();
-  slow_.set_image(image ? *image : seen, link, steady.ns_mnt, place_);
+  const LookUp look_up = [&facts](const std::string& path) { return facts.look_up(path); };
+  slow_.set_image(image ? *image : seen, link, steady.ns_mnt, look_up, place_);
   out.MergeFrom(place_);
   if (!image || reading.torn) return;
   view.is_known = true;
@@ -189,22 +165,31 @@ void IteratedReader::read_image(const ProcDir& dir, Reading& reading, bool may_w
   place_.SerializeToString(&view.columns);
 }
 
-void IteratedReader::read_paths(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out) {
+// What the opener tells of it, asked once. Without an answer nothing is told.
+const ProcessFacts& IteratedReader::ask_facts(Reading& reading, bool may_wait) {
+  if (reading.facts) return *reading.facts;
+  auto facts = may_wait ? root_->opener->facts(reading.pid(), reading.from.steady.task.start_ns / kTickNs)
+                        : Result<ProcessFacts>(fail(Errc::Denied, "does not answer"));
+  if (!facts && facts.error().code() != Errc::NotFound) reading.denied = true;
+  return reading.facts.emplace(facts ? std::move(*facts) : ProcessFacts());
+}
+
+void IteratedReader::read_paths(Reading& reading, bool may_wait, pb::ProcessRecord& out) {
   const de_steady& steady = reading.from.steady;
   const bool told = (reading.from.pass_flags & DE_HAS_TEXTS) != 0;
   if (told && steady.cwd_dentry != 0) {
     std::string cwd = join_path(reading.cwd, (reading.from.pass_flags & DE_CWD_CUT) != 0);
     if ((steady.task.flags & DE_CWD_UNLINKED) != 0) cwd += kDeleted;
     out.set_cwd(std::move(cwd));
-  } else if (Result<std::string> cwd = dir.link("cwd")) {
-    out.set_cwd(std::move(*cwd));
+  } else if (const Result<std::string>& cwd = ask_facts(reading, may_wait).links[1]) {
+    out.set_cwd(*cwd);
   }
   if ((steady.task.flags & DE_OWN_ROOT) != 0) {
     out.set_root("/");
   } else if (told && steady.root_dentry != 0) {
     out.set_root(join_path(reading.root, (reading.from.pass_flags & DE_ROOT_CUT) != 0));
-  } else if (Result<std::string> root = dir.link("root")) {
-    out.set_root(std::move(*root));
+  } else if (const Result<std::string>& root = ask_facts(reading, may_wait).links[2]) {
+    out.set_root(*root);
   }
 }
 
@@ -235,7 +220,8 @@ void IteratedReader::read_arguments(const ProcDir& dir, Reading& reading) {
     slow_.set_arguments(*text, steady.arg_end - std::min<std::uint64_t>(steady.arg_start, steady.arg_end), part_);
   part_.SerializeToString(&reading.texts.arguments);
   part_.Clear();
-  reading.denied |= slow_.set_environment(dir, part_).denied;
+  reading.denied |=
+      slow_.set_environment(*root_->opener, reading.pid(), reading.from.steady.task.start_ns / kTickNs, part_).denied;
   part_.SerializeToString(&reading.texts.environment);
 }
 
@@ -250,8 +236,8 @@ Outcome IteratedReader::refresh(Reading& reading, bool may_wait) {
   read_cgroup(*dir, reading, part_);
   if (!reading.is_kernel_thread()) {
     set_namespaces(steady, part_);
-    if (steady.exe_inode != 0) read_image(*dir, reading, may_wait, part_);
-    read_paths(*dir, reading, part_);
+    if (steady.exe_inode != 0) read_image(reading, may_wait, part_);
+    read_paths(reading, may_wait, part_);
   }
   part_.SerializeToString(&reading.texts.slow);
   reading.texts.arguments.clear();
@@ -269,9 +255,11 @@ void IteratedReader::complete_metrics(Reading& reading) {
     const Result<std::string_view> text = dir->read("stat", stat_text_, kMaxStatBytes);
     if (const Result<ProcStat> stat = text ? parse_proc_stat(*text) : fail(Error(text.error()))) reading.stat = *stat;
   }
-  struct stat facts {};
-  if ((reading.from.pass_flags & DE_FDS_CUT) != 0 && ::fstatat(dir->fd(), "fd", &facts, 0) == 0 && facts.st_size > 0)
-    reading.fd_count = static_cast<std::uint32_t>(facts.st_size);
+  if ((reading.from.pass_flags & DE_FDS_CUT) == 0) return;
+  const std::uint32_t pid = reading.pid();
+  const auto told = root_->opener->signs(std::span(&pid, 1));
+  if (told && told->front().use.descriptors > 0)
+    reading.fd_count = static_cast<std::uint32_t>(told->front().use.descriptors);
 }
 
 void IteratedReader::adopt(Reading& reading, Known& known) {

@@ -61,6 +61,7 @@ class IteratedReader {
     bool denied = false;
     ReadTexts texts;
     std::optional<FileFacts> image;
+    std::optional<ProcessFacts> facts;
     // Instead of what the iterator could not sum up.
     std::optional<ProcStat> stat;
     std::optional<std::uint32_t> fd_count;
@@ -84,8 +85,9 @@ class IteratedReader {
     files_.clear();
   }
   bool is_same(const ProcDir& dir, const Reading& reading);
-  void read_image(const ProcDir& dir, Reading& reading, bool may_wait, pb::ProcessRecord& out);
-  void read_paths(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out);
+  void read_image(Reading& reading, bool may_wait, pb::ProcessRecord& out);
+  const ProcessFacts& ask_facts(Reading& reading, bool may_wait);
+  void read_paths(Reading& reading, bool may_wait, pb::ProcessRecord& out);
   void read_cgroup(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out);
   void read_arguments(const ProcDir& dir, Reading& reading);
   void complete_metrics(Reading& reading);

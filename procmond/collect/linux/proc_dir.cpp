@@ -73,16 +73,22 @@ Result<std::string_view> ProcDir::read(const char* name, std::string& buffer, st
     const std::error_code os = last_os_error();
     return fail(access_error(os), name, os);
   }
+  auto text = read_text(file.get(), buffer, max_bytes);
+  if (!text) return fail(std::move(text).error().during(name));
+  return text;
+}
+
+Result<std::string_view> read_text(int fd, std::string& buffer, std::size_t max_bytes) {
   std::size_t filled = 0;
   while (filled < max_bytes) {
     if (buffer.size() < filled + kFirstRead) buffer.resize(std::max(buffer.size() * 2, filled + kFirstRead));
     const std::size_t room = std::min(buffer.size(), max_bytes) - filled;
-    const ssize_t got = ::read(file.get(), buffer.data() + filled, room);
+    const ssize_t got = ::read(fd, buffer.data() + filled, room);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       // ESRCH is the everyday race: the process exited between our open and our read.
       const std::error_code os = last_os_error();
-      return fail(access_error(os), name, os);
+      return fail(access_error(os), "read", os);
     }
     filled += static_cast<std::size_t>(got);
     // /proc fills what it can: a short read is the end, and asking again would cost as much as the first time.

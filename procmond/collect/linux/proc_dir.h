@@ -23,6 +23,10 @@ Result<std::vector<std::uint32_t>> list_pids(int proc_fd);
 // What the kernel told about a failed access. NotFound: gone (or there is no such thing). Denied: not for us.
 Errc access_error(std::error_code os);
 
+// Reads a file of /proc into `buffer` (grown as needed, up to max_bytes) and returns the text in it.
+// Errors: NotFound, Denied, Io.
+Result<std::string_view> read_text(int fd, std::string& buffer, std::size_t max_bytes);
+
 struct Owner {
   std::uint32_t uid = 0;  // Effective ids, also for processes we may not look into.
   std::uint32_t gid = 0;
@@ -34,8 +38,7 @@ class ProcDir {
   // Errors: NotFound, Denied, Io.
   static Result<ProcDir> open(int proc_fd, std::uint32_t pid);
 
-  // Reads a file into `buffer` (grown as needed, up to max_bytes) and returns the text in it.
-  // Errors: NotFound, Denied, Io.
+  // As read_text().
   Result<std::string_view> read(const char* name, std::string& buffer, std::size_t max_bytes) const;
   // The target of a link. Errors: NotFound, Denied, Io.
   Result<std::string> link(const char* name) const;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "collect/linux/opener.h"
 #include "collect/process_source.h"
 #include "daemoneye/base/unique_fd.h"
 
@@ -15,6 +16,7 @@ struct ProcRoot {
   SourceOptions options;
   UniqueFd fd;
   std::string boot_id;
+  std::shared_ptr<Opener> opener;
 };
 using SharedProcRoot = std::shared_ptr<const ProcRoot>;
 

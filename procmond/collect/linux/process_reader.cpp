@@ -18,24 +18,16 @@
 namespace de::collect {
 namespace {
 
-constexpr int kMaxTries = 3;                      // A process that execs faster than we read stays as last read.
-constexpr std::uint32_t kMaxFdCount = 1'048'576;  // fs.nr_open; counting stops there.
+constexpr int kMaxTries = 3;  // A process that execs faster than we read stays as last read.
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
 
 std::uint64_t short_hash(std::string_view bytes) { return load_le<std::uint64_t>(crypto::sha256(bytes).data()); }
 
-std::uint64_t layout_of(const ProcStat& stat) {
+template <class T>  // ProcStat or what the opener read of it.
+std::uint64_t layout_of(const T& told) {
   // 0 and 1 stand for "not for you".
-  if (stat.start_code <= 1 || stat.start_stack <= 1) return 0;
-  return (stat.start_code * 0x9e3779b97f4a7c15U) ^ stat.start_stack;
-}
-
-// Since 6.2 the size of /proc/PID/fd is the number of open descriptors.
-bool tells_fd_count(int proc_fd) {
-  struct statfs system {};
-  if (::fstatfs(proc_fd, &system) != 0 || system.f_type != 0x9fa0) return false;  // PROC_SUPER_MAGIC
-  struct stat facts {};
-  return ::fstatat(proc_fd, "self/fd", &facts, 0) == 0 && facts.st_size > 0;
+  if (told.start_code <= 1 || told.start_stack <= 1) return 0;
+  return (told.start_code * 0x9e3779b97f4a7c15U) ^ told.start_stack;
 }
 
 // Did an exec happen between the two? Addresses tell it; without them another file does.
@@ -62,8 +54,7 @@ ProcessReader::ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& 
       clock_(clock),
       texts_(texts),
       slow_(root_->options, own_mounts(root_->fd.get()), clock),
-      page_bytes_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))),
-      fd_sizes_(tells_fd_count(root_->fd.get())) {
+      page_bytes_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))) {
   adopt_boot_time();
 }
 
@@ -103,13 +94,18 @@ void ProcessReader::read_signs(Reading& reading, bool may_wait) {
   signs.tty_nr = reading.stat.tty_nr;
   reading.image.reset();
   reading.signs = signs;
-  if (reading.stat.is_kernel_thread()) return;
-  reading.signs.layout = layout_of(reading.stat);
-  if (!may_wait) return;
-  const Result<FileFacts> image = facts_at(reading.dir->fd(), "exe");
-  if (image) reading.image = *image;
-  if (!image && image.error().code() == Errc::Denied) reading.denied = true;
-  if (!image && image.error().code() == Errc::NotFound) reading.doubtful = true;
+  if (reading.stat.is_kernel_thread() || !may_wait) return;
+  const auto asked = asked_.find(reading.pid);
+  if (reading.is_new && !reading.facts) {
+    ask_facts(reading);
+  } else if (asked != asked_.end() && asked->second.start_ticks == reading.stat.start_ticks) {
+    take_signs(asked->second, reading);
+    asked_.erase(asked);
+  } else if (const auto told = root_->opener->signs(std::span(&reading.pid, 1))) {
+    take_signs(told->front(), reading);
+  } else {
+    reading.denied = true;
+  }
 
   if (buffer_.size() > kKeepBuffer) std::string().swap(buffer_);  // One giant does not stay in memory.
   const Result<std::string_view> cmdline = reading.dir->read("cmdline", buffer_, root_->options.max_argv_bytes + 1);
@@ -119,33 +115,76 @@ void ProcessReader::read_signs(Reading& reading, bool may_wait) {
   if (!cmdline && cmdline.error().code() == Errc::NotFound) reading.doubtful = true;
 }
 
+void ProcessReader::take_signs(const ProcessSigns& told, Reading& reading) {
+  reading.use = told.use;
+  reading.signs.layout = layout_of(told);
+  const bool is_other = told.start_ticks != reading.stat.start_ticks;
+  if (!is_other && told.image) {
+    reading.image = *told.image;
+  } else if (is_other || told.image.error().code() == Errc::NotFound) {
+    reading.doubtful = true;
+  } else {
+    reading.denied |= told.image.error().code() == Errc::Denied;
+  }
+}
+
+// Everything that the opener tells of one process. Without an answer the signs stay as they were.
+void ProcessReader::ask_facts(Reading& reading) {
+  auto facts = root_->opener->facts(reading.pid, reading.stat.start_ticks);
+  if (facts) {
+    take_signs(facts->signs, reading);
+    reading.facts = std::move(*facts);
+  } else if (facts.error().code() == Errc::NotFound) {
+    reading.doubtful = true;
+  } else {
+    reading.denied = true;
+  }
+}
+
+bool ProcessReader::ask_signs(std::span<const std::uint32_t> pids, const std::function<bool(std::uint32_t)>& leave_out,
+                              Watch& watch) {
+  asked_.clear();
+  std::vector<std::uint32_t> wanted;
+  for (const std::uint32_t pid : pids)
+    if (cache_.contains(pid) && !leave_out(pid)) wanted.push_back(pid);
+  watch.enter(0);
+  auto told = root_->opener->signs(wanted);
+  if (!watch.leave()) return false;
+  if (!told) return true;  // They are asked for one by one, and it is noted whose are refused.
+  for (std::size_t i = 0; i < wanted.size(); ++i) asked_.emplace(wanted[i], std::move((*told)[i]));
+  return true;
+}
+
 // Reads the slow columns. The process may exec in between: then the parts would not belong together, so the signs are
 // looked at again afterwards.
 Outcome ProcessReader::refresh(Reading& reading, bool may_wait) {
   const bool is_program = !reading.stat.is_kernel_thread();
   for (int tries = 0; tries < kMaxTries; ++tries) {
     part_.Clear();
-    SlowColumns::Found found = slow_.read(*reading.dir, reading.stat, reading.image, part_);
+    if (is_program && may_wait && !reading.facts) ask_facts(reading);
+    SlowColumns::Found found = slow_.read(*reading.dir, reading.stat, reading.facts, part_);
     if (found.thread) return Outcome::Vanished;
     reading.texts.slow = part_.SerializeAsString();
     part_.Clear();
     if (is_program && may_wait) slow_.set_arguments(buffer_, reading.stat.argument_bytes, part_);
     reading.texts.arguments = part_.SerializeAsString();
     part_.Clear();
-    if (is_program && may_wait) found.denied |= slow_.set_environment(*reading.dir, part_).denied;
+    if (is_program && may_wait)
+      found.denied |= slow_.set_environment(*root_->opener, reading.pid, reading.stat.start_ticks, part_).denied;
     reading.texts.environment = part_.SerializeAsString();
     reading.slow_denied = found.denied;
     reading.refreshed = true;
 
     if (check_alive(reading) == Outcome::Vanished) return Outcome::Vanished;
-    // The addresses tell whether there was an exec; without them everything is looked at again.
+    if (!is_program || !may_wait) break;
+    // The addresses tell whether there was an exec; where we do not see them everything is looked at again.
     const std::uint64_t layout = layout_of(reading.stat);
     if (layout != 0 && layout == reading.signs.layout) break;
-    if (!is_program || !may_wait) break;
     const Signs signs = reading.signs;
     const std::optional<FileFacts> image = reading.image;
     read_signs(reading, may_wait);
     if (signs == reading.signs && image == reading.image) break;
+    reading.facts.reset();
   }
   return Outcome::Read;
 }
@@ -181,18 +220,6 @@ void ProcessReader::find_parent(const Reading& reading, Known& known) {
   known.set_parent_uid(uid);
 }
 
-void ProcessReader::read_io_and_fds(Reading& reading) {
-  struct stat facts {};
-  if (fd_sizes_) {
-    if (::fstatat(reading.dir->fd(), "fd", &facts, 0) == 0)
-      reading.fd_count = static_cast<std::uint32_t>(std::min<off_t>(facts.st_size, kMaxFdCount));
-  } else if (const Result<std::uint32_t> fds = reading.dir->count("fd", kMaxFdCount)) {
-    reading.fd_count = *fds;
-  }
-  if (const Result<std::string_view> text = reading.dir->read("io", io_text_, kMaxStatBytes))
-    reading.io = parse_proc_io(*text);
-}
-
 void ProcessReader::add_metrics(Reading& reading, Known& known, Mode mode) {
   const ProcStat& stat = reading.stat;
   record_.set_state(std::string(1, stat.state));
@@ -214,10 +241,10 @@ void ProcessReader::add_metrics(Reading& reading, Known& known, Mode mode) {
   if (stat.is_kernel_thread()) return;
   record_.set_memory_usage(static_cast<std::uint64_t>(std::max<std::int64_t>(stat.rss_pages, 0)) * page_bytes_);
   record_.set_virtual_memory(stat.virtual_bytes);
-  if (reading.fd_count) record_.set_fd_count(*reading.fd_count);
-  if (!reading.io) return;
-  record_.set_io_read_bytes(reading.io->read_bytes);
-  record_.set_io_write_bytes(reading.io->write_bytes);
+  if (reading.use.descriptors >= 0) record_.set_fd_count(static_cast<std::uint32_t>(reading.use.descriptors));
+  if (reading.use.has_io == 0) return;
+  record_.set_io_read_bytes(reading.use.read_bytes);
+  record_.set_io_write_bytes(reading.use.written_bytes);
 }
 
 Outcome ProcessReader::hand_out(Reading& reading, Known& known, Mode mode, const RecordFn& fn) {
@@ -283,7 +310,6 @@ Outcome ProcessReader::gather(Reading& reading, const std::optional<Before>& bef
     return stat.error().code() == Errc::NotFound ? Outcome::Vanished : Outcome::Unreadable;
   reading.is_new = !before || before->start_ticks != reading.stat.start_ticks;
   if (update(reading, before, may_wait) == Outcome::Vanished) return Outcome::Vanished;
-  if (!reading.stat.is_kernel_thread()) read_io_and_fds(reading);
   return Outcome::Read;
 }
 

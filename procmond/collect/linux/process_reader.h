@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 
@@ -36,6 +38,9 @@ class ProcessReader {
 
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
   void begin_sweep();
+  // Asks at once for the signs of all of `pids` that are known, and that `leave_out` does not name. False: left behind.
+  bool ask_signs(std::span<const std::uint32_t> pids, const std::function<bool(std::uint32_t)>& leave_out,
+                 Watch& watch);
   // Calls `fn` with one record unless the process vanished. Where it may wait, the watch knows. `may_wait`: false when
   // this process is known not to answer; then only what is known of it is told.
   Outcome read(std::uint32_t pid, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn);
@@ -71,8 +76,8 @@ class ProcessReader {
     bool refreshed = false;  // The following were read.
     ReadTexts texts;
     bool slow_denied = false;
-    std::optional<std::uint32_t> fd_count;
-    std::optional<ProcIo> io;
+    ToldUse use;
+    std::optional<ProcessFacts> facts;  // Of a process just read whole.
   };
 
   // These may wait, and touch nothing but the reading and what no successor takes over.
@@ -80,9 +85,10 @@ class ProcessReader {
   Outcome update(Reading& reading, const std::optional<Before>& before, bool may_wait);
   Result<> read_stat(const ProcDir& dir, ProcStat& stat);
   void read_signs(Reading& reading, bool may_wait);
+  void take_signs(const ProcessSigns& told, Reading& reading);
+  void ask_facts(Reading& reading);
   Outcome refresh(Reading& reading, bool may_wait);
   Outcome check_alive(Reading& reading);
-  void read_io_and_fds(Reading& reading);
 
   void adopt(Reading& reading, Known& known);
   Known new_process(std::uint32_t pid, const ProcStat& stat) const;
@@ -97,9 +103,9 @@ class ProcessReader {
   TextPool& texts_;
   SlowColumns slow_;
   const std::uint64_t page_bytes_;
-  const bool fd_sizes_;
   std::unordered_map<std::uint32_t, Known> cache_;
-  pb::ProcessRecord record_, part_;  // Scratch, so that a steady sweep allocates next to nothing.
+  std::unordered_map<std::uint32_t, ProcessSigns> asked_;  // Of the last batch.
+  pb::ProcessRecord record_, part_;                        // Scratch, so that a steady sweep allocates next to nothing.
   std::string stat_text_, buffer_, io_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;

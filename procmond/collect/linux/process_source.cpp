@@ -52,11 +52,19 @@ class LinuxProcessSource final : public ProcessSource {
 };
 
 void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode, const RecordFn& fn, Sweep& counts) {
-  std::size_t next = 0;
+  std::size_t next = 0, asked = 0;
+  bool in_batches = true;
   // Whoever hangs keeps its reader; all else is touched by those only who are waited for.
   const auto job = [&](Watch& watch) {
     const std::shared_ptr<ProcessReader> reader = reader_;
     for (; next < pids.size(); ++next) {
+      if (in_batches && next >= asked) {
+        const std::span<const std::uint32_t> batch = pids.subspan(next, std::min(pids.size() - next, kMaxAsked));
+        if (!reader->ask_signs(
+                batch, [this](std::uint32_t pid) { return thread_.is_stuck_in(pid); }, watch))
+          return;
+        asked = next + batch.size();
+      }
       const bool may_wait = !thread_.is_at_limit() && !thread_.is_stuck_in(pids[next]);
       const Outcome outcome = reader->read(pids[next], mode, may_wait, watch, fn);
       if (outcome == Outcome::LeftBehind) return;
@@ -65,6 +73,7 @@ void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode
     }
   };
   while (thread_.run(job)) {
+    in_batches = false;  // From here on it is known who keeps us waiting.
     auto successor = std::make_shared<ProcessReader>(root_, clock_, texts_);
     successor->succeed(*reader_);
     reader_ = std::move(successor);
@@ -101,6 +110,7 @@ SourceState LinuxProcessSource::state() const {
   state.timeouts = thread_.timeouts() + opener_.timeouts();
   state.stuck = thread_.stuck() + opener_.stuck();
   state.max_stuck = root_->options.max_stuck;
+  state.opener_is_gone = root_->opener->is_gone();
   return state;
 }
 
@@ -116,7 +126,14 @@ Result<std::unique_ptr<ProcessSource>> make_process_source(SourceOptions options
   // Start times are counted in ticks of 10 ms in everything we send and store.
   if (::sysconf(_SC_CLK_TCK) != 100) return fail(Errc::Unsupported, "the kernel does not count in ticks of 10 ms");
   DE_TRY(boot_id, read_boot_id(options.proc_root));
-  const auto root = std::make_shared<const ProcRoot>(ProcRoot{std::move(options), std::move(proc), std::move(boot_id)});
+  std::shared_ptr<Opener> opener = options.opener;
+  if (!opener) {
+    UniqueFd own(::open(options.proc_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return fail(Errc::Io, "open " + options.proc_root, last_os_error());
+    opener = std::make_shared<Opener>(std::move(own));
+  }
+  const auto root = std::make_shared<const ProcRoot>(
+      ProcRoot{std::move(options), std::move(proc), std::move(boot_id), std::move(opener)});
   auto source = std::make_unique<LinuxProcessSource>(root, clock, texts);
   if (!iterator) return std::unique_ptr<ProcessSource>(std::move(source));
   return make_iterated_source(root, clock, texts, std::move(iterator), std::move(source));

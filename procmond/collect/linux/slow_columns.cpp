@@ -1,7 +1,5 @@
 #include "collect/linux/slow_columns.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <charconv>
 #include <vector>
@@ -43,19 +41,38 @@ void add_within(const std::vector<std::string>& texts, std::size_t room, AddFn a
 
 }  // namespace
 
-SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, const std::optional<FileFacts>& image,
+SlowColumns::Found SlowColumns::read(const ProcDir& dir, const ProcStat& stat, const std::optional<ProcessFacts>& facts,
                                      pb::ProcessRecord& out) {
   Found found;
   if (const std::string tty = tty_name(stat.tty_nr); !tty.empty()) out.set_tty(tty);
   read_owner(dir, stat, found, out);
   read_place(dir, found, out);
-  if (stat.is_kernel_thread()) return found;  // Has no image, no namespaces of its own and no directory.
-
-  read_namespaces(dir, out);
-  if (image) read_image(dir, *image, out.namespaces().mnt(), found, out);
-  if (Result<std::string> cwd = dir.link("cwd"); note(cwd, found)) out.set_cwd(std::move(*cwd));
-  if (Result<std::string> root = dir.link("root"); note(root, found)) out.set_root(std::move(*root));
+  // A kernel thread has no image, no namespaces of its own and no directory.
+  if (facts && !stat.is_kernel_thread()) set_told(*facts, found, out);
   return found;
+}
+
+void SlowColumns::set_told(const ProcessFacts& facts, Found& found, pb::ProcessRecord& out) const {
+  const auto& [cgroup, ipc, mnt, net, pid, user, uts] = facts.namespaces;
+  if (mnt != kNoNamespace) {  // Not for us, or already a zombie: the others would say the same.
+    pb::Namespaces& namespaces = *out.mutable_namespaces();
+    namespaces.set_cgroup(cgroup);
+    namespaces.set_ipc(ipc);
+    namespaces.set_mnt(mnt);
+    namespaces.set_net(net);
+    namespaces.set_pid(pid);
+    namespaces.set_user(user);
+    namespaces.set_uts(uts);
+  }
+  const auto& [exe, cwd, root] = facts.links;
+  if (facts.signs.image && note(exe, found)) {
+    const LookUp look_up = [&facts](const std::string& path) { return facts.look_up(path); };
+    set_image(*facts.signs.image, *exe, mnt, look_up, out);
+  } else if (facts.signs.image) {
+    set_facts(*facts.signs.image, out);
+  }
+  if (note(cwd, found)) out.set_cwd(*cwd);
+  if (note(root, found)) out.set_root(*root);
 }
 
 void SlowColumns::set_facts(const FileFacts& image, pb::ProcessRecord& out) const {
@@ -67,22 +84,11 @@ void SlowColumns::set_facts(const FileFacts& image, pb::ProcessRecord& out) cons
   out.set_exe_uid(image.uid);
 }
 
-void SlowColumns::read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
-                             pb::ProcessRecord& out) const {
-  const Result<std::string> link = dir.link("exe");
-  if (note(link, found)) {
-    set_image(image, *link, mounts, out);
-  } else {
-    set_facts(image, out);
-  }
-}
-
-void SlowColumns::set_image(const FileFacts& image, std::string_view link, std::uint64_t mounts,
+void SlowColumns::set_image(const FileFacts& image, std::string_view link, std::uint64_t mounts, const LookUp& look_up,
                             pb::ProcessRecord& out) const {
   set_facts(image, out);
   const bool same_mounts = mounts != kNoNamespace && mounts == own_mounts_;
-  OnDisk disk =
-      judge_on_disk(link, image, same_mounts, [](const std::string& path) { return facts_at(AT_FDCWD, path.c_str()); });
+  OnDisk disk = judge_on_disk(link, image, same_mounts, look_up);
   out.set_on_disk_state(disk.state);
   out.set_executable_path(std::move(disk.path));
   out.set_file_exists(disk.exists);
@@ -129,19 +135,6 @@ void SlowColumns::read_place(const ProcDir& dir, Found& found, pb::ProcessRecord
   out.set_container_runtime(std::string(cgroup.container.runtime));
 }
 
-void SlowColumns::read_namespaces(const ProcDir& dir, pb::ProcessRecord& out) const {
-  const std::uint64_t mounts = dir.inode("ns/mnt");
-  if (mounts == kNoNamespace) return;  // Not for us, or already a zombie: the others would say the same.
-  pb::Namespaces& namespaces = *out.mutable_namespaces();
-  namespaces.set_mnt(mounts);
-  namespaces.set_cgroup(dir.inode("ns/cgroup"));
-  namespaces.set_ipc(dir.inode("ns/ipc"));
-  namespaces.set_net(dir.inode("ns/net"));
-  namespaces.set_pid(dir.inode("ns/pid"));
-  namespaces.set_user(dir.inode("ns/user"));
-  namespaces.set_uts(dir.inode("ns/uts"));
-}
-
 void SlowColumns::set_arguments(std::string_view cmdline, std::uint64_t length, pb::ProcessRecord& out) const {
   const bool cut = cmdline.size() > options_.max_argv_bytes;
   out.set_command_line_length(cut ? std::max<std::uint64_t>(length, cmdline.size()) : cmdline.size());
@@ -152,10 +145,13 @@ void SlowColumns::set_arguments(std::string_view cmdline, std::uint64_t length, 
   add_within(texts, options_.max_argv_bytes, [&](const std::string& text) { out.add_command_line(text); });
 }
 
-SlowColumns::Found SlowColumns::set_environment(const ProcDir& dir, pb::ProcessRecord& out) {
+SlowColumns::Found SlowColumns::set_environment(Opener& opener, std::uint32_t pid, std::uint64_t start_ticks,
+                                                pb::ProcessRecord& out) {
   Found found;
   if (!options_.collect_environment) return found;
-  const Result<std::string_view> text = dir.read("environ", buffer_, kMaxEnvironment + 1);
+  const Result<UniqueFd> file = opener.open_environment(pid, start_ticks);
+  if (!note(file, found)) return found;
+  const Result<std::string_view> text = read_text(file->get(), buffer_, kMaxEnvironment + 1);
   if (!note(text, found)) return found;
   const bool whole = text->size() <= kMaxEnvironment;
   const auto length = whole ? std::optional<std::uint64_t>(text->size()) : std::nullopt;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "collect/linux/exe_file.h"
+#include "collect/linux/opener.h"
 #include "collect/linux/proc_dir.h"
 #include "collect/linux/proc_stat.h"
 #include "collect/linux/user_names.h"
@@ -27,25 +28,25 @@ class SlowColumns {
     bool denied = false;  // The system refused at least one of them.
     bool thread = false;  // Not a process: a thread's number.
   };
-  // Fills everything of `out` but the arguments. `image` is what statx said about the executable just before.
-  Found read(const ProcDir& dir, const ProcStat& stat, const std::optional<FileFacts>& image, pb::ProcessRecord& out);
+  // Fills everything of `out` but the arguments. `facts`: what the opener told, when it told anything.
+  Found read(const ProcDir& dir, const ProcStat& stat, const std::optional<ProcessFacts>& facts,
+             pb::ProcessRecord& out);
 
   // The argument list (and the environment, when asked for) from the text of cmdline. `length`: what the kernel says,
   // for one that was not read to the end.
   void set_arguments(std::string_view cmdline, std::uint64_t length, pb::ProcessRecord& out) const;
-  Found set_environment(const ProcDir& dir, pb::ProcessRecord& out);
+  Found set_environment(Opener& opener, std::uint32_t pid, std::uint64_t start_ticks, pb::ProcessRecord& out);
   // What runs, and whether the path still leads there. `link`: the text of /proc/PID/exe; `mounts`: the process's.
-  void set_image(const FileFacts& image, std::string_view link, std::uint64_t mounts, pb::ProcessRecord& out) const;
+  void set_image(const FileFacts& image, std::string_view link, std::uint64_t mounts, const LookUp& look_up,
+                 pb::ProcessRecord& out) const;
   // Only what the file is.
   void set_facts(const FileFacts& image, pb::ProcessRecord& out) const;
   void read_place(const ProcDir& dir, Found& found, pb::ProcessRecord& out);
   void set_owner(std::uint32_t uid, pb::ProcessRecord& out);
 
  private:
-  void read_image(const ProcDir& dir, const FileFacts& image, std::uint64_t mounts, Found& found,
-                  pb::ProcessRecord& out) const;
+  void set_told(const ProcessFacts& facts, Found& found, pb::ProcessRecord& out) const;
   void read_owner(const ProcDir& dir, const ProcStat& stat, Found& found, pb::ProcessRecord& out);
-  void read_namespaces(const ProcDir& dir, pb::ProcessRecord& out) const;
 
   const SourceOptions& options_;
   const std::uint64_t own_mounts_;  // Inode of our own mount namespace; 0 when it cannot be told.

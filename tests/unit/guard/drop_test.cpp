@@ -10,7 +10,7 @@
 #include <functional>
 #include <thread>
 
-#include "guard/guard.h"
+#include "daemoneye/guard/guard.h"
 
 namespace de::guard {
 namespace {
@@ -28,7 +28,7 @@ int in_child(const std::function<int()>& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-GuardOptions options() { return {kUid, kGid, kCollectorCaps}; }
+GuardOptions options() { return {kUid, kGid, kOpenerCaps}; }
 
 bool opens(const char* path, int flags) {
   const int fd = ::open(path, flags | O_CLOEXEC, 0600);
@@ -54,11 +54,11 @@ TEST(Drop, HoldsExactlyWhatWasDeclared) {
   EXPECT_AFTER_DROP([](const Held& held) {
     if (held.uid != kUid || held.gid != kGid || held.groups != 0 || !held.was_root) return 1;
     if (::getuid() != kUid || ::geteuid() != kUid || ::getegid() != kGid || ::getgroups(0, nullptr) != 0) return 2;
-    if ((held.caps_effective & ~kCollectorCaps) != 0 || held.caps_effective != held.caps_permitted) return 3;
-    if (held.caps_inheritable != 0 || (held.caps_bounding & ~kCollectorCaps) != 0) return 4;
+    if ((held.caps_effective & ~kOpenerCaps) != 0 || held.caps_effective != held.caps_permitted) return 3;
+    if (held.caps_inheritable != 0 || held.caps_bounding != 0) return 4;
     if (!held.no_new_privs || ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 5;
     if (held.dumpable || ::prctl(PR_GET_DUMPABLE) != 0) return 6;
-    if (held.caps_effective != kCollectorCaps && held.notes.empty()) return 7;
+    if (held.caps_effective != kOpenerCaps && held.notes.empty()) return 7;
     return 0;
   });
 }
@@ -140,9 +140,9 @@ TEST(Drop, KeepingNothingIsPossible) {
 
 TEST(Drop, TwiceIsTheSecondTimeAsSomebodyElse) {
   EXPECT_AFTER_DROP([](const Held& first) {
-    const auto second = drop({kUid, kGid, kCollectorCaps});
+    const auto second = drop({kUid, kGid, kOpenerCaps});
     // The task list of a non-dumpable process belongs to root; with the capabilities it can still be read.
-    if (!second) return first.caps_effective == kCollectorCaps ? 1 : 0;
+    if (!second) return first.caps_effective == kOpenerCaps ? 1 : 0;
     if (second->was_root || second->notes.empty()) return 2;
     return second->caps_effective == first.caps_effective ? 0 : 3;
   });
@@ -156,7 +156,7 @@ TEST(Drop, NotRootKeepsItsUserAndSaysSo) {
     // Leaving root made us non-dumpable, which an ordinary start is not.
     ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     const uid_t me = ::getuid();
-    const auto held = drop({1, 1, kCollectorCaps});
+    const auto held = drop({1, 1, kOpenerCaps});
     if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;
     if (held->was_root || held->uid != me || ::getuid() != me) return 1;
     if (held->caps_effective != 0 || !held->no_new_privs || held->dumpable) return 2;
@@ -171,7 +171,7 @@ TEST(Drop, RefusesToBecomeRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   for (const auto& [uid, gid] : {std::pair{0u, kGid}, {kUid, 0u}, {0u, 0u}}) {
     const int code = in_child([uid = uid, gid = gid] {
-      const auto held = drop({uid, gid, kCollectorCaps});
+      const auto held = drop({uid, gid, kOpenerCaps});
       return !held && held.error().code() == Errc::Invalid ? 0 : 1;
     });
     EXPECT_EQ(code, 0);
@@ -209,23 +209,25 @@ TEST(Capabilities, Names) {
   EXPECT_EQ(capability_name(40), "CAP_CHECKPOINT_RESTORE");
   EXPECT_EQ(capability_name(41), "CAP_41");
   EXPECT_EQ(capabilities_to_text(0), "none");
-  EXPECT_EQ(capabilities_to_text(kCollectorCaps), "CAP_DAC_READ_SEARCH,CAP_SYS_PTRACE");
+  EXPECT_EQ(capabilities_to_text(kOpenerCaps), "CAP_DAC_READ_SEARCH,CAP_SYS_PTRACE");
 }
 
 TEST(HeldJson, SaysEverything) {
   Held held;
   held.uid = 5;
   held.gid = 6;
-  held.caps_effective = held.caps_permitted = kCollectorCaps;
+  held.caps_effective = held.caps_permitted = kOpenerCaps;
   held.no_new_privs = true;
   held.dumpable = false;
+  held.landlock_abi = 7;
+  held.syscall_filter = true;
   held.was_root = true;
   held.notes = {"a \"quoted\" note", "b"};
   EXPECT_EQ(held.to_json(),
             R"({"uid":5,"gid":6,"supplementary_groups":0,)"
             R"("caps_effective":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
             R"("caps_permitted":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
-            R"("caps_inheritable":[],"caps_bounding":[],"no_new_privs":true,"dumpable":false,"was_root":true,)"
+            R"("caps_inheritable":[],"caps_bounding":[],"no_new_privs":true,"dumpable":false,"landlock_abi":7,"syscall_filter":true,"was_root":true,)"
             R"("notes":["a \"quoted\" note","b"]})");
 }
 

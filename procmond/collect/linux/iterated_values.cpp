@@ -1,7 +1,8 @@
-#include "collect/linux/iterated_metrics.h"
+#include "collect/linux/iterated_values.h"
 
 #include <algorithm>
 
+#include "collect/linux/kernel_path.h"
 #include "collect/linux/process_reader.h"
 
 namespace de::collect {
@@ -29,6 +30,32 @@ CpuTimes cpu_times(const de_process& from) {
   }
   const auto to_ms = [](std::uint64_t ns) { return ns / kTickNs * kTickMs; };
   return {to_ms(from.run_ns - system_ns), to_ms(system_ns)};
+}
+
+FileFacts facts_in(const de_steady& steady) {
+  FileFacts facts;
+  facts.key = {to_user_dev(steady.exe_dev),
+               steady.exe_inode,
+               static_cast<std::uint64_t>(std::max<std::int64_t>(steady.exe_size, 0)),
+               steady.exe_mtime_ns,
+               steady.exe_ctime_ns,
+               0};
+  facts.links = steady.exe_links;
+  facts.mode = steady.exe_mode;
+  facts.uid = steady.exe_uid;
+  return facts;
+}
+
+void set_namespaces(const de_steady& steady, pb::ProcessRecord& out) {
+  if (steady.ns_mnt == 0) return;  // A zombie.
+  pb::Namespaces& spaces = *out.mutable_namespaces();
+  spaces.set_cgroup(steady.ns_cgroup);
+  spaces.set_ipc(steady.ns_ipc);
+  spaces.set_mnt(steady.ns_mnt);
+  spaces.set_net(steady.ns_net);
+  spaces.set_pid(steady.ns_pid);
+  spaces.set_user(steady.ns_user);
+  spaces.set_uts(steady.ns_uts);
 }
 
 }  // namespace de::collect

@@ -1,7 +1,7 @@
-// Gives up everything procmond does not need, for good, and proves it by asking the kernel afterwards.
+// Gives up everything a process of ours does not need, for good, and proves it by asking the kernel afterwards.
 //
-// Against whom: whoever finds a hole in procmond later. What is left is a user without a shell and at most the two
-// capabilities that reading other users' /proc entries and executables takes.
+// Against whom: whoever finds a hole in it later. What is left is a user without a shell and, for the opener alone, the
+// two capabilities that reading other users' /proc entries and executables takes.
 //
 // Thread: main, before any other thread exists: capabilities belong to a thread, not to the process.
 #pragma once
@@ -16,12 +16,12 @@ namespace de::guard {
 
 constexpr unsigned kCapDacReadSearch = 2;  // Read any file: executables to hash, other users' /proc entries.
 constexpr unsigned kCapSysPtrace = 19;     // /proc/PID/exe, cwd, environ and maps of other users' processes.
-constexpr std::uint64_t kCollectorCaps = (1ULL << kCapDacReadSearch) | (1ULL << kCapSysPtrace);
+constexpr std::uint64_t kOpenerCaps = (1ULL << kCapDacReadSearch) | (1ULL << kCapSysPtrace);
 
 struct GuardOptions {
   std::uint32_t uid = 0;  // Who to become when started as root. 0 is refused.
   std::uint32_t gid = 0;
-  std::uint64_t keep_caps = kCollectorCaps;  // Bit n is capability n. What the process lacks is not kept, but noted.
+  std::uint64_t keep_caps = 0;  // Bit n is capability n. What the process lacks is not kept, but noted.
 };
 
 // What the process holds after the drop, as the kernel says, not as we asked for.
@@ -36,13 +36,18 @@ struct Held {
   bool no_new_privs = false;
   bool dumpable = true;
   bool was_root = false;
+  int landlock_abi = 0;         // 0: which files are reached is not restricted.
+  bool syscall_filter = false;  // Which system calls are made is restricted.
   std::vector<std::string> notes;  // Everything that is weaker than asked for, one sentence each.
 
   std::string to_json() const;
 };
 
-// Started as root: no supplementary groups, the given uid and gid, only keep_caps, nothing regained by exec, no core
-// dumps, no ptrace by its own user. Started as somebody else: the uid stays, the rest happens as far as it is allowed.
+// What the process may make effective now. Errors: Denied.
+Result<std::uint64_t> permitted_capabilities();
+
+// Started as root: no supplementary groups, the given uid and gid, only keep_caps, an empty bounding set, nothing
+// regained by exec, no core dumps, no ptrace by its own user. Started as somebody else: the uid stays, the rest happens as far as it is allowed.
 // Open what needs root before.
 // Errors: Invalid (uid or gid 0, a capability that does not exist), Conflict (other threads already run), Denied (the
 // kernel refused a step), Corrupt (the kernel reports something else than was asked for, or root can be regained).

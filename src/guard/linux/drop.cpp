@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "daemoneye/base/unique_fd.h"
-#include "guard/guard.h"
+#include "daemoneye/guard/guard.h"
 
 namespace de::guard {
 namespace {
@@ -69,7 +69,7 @@ Result<> require_single_thread() {
 }
 
 // The bounding set and the securebits stop a later exec from regaining what is given up now. Both take CAP_SETPCAP.
-void shrink_bounding_set(std::uint64_t keep, std::uint64_t had, Held& held) {
+void empty_bounding_set(std::uint64_t had, Held& held) {
   if ((had >> CAP_SETPCAP & 1) == 0) {
     held.notes.emplace_back("without CAP_SETPCAP the bounding set stays as it was");
     return;
@@ -77,7 +77,7 @@ void shrink_bounding_set(std::uint64_t keep, std::uint64_t had, Held& held) {
   unsigned known = 0;
   const std::uint64_t bounding = read_bounding_set(known);
   for (unsigned number = 0; number < known; ++number) {
-    if ((bounding >> number & 1) == 0 || (keep >> number & 1) != 0) continue;
+    if ((bounding >> number & 1) == 0) continue;
     if (::prctl(PR_CAPBSET_DROP, static_cast<unsigned long>(number), 0UL, 0UL, 0UL) != 0) {
       held.notes.push_back("the kernel kept " + capability_name(number) + " in the bounding set");
     }
@@ -151,6 +151,11 @@ Result<> verify(const Held& held, const GuardOptions& options, std::uint64_t kee
 
 }  // namespace
 
+Result<std::uint64_t> permitted_capabilities() {
+  DE_TRY(sets, read_capabilities());
+  return sets.permitted;
+}
+
 Result<Held> drop(const GuardOptions& options) {
   Held held;
   held.was_root = ::geteuid() == 0;
@@ -166,7 +171,7 @@ Result<Held> drop(const GuardOptions& options) {
   const std::uint64_t keep = options.keep_caps & had.permitted;
   if (keep != options.keep_caps)
     held.notes.push_back("not available at start: " + capabilities_to_text(options.keep_caps & ~keep));
-  shrink_bounding_set(options.keep_caps, had.effective, held);
+  empty_bounding_set(had.effective, held);
   if (held.was_root) {
     DE_CHECK(change_identity(options));
   } else {

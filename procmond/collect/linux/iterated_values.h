@@ -1,4 +1,4 @@
-// What the iterator's numbers mean, as /proc/PID/stat prints them.
+// What the iterator's numbers mean: as /proc/PID/stat prints them, and as a record has them.
 //
 // Thread: any (pure functions).
 #pragma once
@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "collect/linux/bpf/process_layout.h"
+#include "collect/linux/exe_file.h"
+#include "daemoneye/process.pb.h"
 
 namespace de::collect {
 
@@ -16,5 +18,9 @@ struct CpuTimes {
   std::uint64_t system_ms = 0;
 };
 CpuTimes cpu_times(const de_process& from);
+
+// The executable, without its birth time.
+FileFacts facts_in(const de_steady& steady);
+void set_namespaces(const de_steady& steady, pb::ProcessRecord& out);
 
 }  // namespace de::collect

@@ -1,7 +1,7 @@
 #include <iterator>
 
 #include "daemoneye/base/text.h"
-#include "guard/guard.h"
+#include "daemoneye/guard/guard.h"
 
 namespace de::guard {
 namespace {
@@ -89,6 +89,8 @@ std::string Held::to_json() const {
   append_capabilities(json, "caps_bounding", caps_bounding);
   json += std::string(",\"no_new_privs\":") + (no_new_privs ? "true" : "false");
   json += std::string(",\"dumpable\":") + (dumpable ? "true" : "false");
+  json += ",\"landlock_abi\":" + std::to_string(landlock_abi);
+  json += std::string(",\"syscall_filter\":") + (syscall_filter ? "true" : "false");
   json += std::string(",\"was_root\":") + (was_root ? "true" : "false") + ",\"notes\":[";
   for (std::size_t i = 0; i < notes.size(); ++i) {
     if (i > 0) json += ',';

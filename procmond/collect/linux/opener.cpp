@@ -1,0 +1,241 @@
+#include "collect/linux/opener.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "collect/linux/opener_answer.h"
+#include "collect/linux/proc_dir.h"
+
+namespace de::collect {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+
+tl::unexpected<Error> told_error(int error, const char* step) {
+  const std::error_code os(error, std::generic_category());
+  return fail(access_error(os), step, os);
+}
+
+Result<FileFacts> facts_of(const ToldFile& told) {
+  if (told.error != 0) return told_error(told.error, "stat");
+  return told.facts;
+}
+
+ProcessSigns signs_of(const ToldSigns& told) {
+  return {told.start_ticks, told.start_code, told.start_stack, facts_of(told.image), told.use};
+}
+
+// Reads values from the front of an answer.
+class Cursor {
+ public:
+  explicit Cursor(std::span<const char> bytes) : left_(bytes) {}
+  template <class T>
+  bool take(T& out) {
+    if (left_.size() < sizeof out) return false;
+    std::memcpy(&out, left_.data(), sizeof out);
+    left_ = left_.subspan(sizeof out);
+    return true;
+  }
+  bool take(std::string& out, std::size_t bytes) {
+    if (left_.size() < bytes) return false;
+    out.assign(left_.data(), bytes);
+    left_ = left_.subspan(bytes);
+    return true;
+  }
+  bool is_at_end() const { return left_.empty(); }
+
+ private:
+  std::span<const char> left_;
+};
+
+tl::unexpected<Error> no_answer() { return fail(Errc::Corrupt, "the opener gives no answer of its"); }
+
+template <class T>
+void append(std::vector<char>& out, const T& value) {
+  const auto* bytes = reinterpret_cast<const char*>(&value);
+  out.insert(out.end(), bytes, bytes + sizeof value);
+}
+
+}  // namespace
+
+Result<FileFacts> ProcessFacts::look_up(const std::string& path) const {
+  const Result<std::string>& link = links[0];
+  if (!link) return fail(Error(link.error()));
+  if (path == *link) return literal;
+  if (link->ends_with(kDeleted) && path == link->substr(0, link->size() - kDeleted.size())) return original;
+  return fail(Errc::Denied, "not asked");
+}
+
+// One channel, for as long as a call lasts.
+class Opener::Lease {
+ public:
+  explicit Lease(Opener& opener) : opener_(opener) {
+    const std::lock_guard lock(opener_.mutex_);
+    if (opener_.free_.empty()) return;
+    channel_ = opener_.free_.back();
+    has_channel_ = true;
+    opener_.free_.pop_back();
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease() {
+    if (!has_channel_) return;
+    const std::lock_guard lock(opener_.mutex_);
+    opener_.free_.push_back(channel_);
+  }
+  explicit operator bool() const { return has_channel_; }
+  int socket() const { return opener_.channels_[channel_].get(); }
+
+ private:
+  Opener& opener_;
+  std::size_t channel_ = 0;
+  bool has_channel_ = false;
+};
+
+Opener::Opener(std::vector<UniqueFd> channels) : channels_(std::move(channels)) {
+  for (std::size_t i = 0; i < channels_.size(); ++i) free_.push_back(i);
+}
+
+// Nobody has to have asked it: a channel that is closed says so.
+bool Opener::is_gone() {
+  const std::lock_guard lock(mutex_);
+  char byte = 0;
+  if (!is_gone_ && !free_.empty() &&
+      ::recv(channels_[free_.back()].get(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0)
+    is_gone_ = true;
+  return is_gone_;
+}
+
+Result<Answer> Opener::exchange(int socket, std::span<const char> request) {
+  ssize_t sent = 0;
+  do {
+    sent = ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent != static_cast<ssize_t>(request.size())) return fail(Errc::Closed, "the opener is gone");
+  Answer out;
+  out.bytes.resize(kMaxAnswerBytes);
+  iovec part{out.bytes.data(), out.bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got = 0;
+  do {
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return fail(Errc::Closed, "the opener is gone");
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(int)))
+      continue;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    out.fd.reset(fd);
+  }
+  if ((message.msg_flags & MSG_TRUNC) != 0) return no_answer();
+  out.bytes.resize(static_cast<std::size_t>(got));
+  return out;
+}
+
+// `count`: what the answer's head has to say.
+Result<Answer> Opener::ask(std::span<const char> request, std::uint32_t count) {
+  Answer out;
+  if (proc_) {
+    if (!answer(proc_.get(), request, out)) return fail(Errc::Invalid, "ask the opener: no request of its");
+  } else {
+    const Lease lease(*this);
+    if (!lease) return fail(Errc::Exhausted, "every channel to the opener waits for a process");
+    auto received = exchange(lease.socket(), request);
+    if (!received) {
+      if (received.error().code() == Errc::Closed) is_gone_ = true;
+      return received;
+    }
+    out = std::move(*received);
+  }
+  AnswerHead head;
+  if (!Cursor(out.bytes).take(head)) return no_answer();
+  if (head.error != 0) return told_error(head.error, "ask the opener");
+  if (head.count != count) return no_answer();
+  return out;
+}
+
+Result<Answer> Opener::ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count) {
+  std::vector<char> request;
+  append(request, OpenerRequest{what, 1, 0, 0});
+  append(request, AskedProcess{pid, 0, start_ticks});
+  return ask(request, count);
+}
+
+Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> pids) {
+  std::vector<ProcessSigns> out;
+  if (pids.empty()) return out;
+  const auto count = static_cast<std::uint32_t>(std::min(pids.size(), kMaxAsked));
+  std::vector<char> request;
+  append(request, OpenerRequest{Ask::Signs, count, 0, 0});
+  for (std::uint32_t i = 0; i < count; ++i) append(request, AskedProcess{pids[i], 0, 0});
+  DE_TRY(received, ask(request, count));
+  Cursor cursor(received.bytes);
+  AnswerHead head;
+  (void)cursor.take(head);  // ask() has looked at it.
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ToldSigns told;
+    if (!cursor.take(told)) return no_answer();
+    out.push_back(signs_of(told));
+  }
+  return out;
+}
+
+Result<ProcessFacts> Opener::facts(std::uint32_t pid, std::uint64_t start_ticks) {
+  DE_TRY(received, ask_one(Ask::Facts, pid, start_ticks, 1));
+  Cursor cursor(received.bytes);
+  AnswerHead head;
+  ToldFacts told;
+  if (!cursor.take(head) || !cursor.take(told)) return no_answer();
+  ProcessFacts out;
+  out.signs = signs_of(told.signs);
+  out.literal = facts_of(told.literal);
+  out.original = facts_of(told.original);
+  out.namespaces = told.namespaces;
+  for (std::size_t i = 0; i < kLinks; ++i) {
+    std::string text;
+    if (told.link_bytes[i] > kMaxTextBytes || !cursor.take(text, told.link_bytes[i])) return no_answer();
+    if (told.link_errors[i] != 0) {
+      out.links[i] = told_error(told.link_errors[i], "read link");
+    } else {
+      out.links[i] = std::move(text);
+    }
+  }
+  if (!cursor.is_at_end()) return no_answer();
+  return out;
+}
+
+Result<UniqueFd> Opener::open(Ask what, std::uint32_t pid, std::uint64_t start_ticks) {
+  DE_TRY(received, ask_one(what, pid, start_ticks, 0));
+  if (!received.fd) return no_answer();
+  return std::move(received.fd);
+}
+
+Result<UniqueFd> Opener::open_executable(std::uint32_t pid, std::uint64_t start_ticks) {
+  return open(Ask::Executable, pid, start_ticks);
+}
+
+Result<UniqueFd> Opener::open_environment(std::uint32_t pid, std::uint64_t start_ticks) {
+  return open(Ask::Environment, pid, start_ticks);
+}
+
+Result<UniqueFd> Opener::open_program(const std::string& path) {
+  if (path.empty() || path[0] != '/' || path.size() > kMaxTextBytes) return fail(Errc::NotFound, "open executable");
+  std::vector<char> request;
+  append(request, OpenerRequest{Ask::Program, 0, static_cast<std::uint32_t>(path.size()), 0});
+  request.insert(request.end(), path.begin(), path.end());
+  DE_TRY(received, ask(request, 0));
+  if (!received.fd) return no_answer();
+  return std::move(received.fd);
+}
+
+}  // namespace de::collect

@@ -1,0 +1,99 @@
+// What procmond and its opener say to each other: messages of fixed shape over sequenced-packet sockets that both
+// inherited. One request, one answer. A request names a process by pid and start, or a program by its path.
+//
+// Thread: any.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "collect/linux/exe_file.h"
+#include "daemoneye/base/unique_fd.h"
+
+namespace de::collect {
+
+enum class Ask : std::uint32_t {
+  Signs = 1,        // Of many processes, whoever has the pid now.
+  Facts = 2,        // Of one: everything that takes privileges to read, but for the environment.
+  Executable = 3,   // Of one: what it runs, opened for reading.
+  Environment = 4,  // Of one: its /proc/PID/environ, opened for reading.
+  Program = 5,      // By path: a regular file that somebody may execute, opened for reading.
+};
+
+constexpr std::size_t kMaxAsked = 64;
+constexpr std::size_t kMaxTextBytes = 4'096;  // Of a link or path; PATH_MAX.
+constexpr std::size_t kLinks = 3;
+constexpr std::array<const char*, kLinks> kLinkNames{"exe", "cwd", "root"};
+constexpr std::size_t kNamespaceCount = 7;
+constexpr std::array<const char*, kNamespaceCount> kNamespaceNames{"ns/cgroup", "ns/ipc",  "ns/mnt", "ns/net",
+                                                                   "ns/pid",    "ns/user", "ns/uts"};
+
+struct AskedProcess {
+  std::uint32_t pid = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t start_ticks = 0;  // The identity, checked before anything is read. Not looked at for Signs.
+};
+
+struct OpenerRequest {
+  Ask ask = Ask::Signs;
+  std::uint32_t count = 0;       // Of the processes; they follow.
+  std::uint32_t path_bytes = 0;  // Of Program, which names no process; it follows.
+  std::uint32_t reserved = 0;
+};
+constexpr std::size_t kMaxRequestBytes =
+    sizeof(OpenerRequest) +
+    (kMaxAsked * sizeof(AskedProcess) > kMaxTextBytes ? kMaxAsked * sizeof(AskedProcess) : kMaxTextBytes);
+
+// What statx() said, or why not.
+struct ToldFile {
+  std::int32_t error = 0;  // errno
+  std::uint32_t reserved = 0;
+  FileFacts facts;
+};
+
+struct ToldUse {
+  std::int64_t descriptors = -1;  // -1: not told.
+  std::uint64_t read_bytes = 0;
+  std::uint64_t written_bytes = 0;
+  std::uint32_t has_io = 0;
+  std::uint32_t reserved = 0;
+};
+
+// The cheap signs that a process runs what it ran.
+struct ToldSigns {
+  std::uint64_t start_ticks = 0;  // Whose they are; 0: nobody has the pid.
+  std::uint64_t start_code = 0;   // As in /proc/PID/stat: where exec put the program.
+  std::uint64_t start_stack = 0;
+  ToldFile image;
+  ToldUse use;
+};
+
+// Followed by the texts of the links, one behind the other.
+struct ToldFacts {
+  ToldSigns signs;
+  ToldFile literal;   // The file that the text of exe names,
+  ToldFile original;  // and without the kernel's " (deleted)"; as literal when it says no such thing.
+  std::array<std::uint64_t, kNamespaceCount> namespaces{};  // Inodes; 0: not told.
+  std::array<std::int32_t, kLinks> link_errors{};
+  std::array<std::uint32_t, kLinks> link_bytes{};
+};
+
+struct AnswerHead {
+  std::int32_t error = 0;  // errno of the whole request; nothing follows then.
+  // Signs: as many ToldSigns follow. Facts: one ToldFacts. Otherwise a descriptor comes with it.
+  std::uint32_t count = 0;
+};
+
+constexpr std::size_t kMaxAnswerBytes =
+    sizeof(AnswerHead) + (kMaxAsked * sizeof(ToldSigns) > sizeof(ToldFacts) + kLinks * kMaxTextBytes
+                              ? kMaxAsked * sizeof(ToldSigns)
+                              : sizeof(ToldFacts) + kLinks * kMaxTextBytes);
+
+struct Answer {
+  std::vector<char> bytes;
+  UniqueFd fd;
+};
+
+}  // namespace de::collect

@@ -1,0 +1,33 @@
+// What tells us of processes, opened while we still have the privileges.
+//
+// Thread: main, at start.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "collect/event_feed.h"
+#include "collect/process_iterator.h"
+#include "collect/process_source.h"
+#include "daemoneye/base/account.h"
+#include "daemoneye/config/config.h"
+
+namespace de::daemon {
+
+struct OpenedSources {
+  std::unique_ptr<collect::EventFeed> feed;            // Null: only the difference between two scans does.
+  std::string why_not_better;                          // Empty when it is the best there is.
+  std::unique_ptr<collect::ProcessIterator> iterator;  // Null: scans read /proc.
+  std::string why_no_iterator;
+  std::shared_ptr<collect::Opener> opener;  // Null: what takes privileges is read with our own, if we have any.
+  std::string opener_holds;                 // What it says it kept, as JSON; empty without one.
+};
+
+// Starts the opener, a process of its own that runs as `self`, where we have the capabilities it needs. Before anything
+// else is opened: it keeps nothing of it. Errors: Denied, Io.
+Result<> start_opener(const Account& self, OpenedSources& out);
+
+// The best that works here. Errors: what is asked for by name and does not work.
+Result<> open_sources(const config::ProcmondConfig& config, OpenedSources& out);
+
+}  // namespace de::daemon
