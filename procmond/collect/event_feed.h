@@ -28,6 +28,8 @@ struct CaptureOptions {
 struct FeedOptions {
   CaptureOptions capture;
   std::size_t buffer_bytes = 4UL << 20;  // For BPF: in the kernel, a power of two of at least a page.
+  // Nothing is told before begin(): for the day when a better feed is taken away and no socket may be opened any more.
+  bool begin_later = false;  // The connector only.
 };
 
 enum class KernelEventKind : std::uint8_t { Fork, Exec, Exit };
@@ -69,6 +71,8 @@ class EventFeed {
  public:
   virtual ~EventFeed() = default;
   virtual std::string name() const = 0;  // "bpf", "connector"
+  // For a feed that was opened to begin later. Errors as open_feed().
+  virtual Result<> begin() { return {}; }
   // Readable when events wait. Owned by the feed.
   virtual int wake_fd() const = 0;
   // Before somebody waits for wake_fd(): until then a feed need not wake anybody.

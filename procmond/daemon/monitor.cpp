@@ -61,6 +61,8 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
+  monitor->spare_ = std::move(sources.spare);
+  monitor->why_no_spare_ = std::move(sources.why_no_spare);
   DE_TRY(collector, collect::Collector::create(monitor->collector_options(std::move(sources.opener)), clock,
                                                std::move(sources.feed), std::move(sources.iterator)));
   monitor->collector_ = std::move(collector);
@@ -252,10 +254,10 @@ void Monitor::on_feed_end(const std::string& reason) {
   std::unique_ptr<collect::EventFeed> next;
   std::string why = backend_ + ": " + reason;
   if (backend_ == "bpf") {
-    if (auto connector = collect::open_feed(collect::FeedKind::Connector, {}, clock_)) {
-      next = std::move(*connector);
+    if (const Result<> begun = spare_ ? spare_->begin() : fail(Errc::Unsupported, why_no_spare_)) {
+      next = std::move(spare_);
     } else {
-      why += "; connector: " + connector.error().message();
+      why += "; connector: " + begun.error().message();
     }
   }
   const std::string to = next ? next->name() : "polling";

@@ -87,9 +87,11 @@ class Monitor {
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.
   std::unique_ptr<PressureWatch> pressure_;
   std::unique_ptr<uplink::Uplink> uplink_;
-  std::string backend_;              // "bpf", "connector" or "polling".
-  std::string why_not_better_;       // Empty: nothing is better.
-  std::string why_no_iterator_;      // Empty: there is one.
+  std::string backend_;          // "bpf", "connector" or "polling".
+  std::string why_not_better_;   // Empty: nothing is better.
+  std::string why_no_iterator_;  // Empty: there is one.
+  std::unique_ptr<collect::EventFeed> spare_;
+  std::string why_no_spare_;         // Empty: there is one.
   std::unique_ptr<EventPump> pump_;  // After what it uses: ends first.
   std::uint32_t interval_ms_;
   std::uint32_t stretched_ms_;  // The interval in force: longer while the spool is under pressure.

@@ -9,6 +9,7 @@
 
 #include "collect/identity.h"
 #include "daemon/command_line.h"
+#include "daemon/confine.h"
 #include "daemon/monitor.h"
 #include "daemon/record_json.h"
 #include "daemon/sources.h"
@@ -100,8 +101,6 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   if (!notify) return report(notify.error(), 1);
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
-  for (const std::string& note : opened->held.notes)
-    log::warn("guard", "weaker than asked", {log::field("note", note)});
   auto ledger = audit::LedgerFile::open(config.paths.ledger_dir, system_clock());
   if (!ledger) return report(std::move(ledger).error().during("open ledger " + config.paths.ledger_dir), 1);
   spool::SpoolOptions spool_options;
@@ -113,6 +112,10 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   auto spool = spool::Spool::open(spool_options, system_clock());
   if (!spool) return report(std::move(spool).error().during("open spool " + config.paths.spool_dir), 1);
 
+  if (auto confined = confine_procmond(config, opened->held); !confined)
+    return report(std::move(confined).error().during("confine procmond"), 1);
+  for (const std::string& note : opened->held.notes)
+    log::warn("guard", "weaker than asked", {log::field("note", note)});
   auto entered = (*ledger)->append(
       "procmond", "procmond.start",
       "{\"version\":\"" DE_VERSION "\",\"settings\":" + config::changed_settings_json(loaded.settings) + "}");

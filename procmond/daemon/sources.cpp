@@ -7,6 +7,16 @@
 namespace de::daemon {
 namespace {
 
+void open_spare(collect::FeedOptions options, OpenedSources& out) {
+  options.begin_later = true;
+  auto spare = collect::open_feed(collect::FeedKind::Connector, options, system_clock());
+  if (spare) {
+    out.spare = std::move(*spare);
+  } else {
+    out.why_no_spare = spare.error().message();
+  }
+}
+
 Result<> open_feed(const config::ProcmondConfig& config, OpenedSources& out) {
   if (config.events_backend == config::EventBackend::Polling) {
     out.why_not_better = "events.backend says so";
@@ -22,6 +32,7 @@ Result<> open_feed(const config::ProcmondConfig& config, OpenedSources& out) {
       return fail(std::move(bpf).error().during("events.backend is bpf"));
     if (bpf) {
       out.feed = std::move(*bpf);
+      open_spare(options, out);
       return {};
     }
     out.why_not_better = "bpf: " + bpf.error().message();

@@ -15,8 +15,10 @@
 namespace de::daemon {
 
 struct OpenedSources {
-  std::unique_ptr<collect::EventFeed> feed;            // Null: only the difference between two scans does.
-  std::string why_not_better;                          // Empty when it is the best there is.
+  std::unique_ptr<collect::EventFeed> feed;   // Null: only the difference between two scans does.
+  std::string why_not_better;                 // Empty when it is the best there is.
+  std::unique_ptr<collect::EventFeed> spare;  // For the day when `feed` is taken away; to be begun then.
+  std::string why_no_spare;
   std::unique_ptr<collect::ProcessIterator> iterator;  // Null: scans read /proc.
   std::string why_no_iterator;
   std::shared_ptr<collect::Opener> opener;  // Null: what takes privileges is read with our own, if we have any.

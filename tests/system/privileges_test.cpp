@@ -61,6 +61,7 @@ TEST_F(Privileges, ProcmondHoldsNoneAndItsOpenerTwo) {
     EXPECT_EQ((*status)["CapBnd"], "0000000000000000");
     EXPECT_EQ((*status)["CapAmb"], "0000000000000000");
     EXPECT_EQ((*status)["NoNewPrivs"], "1");
+    EXPECT_EQ((*status)["Seccomp"], "2");
     EXPECT_EQ((*status)["Uid"].substr(0, 2), "64") << "nobody's real account";
     EXPECT_EQ((*status).contains("Groups"), false) << (*status)["Groups"];
   }

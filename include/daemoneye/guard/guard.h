@@ -36,8 +36,8 @@ struct Held {
   bool no_new_privs = false;
   bool dumpable = true;
   bool was_root = false;
-  int landlock_abi = 0;         // 0: which files are reached is not restricted.
-  bool syscall_filter = false;  // Which system calls are made is restricted.
+  int landlock_abi = 0;            // 0: which files are reached is not restricted.
+  bool syscall_filter = false;     // Which system calls are made is restricted.
   std::vector<std::string> notes;  // Everything that is weaker than asked for, one sentence each.
 
   std::string to_json() const;
@@ -47,11 +47,10 @@ struct Held {
 Result<std::uint64_t> permitted_capabilities();
 
 // Started as root: no supplementary groups, the given uid and gid, only keep_caps, an empty bounding set, nothing
-// regained by exec, no core dumps, no ptrace by its own user. Started as somebody else: the uid stays, the rest happens as far as it is allowed.
-// Open what needs root before.
-// Errors: Invalid (uid or gid 0, a capability that does not exist), Conflict (other threads already run), Denied (the
-// kernel refused a step), Corrupt (the kernel reports something else than was asked for, or root can be regained).
-// After an error the process is in between and must exit.
+// regained by exec, no core dumps, no ptrace by its own user. Started as somebody else: the uid stays, the rest happens
+// as far as it is allowed. Open what needs root before. Errors: Invalid (uid or gid 0, a capability that does not
+// exist), Conflict (other threads already run), Denied (the kernel refused a step), Corrupt (the kernel reports
+// something else than was asked for, or root can be regained). After an error the process is in between and must exit.
 Result<Held> drop(const GuardOptions& options);
 
 // "CAP_SYS_PTRACE"; "CAP_63" for a number without a name.

@@ -89,10 +89,8 @@ class ConnectorFeed final : public EventFeed {
   std::string name() const override { return "connector"; }
   int wake_fd() const override { return socket_.get(); }
   FeedCounts counts() const override { return books_.counts(); }
+  Result<> begin() override;  // Waits for the kernel's answer.
   Result<> drain(const KernelEventFn& fn) override;
-
-  // Waits for the kernel's answer. Errors as open_connector().
-  Result<> subscribe();
 
  private:
   Result<> send(Subscription what, std::uint32_t ack) const;
@@ -202,7 +200,7 @@ Result<std::optional<std::uint32_t>> ConnectorFeed::find_answer(std::uint32_t ac
   return answer;
 }
 
-Result<> ConnectorFeed::subscribe() {
+Result<> ConnectorFeed::begin() {
   std::array<std::uint8_t, 4> random{};
   crypto::random_bytes(random);  // Everybody's answers go to everybody.
   std::uint32_t ack = 0;
@@ -272,13 +270,13 @@ int widen_buffer(int fd, std::size_t bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<EventFeed>> open_connector(std::size_t buffer_bytes) {
+Result<std::unique_ptr<EventFeed>> open_connector(std::size_t buffer_bytes, bool begin_later) {
   DE_TRY(socket, open_socket());
   const int granted_bytes = widen_buffer(socket.get(), buffer_bytes);
   DE_CHECK(join_group(socket.get()));
   auto feed = std::make_unique<ConnectorFeed>(std::move(socket));
-  DE_CHECK(feed->subscribe());
-  log::info("collect", "listening to the proc connector",
+  if (!begin_later) DE_CHECK(feed->begin());
+  log::info("collect", begin_later ? "the proc connector is at hand" : "listening to the proc connector",
             {log::field("buffer_bytes", granted_bytes), log::field("asked_bytes", buffer_bytes)});
   return std::unique_ptr<EventFeed>(std::move(feed));
 }

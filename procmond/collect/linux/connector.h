@@ -18,10 +18,11 @@ namespace de::collect {
 inline constexpr std::size_t kConnectorBuffer = 16U << 20;
 
 // `buffer_bytes` of events wait in the kernel while nobody drains (it accounts about 800 bytes for one, of twice the
-// number given here). Beyond net.core.rmem_max that takes CAP_NET_ADMIN; what was granted is logged.
+// number given here). Beyond net.core.rmem_max that takes CAP_NET_ADMIN; what was granted is logged. `begin_later`: see
+// FeedOptions.
 //
 // Takes CAP_NET_ADMIN before Linux 6.6; and the initial user, pid and network namespaces. Closing ends the
 // subscription. Errors: Denied, Unsupported (with what is missing), Io.
-Result<std::unique_ptr<EventFeed>> open_connector(std::size_t buffer_bytes);
+Result<std::unique_ptr<EventFeed>> open_connector(std::size_t buffer_bytes, bool begin_later = false);
 
 }  // namespace de::collect

@@ -13,6 +13,7 @@
 
 #include "collect/linux/opener.h"
 #include "collect/linux/opener_service.h"
+#include "daemon/confine.h"
 #include "daemon/sources.h"
 #include "daemoneye/guard/guard.h"
 #include "daemoneye/log/log.h"
@@ -53,9 +54,9 @@ bool report(int channel, char mark, const std::string& text) {
   options.uid = self.uid;
   options.gid = self.gid;
   options.keep_caps = guard::kOpenerCaps;
-  const auto held = guard::drop(options);
-  if (!held) {
-    (void)report(first, '-', held.error().message());
+  auto held = guard::drop(options);
+  if (const Result<> confined = held ? confine_opener(*held) : fail(Error(held.error())); !confined) {
+    (void)report(first, '-', confined.error().message());
     ::_exit(1);
   }
   for (const std::string& note : held->notes) log::warn("opener", "weaker than asked", {log::field("note", note)});

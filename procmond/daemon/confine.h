@@ -1,0 +1,21 @@
+// What procmond and its opener may still do once they run: two tables, each line with its reason.
+//
+// Against whom: whoever takes over one of them. After these calls neither opens a network socket, runs a program,
+// traces or signals anybody, loads a BPF program, or changes who it is; procmond opens no file but those it works with.
+//
+// Thread: main, before any other exists.
+#pragma once
+
+#include "daemoneye/config/config.h"
+#include "daemoneye/guard/guard.h"
+
+namespace de::daemon {
+
+// After everything is open that is not in its table. Errors: see guard::restrict_files() and restrict_syscalls().
+Result<> confine_procmond(const config::ProcmondConfig& config, guard::Held& held);
+
+// Its files cannot be restricted by Landlock, which would take from it what it is there for; what it opens it can only
+// open for reading.
+Result<> confine_opener(guard::Held& held);
+
+}  // namespace de::daemon
