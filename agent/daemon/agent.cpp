@@ -44,8 +44,10 @@ Agent::~Agent() {
 }
 
 Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity,
-                                               std::unique_ptr<supervise::Launcher> launcher, const Clock& clock) {
+                                               std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
+                                               ServiceNotify notify) {
   std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), std::move(launcher), clock));
+  agent->notify_ = std::move(notify);
   DE_CHECK(agent->open());
   return agent;
 }
@@ -284,6 +286,7 @@ Result<> Agent::run() {
   spawn(control_->run(*control_listener_), "control listener ended");
   spawn(housekeeping(), "housekeeping ended");
   spawn(detect_loop(), "detection ended");
+  if (notify_.is_connected()) spawn(notify_loop(), "telling the service manager ended");
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
   audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) +
@@ -297,6 +300,7 @@ Result<> Agent::run() {
 void Agent::stop() {
   if (stopping_) return;
   stopping_ = true;
+  notify_.stopping();
   advance();
   for (auto& [id, supervisor] : supervisors_) {
     const auto stopped = supervisor->stop(std::chrono::seconds(5));
@@ -308,6 +312,7 @@ void Agent::stop() {
   signals_.cancel();
   tick_.cancel();
   detect_wake_.cancel();
+  next_notice_.cancel();
 }
 
 }  // namespace de::daemon

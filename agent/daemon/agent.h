@@ -18,6 +18,8 @@
 #include "daemon/delivery_queue.h"
 #include "daemon/ledger_queue.h"
 #include "daemon/lifecycle.h"
+#include "daemoneye/base/pulse.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/config/config.h"
 #include "daemoneye/link/listener.h"
 #include "ingest/detector.h"
@@ -47,7 +49,8 @@ class Agent {
   // Opens everything or says what stands in the way. `clock` outlives the agent.
   // `launcher` has what launched_programs() lists; null when that is nothing.
   static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity,
-                                                 std::unique_ptr<supervise::Launcher> launcher, const Clock& clock);
+                                                 std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
+                                                 ServiceNotify notify);
   ~Agent();
 
   // For the ledger: what the agent holds, as JSON.
@@ -66,6 +69,9 @@ class Agent {
 
   link::Task<> accept_collectors();
   link::Task<> housekeeping();
+  link::Task<> notify_loop();
+  std::string standing_still();
+  std::string describe() const;
   link::Task<> reload_rules();
   link::Task<> detect_loop();
   ingest::Round look_at_events(const pb::Completeness& known);
@@ -92,12 +98,16 @@ class Agent {
   const AgentIdentity identity_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
+  Pulse writer_pulse_;  // Before the threads that beat.
+  Pulse detect_pulse_;
   boost::asio::thread_pool writer_{1};
   boost::asio::thread_pool detect_{1};
   boost::asio::thread_pool readers_{2};
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer tick_{io_};
   boost::asio::steady_timer detect_wake_{io_};
+  boost::asio::steady_timer next_notice_{io_};
+  ServiceNotify notify_;
 
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ingest::StoredEvents> events_;

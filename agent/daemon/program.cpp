@@ -12,6 +12,7 @@
 #include "daemoneye/base/account.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/heap.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/guard/guard.h"
 #include "daemoneye/log/log.h"
 
@@ -65,6 +66,7 @@ Result<Settled> settle(const config::AgentConfig& config) {
 }
 
 Result<> run(const config::Loaded<config::AgentConfig>& loaded) {
+  DE_TRY(notify, ServiceNotify::from_environment());
   DE_TRY(settled, settle(loaded.value));
   settled.identity.settings = config::changed_settings_json(loaded.settings);
   DE_TRY(agent,

@@ -52,7 +52,8 @@ Result<std::unique_ptr<State>> State::open(const std::string& path, std::uint64_
       DE_TRY(schema, decode_number(*value, "schema version"));
       if (schema != kSchemaVersion)
         return fail(Errc::Unsupported, path + ": has schema " + std::to_string(schema) + ", this agent knows " +
-                                           std::to_string(kSchemaVersion));
+                                           std::to_string(kSchemaVersion) +
+                                           "; install the version that wrote it, or move the store away");
     }
     DE_CHECK(state->counts(txn));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemoneye/base/fault.h"
+#include "daemoneye/base/format_mark.h"
 #include "store/store_impl.h"
 
 namespace de::store {
@@ -43,6 +44,8 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, const Clock& cl
   if (!directory) return fail(std::move(directory).error().during("open store"));
   auto impl = std::make_unique<Impl>(std::move(options), clock, std::move(*directory));
   const auto open_parts = [&]() -> Result<> {
+    // First of all: what a newer version wrote would look damaged, and be set aside.
+    DE_CHECK(check_format(impl->options.dir, kStoreFormat));
     DE_CHECK(impl->directory.make("state"));
     DE_TRY(state, State::open(impl->directory.below("state"), impl->options.state_map_bytes));
     impl->state = std::move(state);

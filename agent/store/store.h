@@ -24,6 +24,9 @@
 
 namespace de::store {
 
+// Of everything below the store's directory; another one with every change that an older agent could not read.
+constexpr std::uint32_t kStoreFormat = 1;
+
 struct StoreOptions {
   std::string dir;  // Created with mode 0700 when missing (its parent must exist).
   std::uint32_t retention_days = 30;

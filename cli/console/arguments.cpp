@@ -123,6 +123,26 @@ void add_config(CLI::App& app, Invocation& out) {
                            [](CLI::App&, ConfigSampleCommand&) {});
 }
 
+void add_service(CLI::App& app, Invocation& out) {
+  auto* services = app.add_subcommand("service", "The two daemons as services of this host");
+  services->require_subcommand(0, 1);
+  const auto add_action = [&](service::Action action, const char* help) {
+    add<ServiceCommand>(
+        *services, out, std::string(service::to_text(action)).c_str(), help, [action](CLI::App& s, ServiceCommand& c) {
+          c.request.action = action;
+          if (action != service::Action::Logs) return;
+          s.add_option("--lines", c.request.lines, "How many; default 50")->check(CLI::Range(0U, kMaxTail));
+          s.add_flag("--follow", c.request.follow, "Go on with what comes, until Ctrl-C");
+        });
+  };
+  add_action(service::Action::Install, "Create accounts and directories, start both, now and with the host (root)");
+  add_action(service::Action::Uninstall, "Stop both, now and for good; programs, settings and data stay (root)");
+  add_action(service::Action::Start, "Start both (root)");
+  add_action(service::Action::Stop, "Stop both until the next start of the host (root)");
+  add_action(service::Action::Status, "Whether they run; exit code 1 when one does not");
+  add_action(service::Action::Logs, "What they last logged");
+}
+
 void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& state_dir, std::string& output) {
   app.add_option("--socket", socket, "Control socket of the agent");
   app.add_option("--state-dir", state_dir, "State directory of a private instance; its sockets are in it");
@@ -144,6 +164,7 @@ void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& s
   add<HealthCommand>(app, out, "health", "How the agent and its parts are doing",
                      [](CLI::App& s, HealthCommand& c) { s.add_option("COMPONENT", c.component, "Only this part"); });
   add_config(app, out);
+  add_service(app, out);
   add<VersionCommand>(app, out, "version", "Version of this program", [](CLI::App&, VersionCommand&) {});
 }
 

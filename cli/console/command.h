@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemoneye/control.pb.h"
+#include "service/plan.h"
 
 namespace de::console {
 
@@ -63,12 +64,15 @@ struct ConfigShowCommand {
   bool origin = false;
 };
 struct ConfigSampleCommand {};
+struct ServiceCommand {
+  service::Request request;
+};
 struct VersionCommand {};
 
 using Command =
     std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
                  AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
+                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ServiceCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

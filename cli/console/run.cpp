@@ -14,6 +14,7 @@
 #include "console/client.h"
 #include "console/offline.h"
 #include "console/request.h"
+#include "console/service_command.h"
 #include "console/tree.h"
 #include "console/watch.h"
 #include "daemoneye/config/config.h"
@@ -177,6 +178,8 @@ config::Program program_of(const std::string& name) {
 }
 
 std::string words_of(const Command& command) {
+  if (const auto* asked = std::get_if<ServiceCommand>(&command))
+    return "service " + std::string(service::to_text(asked->request.action));
   if (is_any<AuditVerifyCommand>(command)) return "audit verify";
   return is_any<AuditTailCommand>(command) ? "audit tail" : "config show";
 }
@@ -205,6 +208,14 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
   if (const auto* tail = std::get_if<AuditTailCommand>(&command)) {
     Answer answer(std::move(options), streams);
     return tail_ledger(*tail, paths, answer, streams);
+  }
+  if (const auto* asked = std::get_if<ServiceCommand>(&command)) {
+    if (invocation.state_dir || invocation.socket) {
+      say(streams, "service is about the installed instance: leave out --state-dir and --socket");
+      return ExitCode::Usage;
+    }
+    Answer answer(std::move(options), streams);
+    return run_service(asked->request, ::geteuid() == 0, answer, streams);
   }
   if (const auto* watch = std::get_if<WatchCommand>(&command))
     return watch_processes(*watch, paths, std::move(options), streams,

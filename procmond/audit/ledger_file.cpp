@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemoneye/base/byte_order.h"
+#include "daemoneye/base/format_mark.h"
 #include "daemoneye/base/text.h"
 
 namespace de::audit {
@@ -83,6 +84,8 @@ Result<std::unique_ptr<LedgerFile>> LedgerFile::open(const std::string& dir_path
   if (!dir) return os_failure("open " + dir_path);
   DE_TRY(lock, lock_ledger(dir.get()));
 
+  // First of all: what a newer version wrote would look like tampering.
+  DE_CHECK(check_format(dir_path, ledger::kEntryVersion));
   auto report = ledger::verify_path(dir_path, {});
   if (!report) return fail(std::move(report).error().during("verify ledger"));
   if (report->bad) return fail(Errc::Corrupt, describe(*report->bad));

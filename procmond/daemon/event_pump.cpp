@@ -120,6 +120,7 @@ void EventPump::run() {
   const int latency_ms = static_cast<int>(limits_.latency_ms);
   bool is_batching = false;  // What happens is fetched in rounds, without being woken.
   for (;;) {
+    pulse_.beat();
     bool is_busy = is_batching;
     if (is_batching) {
       if (!wait(-1, latency_ms)) return;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "collect/collector.h"
+#include "daemoneye/base/pulse.h"
 #include "daemoneye/base/result.h"
 #include "daemoneye/base/unique_fd.h"
 
@@ -46,6 +47,8 @@ class EventPump {
 
   // As many bytes of the events handed on are dealt with.
   void taken(std::size_t bytes) { waiting_ -= bytes; }
+  // Beats at least once a second.
+  Pulse& pulse() { return pulse_; }
   // How many of those that may wait do, 0 to 1; more when they came all at once.
   double fill() const { return static_cast<double>(waiting_) / static_cast<double>(limits_.waiting_bytes); }
 
@@ -69,6 +72,7 @@ class EventPump {
   std::uint64_t rung_ = 0;
   std::shared_ptr<EventPump*> self_ = std::make_shared<EventPump*>(this);  // For a handler that comes too late.
   std::atomic<std::size_t> waiting_ = 0;
+  Pulse pulse_;
   std::mutex mutex_;  // Guards what was fetched and not handed on.
   std::vector<collect::Collected> fetched_;
   bool has_ended_ = false;

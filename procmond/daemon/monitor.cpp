@@ -55,8 +55,9 @@ collect::CollectorOptions Monitor::collector_options(std::shared_ptr<collect::Op
 
 Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
                                                  OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock) {
+                                                 audit::LedgerFile& ledger, const Clock& clock, ServiceNotify notify) {
   std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
+  monitor->notify_ = std::move(notify);
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
@@ -329,6 +330,7 @@ Result<> Monitor::run() {
   boost::asio::co_spawn(io_, scan_loop(), on_end);
   boost::asio::co_spawn(io_, sync_loop(), on_end);
   boost::asio::co_spawn(io_, pressure_loop(), on_end);
+  if (notify_.is_connected()) boost::asio::co_spawn(io_, notify_loop(), on_end);
   io_.run();
   pump_.reset();
   DE_CHECK(spool_->sync());
@@ -338,11 +340,13 @@ Result<> Monitor::run() {
 
 void Monitor::stop() {
   stopping_ = true;
+  notify_.stopping();
   if (pump_) pump_->stop();
   uplink_->stop();
   next_scan_.cancel();
   next_sync_.cancel();
   next_look_.cancel();
+  next_notice_.cancel();
   signals_.cancel();
 }
 

@@ -17,6 +17,8 @@
 #include "daemon/pressure_watch.h"
 #include "daemon/sources.h"
 #include "daemoneye/base/clock.h"
+#include "daemoneye/base/pulse.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/config/config.h"
 #include "spool/spool.h"
 #include "uplink/uplink.h"
@@ -28,7 +30,7 @@ class Monitor {
   // `ledger` and `clock` outlive the monitor.
   static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
                                                  OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock);
+                                                 audit::LedgerFile& ledger, const Clock& clock, ServiceNotify notify);
   ~Monitor();
 
   // Returns after SIGTERM or SIGINT, the spool synced.
@@ -64,6 +66,9 @@ class Monitor {
   void look_at_pressure();
   void look_at_opener();
   std::string trouble() const;  // Empty: none.
+  link::Task<> notify_loop();
+  std::string standing_still();
+  std::string describe() const;
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void add_source_findings(pb::Heartbeat& beat) const;
   void stop();
@@ -71,11 +76,14 @@ class Monitor {
   const config::ProcmondConfig config_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
+  Pulse collect_pulse_;  // Before the thread that beats.
   boost::asio::thread_pool collect_{1};
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer next_scan_{io_};
   boost::asio::steady_timer next_sync_{io_};
   boost::asio::steady_timer next_look_{io_};
+  boost::asio::steady_timer next_notice_{io_};
+  ServiceNotify notify_;
   std::unique_ptr<spool::Spool> spool_;
   audit::LedgerFile& ledger_;
   std::unique_ptr<collect::Collector> collector_;  // On `collect_` only once run() has begun.

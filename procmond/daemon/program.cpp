@@ -16,6 +16,7 @@
 #include "daemoneye/base/account.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/heap.h"
+#include "daemoneye/base/service_notify.h"
 #include "daemoneye/guard/guard.h"
 #include "daemoneye/log/log.h"
 
@@ -70,6 +71,9 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
       // The ledger is readable and the broker socket writable by the agent's group, which is ours, too.
       self.gid = agent.gid;
     }
+  } else if (!config.paths.is_private) {
+    // A service manager made us what we are to be, with the capabilities we need; the agent is somebody else.
+    if (const auto named = find_account(config.agent_user)) agent = *named;
   }
   if (config.agent_uid) agent.uid = *config.agent_uid;
   out.agent_uids.push_back(agent.uid);
@@ -94,6 +98,8 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
 
 int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   const config::ProcmondConfig& config = loaded.value;
+  auto notify = ServiceNotify::from_environment();
+  if (!notify) return report(notify.error(), 1);
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
   auto ledger = audit::LedgerFile::open(config.paths.ledger_dir, system_clock());
@@ -122,7 +128,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
             {log::field("held", opened->held.to_json()), log::field("opener_holds", opener_holds)});
 
   auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
-                                 system_clock());
+                                 system_clock(), std::move(*notify));
   if (!monitor) return report(monitor.error(), 1);
   fault::let_attack("procmond");
   const Result<> ended = (*monitor)->run();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "daemoneye/base/format_mark.h"
 #include "daemoneye/base/text.h"
 #include "spool/disk.h"
 #include "spool/spool.h"
@@ -68,6 +69,8 @@ Result<std::unique_ptr<Spool>> Spool::open(const SpoolOptions& options, const Cl
   if (::mkdir(options.dir.c_str(), 0700) != 0 && errno != EEXIST) return disk_failure("create " + options.dir);
   UniqueFd dir(::open(options.dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return disk_failure("open " + options.dir);
+  // First of all: what a newer version wrote would look damaged, and its events would count as lost.
+  DE_CHECK(check_format(options.dir, kSpoolFormat));
   DE_TRY(state_file, StateFile::open(dir.get()));
   std::unique_ptr<Spool> spool(new Spool(options, clock, std::move(dir), std::move(state_file)));
   if (auto recovered = spool->recover(); !recovered) {

@@ -27,6 +27,8 @@
 namespace de::spool {
 
 constexpr std::uint64_t kReservedNumbers = 4'096;  // At a time; the most that a power cut leaves in doubt.
+// Of segments and state; another one with every change that an older procmond could not read.
+constexpr std::uint32_t kSpoolFormat = 2;
 constexpr std::uint64_t kMinSegmentBytes = 4 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 16 * 1024 * 1024;  // A segment is read whole when the spool opens.
 

@@ -51,6 +51,7 @@ constexpr SyscallRule kAgent[] = {
     {"timerfd_settime", "timers"},
     {"ioctl", "sockets that do not wait", 1, kWhole, FIONBIO},
     {"accept4", "collectors and consoles; its own sockets are open, and no other can be made"},
+    {"connect", "a service manager that was replaced, by the socket that is open"},
     {"getsockopt", "who is on the other end"},
     {"sendmsg", "collectors, consoles, the launcher"},
     {"sendto", "the same"},

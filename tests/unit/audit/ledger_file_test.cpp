@@ -224,5 +224,17 @@ TEST_F(LedgerFileTest, EveryReturnedNumberSurvivesAKill) {
   }
 }
 
+TEST_F(LedgerFileTest, OfANewerVersionIsNoTampering) {
+  ASSERT_TRUE(open()->append("procmond", "procmond.start", "{}"));
+  const std::string before = bytes();
+  std::ofstream(dir_ + "/format") << ledger::kEntryVersion + 1 << "\n";
+  const auto opened = LedgerFile::open(dir_, clock_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Errc::Unsupported);
+  EXPECT_NE(opened.error().message().find("written by a newer DaemonEye"), std::string::npos)
+      << opened.error().message();
+  EXPECT_EQ(bytes(), before);
+}
+
 }  // namespace
 }  // namespace de::audit

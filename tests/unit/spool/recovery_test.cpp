@@ -350,5 +350,21 @@ TEST_F(RecoveryTest, SyncedEventsSurviveAKillAnywhere) {
   }
 }
 
+// What a newer procmond wrote would look like damage, and every event in it would count as lost.
+TEST_F(SpoolTest, OfANewerVersionIsRefusedUntouched) {
+  ASSERT_TRUE(open()->append(encode(events(1, 3))));
+  std::ofstream(options_.dir + "/format") << kSpoolFormat + 1 << "\n";
+  const auto opened = Spool::open(options_, clock_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Errc::Unsupported);
+  EXPECT_NE(opened.error().message().find("written by a newer DaemonEye"), std::string::npos)
+      << opened.error().message();
+  std::ofstream(options_.dir + "/format") << kSpoolFormat << "\n";
+  const auto spool = open();
+  ASSERT_TRUE(spool);
+  EXPECT_EQ(spool->counts().damaged_regions, 0U);
+  EXPECT_EQ(spool->last_sequence(), 3U);
+}
+
 }  // namespace
 }  // namespace de::spool
