@@ -14,7 +14,8 @@ namespace de::config {
 
 class Layers {
  public:
-  explicit Layers(Program program) : program_(program) {}
+  // `for_root`: files must be root's and nobody else's to write, also when root has been given up since.
+  Layers(Program program, bool for_root) : program_(program), for_root_(for_root) {}
 
   // A missing file is Errc::NotFound, one that may not be read or trusted Errc::Denied; nothing was applied then.
   Result<> apply_file(const std::string& file_name, Origin origin);
@@ -44,6 +45,7 @@ class Layers {
   const Source& source(std::string_view path) const;
 
   Program program_;
+  bool for_root_;
   Everything all_;
   std::map<std::string_view, Source> sources_;  // By key path; absent: default.
   std::vector<std::string> warnings_;

@@ -1,5 +1,5 @@
-// What the three programs can be told, as plain values: read from flags, environment and YAML files, checked, and with
-// the place each value came from.
+// What the three programs can be told, as plain values: read from flags, environment and files (YAML, JSON, TOML),
+// checked, and with the place each value came from.
 //
 // Precedence: flags > environment > user file > system file > built-in default. The keys are one table, in
 // src/config/keys.cpp; every field below is one row of it.
@@ -145,9 +145,11 @@ struct Loaded {
 struct LoadInput {
   std::map<std::string, std::string> flags;  // Key path -> value: {"state_dir", "/tmp/x"}.
   const char* const* env = nullptr;          // As `environ`; null: no environment.
-  std::string system_file;                   // Empty or absent: skipped.
-  std::string user_file;                     // Empty or absent: skipped.
-  std::string explicit_file;                 // --config: read instead of the other two, and must exist.
+  // Either may have another of the endings .yaml, .yml, .json and .toml in its place, but only one of them.
+  std::string system_file;    // Empty or absent: skipped.
+  std::string user_file;      // Empty or absent: skipped.
+  std::string explicit_file;  // --config: read instead of the other two, and must exist.
+  bool for_root = false;      // Only files that root alone may write; without root this is what reading again needs.
 };
 
 // The usual places: /etc/daemoneye/config.yaml, and daemoneye/config.yaml below $XDG_CONFIG_HOME or ~/.config. A daemon
