@@ -110,17 +110,25 @@ void add_audit(CLI::App& app, Invocation& out) {
 }
 
 void add_config(CLI::App& app, Invocation& out) {
+  const CLI::IsMember programs({"agent", "procmond", "cli"});
   auto* config = app.add_subcommand("config", "Settings");
   config->require_subcommand(0, 1);
   add<ConfigShowCommand>(*config, out, "show", "Settings as files, environment and flags give them",
-                         [](CLI::App& s, ConfigShowCommand& c) {
+                         [&](CLI::App& s, ConfigShowCommand& c) {
                            c.program = "agent";
-                           s.add_option("PROGRAM", c.program, "agent (default), procmond or cli")
-                               ->check(CLI::IsMember({"agent", "procmond", "cli"}));
+                           auto* word = s.add_option("PROGRAM", c.program, "agent (default), procmond or cli");
+                           auto* option = s.add_option("--program", c.program, "The same");
+                           word->check(programs)->excludes(option->check(programs));
                            s.add_flag("--origin", c.origin, "Say where each value comes from");
                          });
-  add<ConfigSampleCommand>(*config, out, "sample", "A commented configuration file",
-                           [](CLI::App&, ConfigSampleCommand&) {});
+  add<ConfigValidateCommand>(*config, out, "validate", "Check configuration files and say every mistake",
+                             [](CLI::App& s, ConfigValidateCommand& c) {
+                               s.add_option("FILE", c.file, "YAML, JSON or TOML; default the usual files");
+                             });
+  add<ConfigSampleCommand>(
+      *config, out, "sample", "A commented configuration file", [&](CLI::App& s, ConfigSampleCommand& c) {
+        s.add_option("--program", c.program, "Only what is for agent, procmond or cli")->check(programs);
+      });
 }
 
 void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& state_dir, std::string& output) {

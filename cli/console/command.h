@@ -62,13 +62,18 @@ struct ConfigShowCommand {
   std::string program;
   bool origin = false;
 };
-struct ConfigSampleCommand {};
+struct ConfigSampleCommand {
+  std::string program;  // Empty: all.
+};
+struct ConfigValidateCommand {
+  std::string file;  // Empty: the usual ones.
+};
 struct VersionCommand {};
 
 using Command =
     std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
                  AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, VersionCommand>;
+                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "daemoneye/base/text.h"
-#include "source_file.h"
+#include "daemoneye/config/source_file.h"
 
 namespace de::config {
 namespace {
@@ -31,33 +31,39 @@ void make_absolute(const FieldInfo& info, Node& node) {
 
 Result<> Layers::apply_file(const std::string& file_name, Origin origin) {
   DE_TRY(text, read_source(file_name, for_root_));
+  return apply_source(file_name, text, origin, nullptr);
+}
+
+Result<> Layers::apply_source(std::string_view file_name, std::string_view text, Origin origin,
+                              std::vector<std::string>* mistakes) {
   DE_TRY(tree, parse_source(file_name, text));
-  const Place place{file_name, true};
+  const Place place{file_name, true, mistakes};
   if (tree.is_null()) return {};
   if (!tree.is_map()) return fail(Errc::Invalid, place.of(tree) + ": expected keys and values");
   return apply_map(tree, "", place, origin);
 }
 
 Result<> Layers::apply_map(const Node& map, const std::string& prefix, const Place& place, Origin origin) {
-  for (const auto& [name, value] : map.entries) {
-    const std::string path = prefix + name.text;
-    if (const Key* key = find_key(path)) {
-      const Source& before = source(key->info.path);
-      if (before.origin == origin)
-        return fail(Errc::Invalid, place.of(name) + ": " + path + ": already given at " + before.where);
-      DE_CHECK(apply_node(*key, value, place, origin));
-    } else if (is_section(path) && value.is_map()) {
-      DE_CHECK(apply_map(value, path + ".", place, origin));
-    } else if (is_section(path) && value.is_null()) {
-      continue;  // A section whose keys are all commented out.
-    } else if (is_section(path)) {
-      return fail(Errc::Invalid, place.of(value) + ": " + path + ": expected keys and values below it");
-    } else {
-      return fail(Errc::Invalid, place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" +
-                                     nearest_key(path));
-    }
-  }
+  for (const auto& [name, value] : map.entries)
+    DE_CHECK(place.judge(apply_entry(name, value, prefix + name.text, place, origin)));
   return {};
+}
+
+Result<> Layers::apply_entry(const Node& name, const Node& value, const std::string& path, const Place& place,
+                             Origin origin) {
+  if (const Key* key = find_key(path)) {
+    const Source& before = source(key->info.path);
+    if (before.origin == origin)
+      return fail(Errc::Invalid, place.of(name) + ": " + path + ": already given at " + before.where);
+    return apply_node(*key, value, place, origin);
+  }
+  if (!is_section(path))
+    return fail(Errc::Invalid,
+                place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" + nearest_key(path));
+  if (value.is_null()) return {};  // A section whose keys are all commented out.
+  if (!value.is_map())
+    return fail(Errc::Invalid, place.of(value) + ": " + path + ": expected keys and values below it");
+  return apply_map(value, path + ".", place, origin);
 }
 
 Result<> Layers::apply_node(const Key& key, const Node& node, const Place& place, Origin origin) {

@@ -1,8 +1,8 @@
 #include <unistd.h>
 
 #include "daemoneye/config/config.h"
+#include "daemoneye/config/source_file.h"
 #include "layers.h"
-#include "source_file.h"
 
 namespace de::config {
 namespace {

@@ -22,6 +22,22 @@ std::string programs_of(const Key& key) {
   return out;
 }
 
+// How the sentence about a key begins that can protect less than it does.
+std::string to_text(Weaker weaker) {
+  switch (weaker) {
+    case Weaker::True:
+      return "When true:";
+    case Weaker::False:
+      return "When false:";
+    case Weaker::Less:
+      return "When lowered:";
+    case Weaker::Changed:
+    case Weaker::Never:
+      break;
+  }
+  return "When changed:";
+}
+
 // The comment above a key, each line indented and no longer than a terminal where words allow.
 void append_help(std::string& out, const std::string& indent, std::string text) {
   constexpr std::size_t kWidth = 110;
@@ -81,11 +97,12 @@ std::string changed_settings_json(const std::vector<Setting>& settings) {
   return out + "}";
 }
 
-std::string sample_file() {
+std::string sample_file(std::optional<Program> only) {
   Everything defaults;
   std::string out(kIntroduction);
   std::string_view section;
   for (const Key& key : keys()) {
+    if (only && !is_for(key, *only)) continue;
     const std::string_view path = key.info.path;
     const std::size_t dot = path.find('.');
     const std::string_view here = dot == path.npos ? std::string_view() : path.substr(0, dot);
@@ -96,6 +113,8 @@ std::string sample_file() {
     const Slot slot = key.slot(defaults);
     append_help(out, indent,
                 std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) + ").");
+    if (key.info.weaker != Weaker::Never)
+      append_help(out, indent, to_text(key.info.weaker) + " " + std::string(key.info.gives_up) + ".");
     if (path == "sinks")
       for (const std::string& line : help_of_sinks()) append_help(out, indent, "- " + line);
     if (path == "collectors")

@@ -169,8 +169,8 @@ std::string print_config(const std::vector<Setting>& settings, bool origin);
 // bytes.
 std::string changed_settings_json(const std::vector<Setting>& settings);
 
-// The commented sample file for all three programs: every key with its help, range and default.
-std::string sample_file();
+// The commented sample file, for all three programs or one: every key with its help, range, unit and default.
+std::string sample_file(std::optional<Program> only = {});
 
 std::string_view to_text(LogLevel level);
 std::string_view to_text(LogFormat format);
