@@ -27,6 +27,7 @@ Result<AgentIdentity> settle(const config::AgentConfig& config) {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) == 0) identity.host = host.data();
   identity.readers = find_group(config.control.readers);
+  identity.admins = find_group(config.control.admins);
   identity.collector_uids.push_back(0);
   Account self{::geteuid(), ::getegid()};
   if (is_root) {
@@ -72,9 +73,9 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
   auto identity = settle(loaded->value);
-  if (identity) identity->settings = config::changed_settings_json(loaded->settings);
   if (!identity) return report(identity.error(), 1);
-  auto agent = Agent::bring_up(std::move(loaded->value), std::move(*identity), system_clock());
+  SettingsSource source{std::move(input), std::move(loaded->settings)};
+  auto agent = Agent::bring_up(std::move(loaded->value), std::move(source), std::move(*identity), system_clock());
   if (!agent) return report(agent.error(), 1);
   const Result<> ended = (*agent)->run();
   return ended ? 0 : report(ended.error(), 1);

@@ -125,6 +125,8 @@ void add_config(CLI::App& app, Invocation& out) {
                              [](CLI::App& s, ConfigValidateCommand& c) {
                                s.add_option("FILE", c.file, "YAML, JSON or TOML; default the usual files");
                              });
+  add<ConfigReloadCommand>(*config, out, "reload", "Have the agent read its settings again; procmond does so on SIGHUP",
+                           [](CLI::App&, ConfigReloadCommand&) {});
   add<ConfigSampleCommand>(
       *config, out, "sample", "A commented configuration file", [&](CLI::App& s, ConfigSampleCommand& c) {
         s.add_option("--program", c.program, "Only what is for agent, procmond or cli")->check(programs);

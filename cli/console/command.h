@@ -68,12 +68,13 @@ struct ConfigSampleCommand {
 struct ConfigValidateCommand {
   std::string file;  // Empty: the usual ones.
 };
+struct ConfigReloadCommand {};
 struct VersionCommand {};
 
-using Command =
-    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
-                 AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand, VersionCommand>;
+using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
+                             RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand,
+                             TreeCommand, AuditVerifyCommand, AuditTailCommand, ConfigShowCommand, ConfigSampleCommand,
+                             ConfigValidateCommand, ConfigReloadCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

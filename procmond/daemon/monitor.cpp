@@ -30,9 +30,10 @@ std::string host_name() {
 
 }  // namespace
 
-Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-                 const Clock& clock)
+Monitor::Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+                 audit::LedgerFile& ledger, const Clock& clock)
     : config_(std::move(config)),
+      source_(std::move(source)),
       clock_(clock),
       spool_(std::move(spool)),
       ledger_(ledger),
@@ -52,10 +53,11 @@ collect::CollectorOptions Monitor::collector_options() const {
   return options;
 }
 
-Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock) {
-  std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
+Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, SettingsSource source,
+                                                 std::vector<uid_t> agent_uids, OpenedSources sources,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock) {
+  std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(source), std::move(spool), ledger, clock));
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
@@ -78,11 +80,7 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
 
 uplink::Hooks Monitor::make_hooks() {
   uplink::Hooks hooks;
-  hooks.set_interval = [this](std::uint32_t interval_ms) {
-    interval_ms_ = interval_ms;
-    stretched_ms_ = interval_ms;
-    next_scan_.cancel();
-  };
+  hooks.set_interval = [this](std::uint32_t interval_ms) { set_interval(interval_ms); };
   hooks.scan_now = [this] {
     scan_requested_ = true;
     next_scan_.cancel();
@@ -95,6 +93,12 @@ uplink::Hooks Monitor::make_hooks() {
   };
   hooks.fill_heartbeat = [this](pb::Heartbeat& beat) { fill_heartbeat(beat); };
   return hooks;
+}
+
+void Monitor::set_interval(std::uint32_t interval_ms) {
+  interval_ms_ = interval_ms;
+  stretched_ms_ = interval_ms;
+  next_scan_.cancel();
 }
 
 link::Task<> Monitor::run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
@@ -317,6 +321,7 @@ Result<> Monitor::run() {
   signals_.async_wait([this](boost::system::error_code ec, int) {
     if (!ec) stop();
   });
+  listen_for_hangup();
   const auto on_end = [](std::exception_ptr failure, Result<>) {
     if (failure) std::rethrow_exception(failure);
   };
@@ -340,6 +345,7 @@ void Monitor::stop() {
   next_sync_.cancel();
   next_look_.cancel();
   signals_.cancel();
+  hangup_.cancel();
 }
 
 }  // namespace de::daemon

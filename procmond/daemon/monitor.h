@@ -30,16 +30,27 @@ struct OpenedSources {
   std::string why_no_iterator;
 };
 
+// Where the settings came from, to read them there again. That happens without privileges: what procmond may not read
+// any more stays as it is.
+struct SettingsSource {
+  config::LoadInput input;
+  std::vector<config::Setting> settings;  // Those in force.
+};
+
 class Monitor {
  public:
   // `ledger` and `clock` outlive the monitor.
-  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock);
+  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, SettingsSource source,
+                                                 std::vector<uid_t> agent_uids, OpenedSources sources,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock);
   ~Monitor();
 
   // Returns after SIGTERM or SIGINT, the spool synced.
   Result<> run();
+
+  // The keys that SIGHUP takes over.
+  static std::vector<std::string_view> reloaded_keys();
 
  private:
   struct ScanDone {
@@ -48,8 +59,8 @@ class Monitor {
     collect::EventList events;
   };
 
-  Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-          const Clock& clock);
+  Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+          audit::LedgerFile& ledger, const Clock& clock);
   collect::CollectorOptions collector_options() const;
   uplink::Hooks make_hooks();
   link::Task<> scan_loop();
@@ -71,13 +82,21 @@ class Monitor {
   void look_at_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void add_source_findings(pb::Heartbeat& beat) const;
+  void set_interval(std::uint32_t interval_ms);
+  void listen_for_hangup();
+  link::Task<> reload();
+  void take_over(const config::Loaded<config::ProcmondConfig>& read);
   void stop();
 
-  const config::ProcmondConfig config_;
+  friend struct Takeover;
+
+  config::ProcmondConfig config_;
+  SettingsSource source_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
   boost::asio::thread_pool collect_{1};
   boost::asio::signal_set signals_{io_};
+  boost::asio::signal_set hangup_{io_};
   boost::asio::steady_timer next_scan_{io_};
   boost::asio::steady_timer next_sync_{io_};
   boost::asio::steady_timer next_look_{io_};

@@ -141,7 +141,7 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   return out;
 }
 
-int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
+int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded, config::LoadInput input) {
   const config::ProcmondConfig& config = loaded.value;
   auto opened = open_and_drop(config);
   if (!opened) return report(opened.error(), 1);
@@ -165,8 +165,9 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
   log::info("procmond", "running", {log::field("held", opened->held.to_json())});
 
-  auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
-                                 system_clock());
+  SettingsSource source{std::move(input), loaded.settings};
+  auto monitor = Monitor::create(config, std::move(source), opened->agent_uids, std::move(opened->sources),
+                                 std::move(*spool), **ledger, system_clock());
   if (!monitor) return report(monitor.error(), 1);
   const Result<> ended = (*monitor)->run();
   const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");
@@ -201,7 +202,7 @@ int run_procmond(int argc, char** argv, const char* const* environment) {
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
   if (flags.once) return print_once(loaded->value, flags.output == "json");
-  return monitor_until_signal(*loaded);
+  return monitor_until_signal(*loaded, std::move(input));
 }
 
 }  // namespace de::daemon

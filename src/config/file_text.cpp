@@ -1,38 +1,9 @@
 #include "daemoneye/config/file_text.h"
 
-#include <algorithm>
-#include <charconv>
-
 #include "daemoneye/base/text.h"
 #include "layers.h"
 
 namespace de::config {
-namespace {
-
-std::uint64_t number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);  // What is no number is compared as 0.
-  return value;
-}
-
-bool is_weaker(Weaker kind, const Change& change) {
-  switch (kind) {
-    case Weaker::Never:
-      return false;
-    case Weaker::True:
-      return change.after == "true";
-    case Weaker::False:
-      return change.after == "false";
-    case Weaker::Less:
-      return number(change.after) < number(change.before);
-    case Weaker::Changed:
-      break;
-  }
-  return true;
-}
-
-}  // namespace
-
 std::vector<std::string> mistakes_in(std::string_view file_name, std::string_view text) {
   std::vector<std::string> mistakes;
   Layers layers(kEveryProgram, false);
@@ -62,18 +33,6 @@ Result<std::string> value_for_file(const std::string& key, const std::string& ty
     return fail(Errc::Unsupported, key + " is a list of entries, which is edited by hand in this file");
   const bool is_word = value[0] >= 'a' && value[0] <= 'z' && value != "true" && value != "false" && value != "null";
   return is_word ? json_string(value) : value;
-}
-
-std::vector<Change> changes_between(const std::vector<Setting>& before, const std::vector<Setting>& after) {
-  std::vector<Change> out;
-  for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
-    if (before[i].value == after[i].value) continue;
-    Change change{after[i].path, before[i].value, after[i].value, after[i].where, {}};
-    const FieldInfo& info = find_key(after[i].path)->info;
-    if (is_weaker(info.weaker, change)) change.gives_up = info.gives_up;
-    out.push_back(std::move(change));
-  }
-  return out;
 }
 
 }  // namespace de::config

@@ -1,4 +1,5 @@
 #include "daemoneye/base/text.h"
+#include "daemoneye/config/change.h"
 #include "daemoneye/config/config.h"
 #include "entries.h"
 #include "keys.h"
@@ -112,7 +113,8 @@ std::string sample_file(std::optional<Program> only) {
     const std::string indent(here.empty() ? 0 : 2, ' ');
     const Slot slot = key.slot(defaults);
     append_help(out, indent,
-                std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) + ").");
+                std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) +
+                    "). Counts after " + std::string(takes_effect_by(path)) + ".");
     if (key.info.weaker != Weaker::Never)
       append_help(out, indent, to_text(key.info.weaker) + " " + std::string(key.info.gives_up) + ".");
     if (path == "sinks")

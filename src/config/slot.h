@@ -41,6 +41,7 @@ struct FieldInfo {
   Form form = Form::Any;
   std::uint8_t programs = 0;  // Bits of Program; no meaning for an entry's field.
   std::string_view help;
+  std::uint8_t live = 0;  // Of `programs`, those that take a new value over while they run.
   Weaker weaker = Weaker::Never;
   std::string_view gives_up = {};  // What a weaker value gives up; a sentence.
 };

@@ -169,7 +169,8 @@ std::string print_config(const std::vector<Setting>& settings, bool origin);
 // bytes.
 std::string changed_settings_json(const std::vector<Setting>& settings);
 
-// The commented sample file, for all three programs or one: every key with its help, range, unit and default.
+// The commented sample file, for all three programs or one: every key with its help, range, unit and default, and
+// what it takes for a changed value to count.
 std::string sample_file(std::optional<Program> only = {});
 
 std::string_view to_text(LogLevel level);

@@ -28,16 +28,4 @@ enum class Syntax : std::uint8_t { Yaml, Json, Toml };
 // Errors: Invalid (no such key, no such value), Unsupported (what that syntax cannot say in one line).
 Result<std::string> value_for_file(const std::string& key, const std::string& typed, Syntax syntax);
 
-// One key that is not the same in two configurations.
-struct Change {
-  std::string_view path;
-  std::string before;
-  std::string after;
-  std::string where;          // Where the new value is from.
-  std::string_view gives_up;  // What the new value protects less, as a sentence; empty: nothing.
-};
-
-// Both of the same program, or both of all.
-std::vector<Change> changes_between(const std::vector<Setting>& before, const std::vector<Setting>& after);
-
 }  // namespace de::config

@@ -11,19 +11,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
 
-std::vector<Change> changes(std::string_view before, std::string_view after) {
-  const auto old_settings = settings_in("a.yaml", before);
-  const auto new_settings = settings_in("a.yaml", after);
-  EXPECT_TRUE(old_settings && new_settings);
-  return changes_between(*old_settings, *new_settings);
-}
-
-bool is_weaker(std::string_view before, std::string_view after) {
-  const auto found = changes(before, after);
-  EXPECT_EQ(found.size(), 1U) << before << " -> " << after;
-  return !found.empty() && !found[0].gives_up.empty();
-}
-
 TEST(FileText, EveryMistakeOfEveryProgramIsTold) {
   EXPECT_THAT(
       mistakes_in("f.yaml",
@@ -63,29 +50,6 @@ TEST(FileText, ValuesAreWrittenAsTheFileHasThem) {
   EXPECT_THAT(value_for_file("sinks", "[{name: a}]", Syntax::Yaml).value(), StartsWith("[{name: \"a\", type: stdout"));
   EXPECT_THAT(value_for_file("spool.max_mbs", "7", Syntax::Yaml).error().message(), HasSubstr("did you mean"));
   EXPECT_THAT(value_for_file("spool.max_mb", "0", Syntax::Yaml).error().message(), HasSubstr("1 to 1048576"));
-}
-
-TEST(FileText, WhatProtectsLessIsSaid) {
-  EXPECT_TRUE(is_weaker("", "collect.environment: true"));
-  EXPECT_FALSE(is_weaker("collect.environment: true", ""));
-  EXPECT_TRUE(is_weaker("", "collect.unmasked_arguments: true"));
-  EXPECT_TRUE(is_weaker("control.read_only: true", "control.read_only: false"));
-  EXPECT_FALSE(is_weaker("", "control.read_only: true"));
-  EXPECT_TRUE(is_weaker("", "database.retention_days: 7"));
-  EXPECT_FALSE(is_weaker("", "database.retention_days: 70"));
-  EXPECT_TRUE(is_weaker("", "control.readers: users"));
-  EXPECT_TRUE(is_weaker("", "agent.uid: 7"));
-  EXPECT_FALSE(is_weaker("", "scan_interval_ms: 5000"));
-  EXPECT_THAT(changes("control.read_only: false", ""), IsEmpty()) << "what stays as it is gives up nothing";
-}
-
-TEST(FileText, ChangesTellBothValuesAndThePlace) {
-  const auto found = changes("spool: {max_mb: 7}\n", "spool:\n  max_mb: 8\nlog.level: warn\n");
-  ASSERT_EQ(found.size(), 2U);
-  EXPECT_EQ(found[0].path, "log.level");
-  EXPECT_EQ(found[1].before, "7");
-  EXPECT_EQ(found[1].after, "8");
-  EXPECT_EQ(found[1].where, "a.yaml:2:11");
 }
 
 }  // namespace

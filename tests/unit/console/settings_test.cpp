@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fake_agent.h"
 #include "run_fixture.h"
 
 namespace de::console {
@@ -56,6 +57,20 @@ TEST_F(Settings, ValidateWithoutAFileChecksTheUsualOnesAndTheEnvironment) {
   outcome = run_in({"config", "validate"}, {home.c_str(), nullptr});
   EXPECT_EQ(outcome.code, ExitCode::Complete);
   EXPECT_THAT(outcome.out, HasSubstr(user + ": no mistakes\n"));
+}
+
+TEST_F(Settings, ReloadShowsWhatTheAgentTookOver) {
+  FakeAgent agent(socket_,
+                  {{{header({"key", "before", "after", "place", "effect"}),
+                     page({{"query.max_rows", "5", "7", "/c.yaml:1:2", "in force"}}), trailer(pb::STATUS_OK, "")}},
+                   {{trailer(pb::STATUS_REFUSED, "/c.yaml:1:2: wrong")}}});
+  const Outcome taken = run_with({"config", "reload", "--output", "csv"});
+  EXPECT_EQ(taken.code, ExitCode::Complete) << taken.err;
+  EXPECT_THAT(taken.out, HasSubstr("query.max_rows,5,7,/c.yaml:1:2,in force"));
+  const Outcome refused = run_with({"config", "reload"});
+  EXPECT_EQ(refused.code, ExitCode::Usage);
+  EXPECT_THAT(refused.err, HasSubstr("/c.yaml:1:2: wrong"));
+  EXPECT_TRUE(agent.requests().at(0).has_config_reload());
 }
 
 TEST_F(Settings, SampleOfOneProgram) {
