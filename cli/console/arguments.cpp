@@ -125,6 +125,13 @@ void add_config(CLI::App& app, Invocation& out) {
                              [](CLI::App& s, ConfigValidateCommand& c) {
                                s.add_option("FILE", c.file, "YAML, JSON or TOML; default the usual files");
                              });
+  add<ConfigSetCommand>(*config, out, "set", "Set one key in a configuration file; every other line stays as it is",
+                        [](CLI::App& s, ConfigSetCommand& c) {
+                          s.add_option("KEY", c.key, "As config sample has it: spool.max_mb")->required();
+                          s.add_option("VALUE", c.value, "The new value; lists as [\"/a\", \"/b\"]")->required();
+                          s.add_option("--file", c.file, "Default: the system's file for root, else your own");
+                          s.add_flag("--yes", c.yes, "Set without asking what protects less");
+                        });
   add<ConfigReloadCommand>(*config, out, "reload", "Have the agent read its settings again; procmond does so on SIGHUP",
                            [](CLI::App&, ConfigReloadCommand&) {});
   add<ConfigSampleCommand>(

@@ -68,13 +68,19 @@ struct ConfigSampleCommand {
 struct ConfigValidateCommand {
   std::string file;  // Empty: the usual ones.
 };
+struct ConfigSetCommand {
+  std::string key;
+  std::string value;
+  std::string file;  // Empty: the system's for root, else the user's.
+  bool yes = false;  // Also what protects less.
+};
 struct ConfigReloadCommand {};
 struct VersionCommand {};
 
 using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
                              RulesTestCommand, AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand,
                              TreeCommand, AuditVerifyCommand, AuditTailCommand, ConfigShowCommand, ConfigSampleCommand,
-                             ConfigValidateCommand, ConfigReloadCommand, VersionCommand>;
+                             ConfigValidateCommand, ConfigSetCommand, ConfigReloadCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

@@ -14,6 +14,7 @@
 #include "console/client.h"
 #include "console/offline.h"
 #include "console/request.h"
+#include "console/set_config.h"
 #include "console/settings.h"
 #include "console/tree.h"
 #include "console/watch.h"
@@ -205,6 +206,11 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
   if (const auto* sample = std::get_if<ConfigSampleCommand>(&command))
     return print(streams,
                  sample->program.empty() ? config::sample_file() : config::sample_file(program_of(sample->program)));
+  if (const auto* set = std::get_if<ConfigSetCommand>(&command)) {
+    ConfigSetCommand wanted = *set;
+    if (wanted.file.empty()) wanted.file = invocation.config_file;
+    return set_config(wanted, config::standard_input(config::Program::Cli, env), streams);
+  }
   if (is_any<ConfigValidateCommand>(command)) return execute_on_files(invocation, env, streams);
 
   const auto loaded = config::load_cli(load_input(invocation, env, config::Program::Cli));

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "health_report.h"
 
@@ -112,6 +113,27 @@ TEST_F(Reload, ReadOnlyIsTakenBackBySighupOnly) {
   EXPECT_TRUE(contains(denied.err, "control.read_only")) << denied.err;
   host.agent.signal(SIGHUP);
   EXPECT_TRUE(eventually([&] { return host.cli({"config", "reload"}).exit_code == 0; }, 10s)) << logs_of(host);
+}
+
+TEST_F(Reload, WhatIsSetCountsAfterAReload) {
+  ASSERT_NO_FATAL_FAILURE(start("# ours\nquery:\n  max_rows: 3  # few\n"));
+  const Ran set = host.cli({"config", "set", "query.max_rows", "5", "--file", file});
+  EXPECT_EQ(set.exit_code, 0) << set.err;
+  EXPECT_TRUE(contains(set.out, file + ":3:13: query.max_rows was 3 and is 5; it counts after a reload")) << set.out;
+  EXPECT_NE(five_rows().exit_code, 0) << "it counts only after a reload";
+  EXPECT_EQ(host.cli({"config", "reload"}).exit_code, 0);
+  EXPECT_EQ(five_rows().exit_code, 0);
+
+  const Ran refused = host.cli({"config", "set", "collect.unmasked_arguments", "true", "--file", file});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_TRUE(contains(refused.err, "Passwords and tokens")) << refused.err;
+  EXPECT_EQ(host.cli({"config", "set", "collect.unmasked_arguments", "true", "--file", file, "--yes"}).exit_code, 0);
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  EXPECT_EQ(text.str(), "# ours\nquery:\n  max_rows: 5  # few\ncollect:\n  unmasked_arguments: true\n");
+  host.procmond.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return contains(host.log("procmond"), "need_a_restart=\"collect.unmasked"); }))
+      << host.log("procmond");
 }
 
 }  // namespace
