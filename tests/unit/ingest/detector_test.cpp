@@ -134,6 +134,16 @@ TEST_F(DetectorTest, ARuleThatMatchesMoreThanItMaySaysSo) {
   EXPECT_FALSE(detector_->report()->health.at("all").healthy);
 }
 
+TEST_F(DetectorTest, AnotherBudgetCountsFromTheNextRun) {
+  rule("all", "SELECT pid FROM processes");
+  open();
+  EXPECT_EQ(detector_->run(image(50), whole_).alerts.size(), 50u);
+  mirror::Budget budget = mirror::kRuleBudget;
+  budget.rows = 10;
+  detector_->set_budget(budget);
+  EXPECT_EQ(detector_->run(image(50), whole_).alerts.size(), 10u);
+}
+
 TEST_F(DetectorTest, ReloadSaysWhatChangedAndKeepsTheLastGoodRule) {
   rule("stays", "SELECT pid FROM processes WHERE pid = 1");
   rule("edited", "SELECT pid FROM processes WHERE pid = 1");
