@@ -36,6 +36,8 @@ TEST(EditConfig, AValueIsExchangedAndEverythingAroundItStays) {
   EXPECT_EQ(yaml("rules: {dirs: [\"/\xC3\xA9\", '/b']}\n", "rules.dirs", "/c"), "rules: {dirs: [\"/c\"]}\n");
   EXPECT_EQ(yaml("rules:\n  dirs: [\n    /a,\n    /b\n  ]\n  max_rows: 5\n", "rules.dirs", "/c"),
             "rules:\n  dirs: [\"/c\"]\n  max_rows: 5\n");
+  EXPECT_EQ(yaml("rules: {dirs: [\"/\xC3\xA9\xC3\xA9\"], max_rows: 5}\n", "rules.max_rows", "7"),
+            "rules: {dirs: [\"/\xC3\xA9\xC3\xA9\"], max_rows: 7}\n");
   EXPECT_EQ(yaml("agent: {uid: }\n", "agent.uid", "7"), "agent: {uid: 7}\n");
   EXPECT_EQ(yaml("agent:\n  uid:   # none\n", "agent.uid", "7"), "agent:\n  uid: 7   # none\n");
   EXPECT_EQ(yaml("agent:\n  uid: null  # none\n", "agent.uid", "7"), "agent:\n  uid: 7  # none\n");
@@ -109,6 +111,8 @@ TEST(EditConfig, WhatIsNotPlainToSeeIsRefusedWithTheLineToWrite) {
                            "control:\n  readers: &x a\n  admins: *x\n", "control:\n  readers: a\n    b\n",
                            "control:\n  admins: &x a\n  readers: *x\n", "control:\n  readers: 'a\n   b'\n"})
     EXPECT_THAT(yaml(text, "control.readers", "b"), StartsWith("refused: ")) << text;
+  // The same text stands for another key, too.
+  EXPECT_THAT(yaml("query: &x {max_rows: 5}\nrules: *x\n", "query.max_rows", "7"), StartsWith("refused: "));
   EXPECT_THAT(yaml("log: {}\n...\n", "spool.max_mb", "8"), StartsWith("refused: "));
   EXPECT_THAT(yaml("rules:\n  dirs:\n    - /a\n    - /b\n", "rules.dirs", "/c"),
               HasSubstr("write by hand:  dirs: [\"/c\"]  below  rules:"));

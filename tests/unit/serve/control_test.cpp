@@ -189,6 +189,13 @@ TEST_F(ControlTest, HealthTellsWhatASettingWaitsForAndWhyAReloadFailed) {
 TEST_F(ControlTest, WhoMayAskMayNotThereforeChange) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
   const gid_t own = ::getegid();
+  constexpr gid_t kAnother = 12'345;
+  for (const std::optional<gid_t> admins : {std::optional<gid_t>(), std::optional(kAnother)}) {
+    restart(own, admins);
+    link::Connection stranger = connect_as_other();
+    EXPECT_EQ(run(exchange(stranger, reload_request().SerializeAsString())).status(), pb::STATUS_DENIED);
+  }
+  audited_.clear();
   restart(own, std::nullopt);
   link::Connection reader = connect_as_other();
   EXPECT_EQ(run(exchange(reader, query_request("SELECT 1").SerializeAsString())).status(), pb::STATUS_OK);
