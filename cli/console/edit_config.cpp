@@ -57,7 +57,11 @@ void flatten(const Node& node, const std::string& path, const std::string& key,
 class Editor {
  public:
   Editor(const std::string& text, const Node& root, const std::string& key, const std::string& value, Syntax syntax)
-      : lines_(text), root_(root), key_(key), value_(value), syntax_(syntax) {
+      : lines_(text, syntax == Syntax::Toml ? TextLines::Columns::Characters : TextLines::Columns::Bytes),
+        root_(root),
+        key_(key),
+        value_(value),
+        syntax_(syntax) {
     const std::size_t dot = key.find('.');
     section_ = dot == key.npos ? "" : key.substr(0, dot);
     name_ = dot == key.npos ? key : key.substr(dot + 1);

@@ -14,7 +14,7 @@ std::string_view without_blanks(std::string_view text) {
 
 }  // namespace
 
-TextLines::TextLines(std::string text) : text_(std::move(text)) {
+TextLines::TextLines(std::string text, Columns columns) : text_(std::move(text)), columns_(columns) {
   for (std::size_t start = 0; start < text_.size();) {
     starts_.push_back(start);
     const std::size_t end = text_.find('\n', start);
@@ -35,7 +35,9 @@ std::size_t TextLines::offset(int line, int column) const {
   // Characters beyond ASCII are several bytes.
   for (int skipped = 1; skipped < column && at < text_.size(); ++skipped) {
     ++at;
-    while (at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xC0U) == 0x80U) ++at;
+    while (columns_ == Columns::Characters && at < text_.size() &&
+           (static_cast<unsigned char>(text_[at]) & 0xC0U) == 0x80U)
+      ++at;
   }
   return at;
 }

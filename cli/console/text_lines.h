@@ -13,13 +13,15 @@ namespace de::console {
 
 class TextLines {
  public:
-  explicit TextLines(std::string text);
+  // What a column counts: the library for YAML counts bytes, that for TOML characters.
+  enum class Columns : bool { Bytes, Characters };
+  TextLines(std::string text, Columns columns);
 
   const std::string& text() const { return text_; }
   std::size_t count() const { return starts_.size(); }
   // NUL behind the end.
   char at(std::size_t offset) const { return offset < text_.size() ? text_[offset] : '\0'; }
-  // Of a place as a tree has it: from 1, in characters. The end of the text when there is no such place.
+  // Of a place as a tree has it, from 1. The end of the text when there is no such place.
   std::size_t offset(int line, int column) const;
   std::size_t skip_blanks(std::size_t offset) const;
   std::size_t indent_of(std::size_t line) const;
@@ -46,6 +48,7 @@ class TextLines {
   std::optional<std::size_t> end_of_brackets(std::size_t begin) const;
 
   std::string text_;
+  Columns columns_;
   std::vector<std::size_t> starts_;
 };
 

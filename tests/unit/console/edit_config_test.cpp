@@ -90,6 +90,8 @@ TEST(EditConfig, JsonStaysJson) {
 TEST(EditConfig, TomlStaysToml) {
   EXPECT_EQ(toml("[spool]\nmax_mb = 7 # enough\n", "spool.max_mb", "8"), "[spool]\nmax_mb = 8 # enough\n");
   EXPECT_EQ(toml("spool.max_mb = 7\n", "spool.max_mb", "8"), "spool.max_mb = 8\n");
+  EXPECT_EQ(toml("rules = {dirs = ['/\xC3\xA9\xC3\xA9'], max_rows = 5}\n", "rules.max_rows", "7"),
+            "rules = {dirs = ['/\xC3\xA9\xC3\xA9'], max_rows = 7}\n");
   EXPECT_EQ(toml("spool = {max_mb = 7, sync_ms = 500}\n", "spool.max_mb", "8"),
             "spool = {max_mb = 8, sync_ms = 500}\n");
   EXPECT_EQ(toml("rules.dirs = [\n  '/a',\n]\n", "rules.dirs", "/c"), "rules.dirs = [\"/c\"]\n");
@@ -112,7 +114,7 @@ TEST(EditConfig, WhatIsNotPlainToSeeIsRefusedWithTheLineToWrite) {
                            "control:\n  admins: &x a\n  readers: *x\n", "control:\n  readers: 'a\n   b'\n"})
     EXPECT_THAT(yaml(text, "control.readers", "b"), StartsWith("refused: ")) << text;
   // The same text stands for another key, too.
-  EXPECT_THAT(yaml("query: &x {max_rows: 5}\nrules: *x\n", "query.max_rows", "7"), StartsWith("refused: "));
+  EXPECT_THAT(yaml("query: &x\n  max_rows: 5\nrules: *x\n", "query.max_rows", "7"), StartsWith("refused: "));
   EXPECT_THAT(yaml("log: {}\n...\n", "spool.max_mb", "8"), StartsWith("refused: "));
   EXPECT_THAT(yaml("rules:\n  dirs:\n    - /a\n    - /b\n", "rules.dirs", "/c"),
               HasSubstr("write by hand:  dirs: [\"/c\"]  below  rules:"));
