@@ -54,6 +54,7 @@ Result<> Agent::open() {
   ingest::DetectorOptions detector_options;
   detector_options.rules_dirs = config_.paths.rules_dirs;
   detector_options.budget = rule_budget(config_);
+  detector_options.dedup_seconds = config_.dedup_seconds;
   detector_options.host = identity_.host;
   DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, events_.get()));
   detector_ = std::move(detector);

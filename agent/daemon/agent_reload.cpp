@@ -46,6 +46,12 @@ struct Takeover {
     boost::asio::post(agent.detect_,
                       [&detector = *agent.detector_, budget = rule_budget(read)] { detector.set_budget(budget); });
   }
+  static void dedup(Agent& agent, const config::AgentConfig& read) {
+    agent.config_.dedup_seconds = read.dedup_seconds;
+    boost::asio::post(agent.detect_, [&detector = *agent.detector_, seconds = read.dedup_seconds] {
+      detector.set_dedup_seconds(seconds);
+    });
+  }
   static void read_only(Agent& agent, const config::AgentConfig& read) {
     agent.config_.control.read_only = read.control.read_only;
     agent.context_->settings.read_only = read.control.read_only;
@@ -67,6 +73,7 @@ constexpr Takeover kTakeovers[] = {
     {"rules.timeout_ms", Takeover::rules},
     {"rules.memory_mb", Takeover::rules},
     {"rules.max_rows", Takeover::rules},
+    {"alerts.dedup_seconds", Takeover::dedup},
     {"control.read_only", Takeover::read_only},
 };
 

@@ -32,6 +32,7 @@ struct NewEvent {
 struct DetectorOptions {
   std::vector<std::string> rules_dirs;
   mirror::Budget budget;
+  std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
   std::string host;
 };
 
@@ -70,6 +71,7 @@ class Detector {
 
   // Of every run of a rule from now on.
   void set_budget(const mirror::Budget& budget) { options_.budget = budget; }
+  void set_dedup_seconds(std::uint32_t seconds) { options_.dedup_seconds = seconds; }
   // Looks at the rule directories; nothing when nothing changed.
   Result<std::optional<RuleChanges>> reload();
   // The rules that can be asked of single events, over these; `rules_run` counts those that could match.

@@ -106,7 +106,7 @@ constexpr Key kKeys[] = {
     {{"rules.max_rows",         1,    100000,    Form::Any,       kA,   "Matches one run of a rule may have", kA},
      [](E& e) -> Slot { return &e.agent.rules.max_rows; }},
     {{"alerts.dedup_seconds",   0,    86400,     Form::Any,       kA,
-      "Time in which the same match is folded into one alert"},
+      "Time in which the same match is folded into one alert, for rules that do not say; 0 for no folding", kA},
      [](E& e) -> Slot { return &e.agent.dedup_seconds; }},
     {{"sinks",                  0,    0,         Form::Any,       kA,   "Where alerts are delivered",
       0, Weaker::Changed, "Alerts go where it says from the next start on, and nowhere else"},
