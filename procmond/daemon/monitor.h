@@ -30,8 +30,8 @@ struct OpenedSources {
   std::string why_no_iterator;
 };
 
-// Where the settings came from, to read them there again. That happens without privileges: what procmond may not read
-// any more stays as it is.
+// Where the settings came from, to read them there again. That happens after the drop: a file that procmond cannot read
+// any more changes nothing.
 struct SettingsSource {
   config::LoadInput input;
   std::vector<config::Setting> settings;  // Those in force.

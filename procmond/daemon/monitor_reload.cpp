@@ -1,4 +1,4 @@
-// Reading the settings again on SIGHUP, without privileges.
+// Reading the settings again on SIGHUP, long after the drop of privileges.
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
