@@ -121,7 +121,7 @@ void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
 }
 
 void add_settings(std::vector<Line>& lines, const SettingsState& settings) {
-  Line line{"settings", settings.refused.empty() ? 0 : 1, "in force as they are in the files"};
+  Line line{"settings", settings.refused.empty() ? 0 : 1, "in force as they were read"};
   std::string waiting;
   for (const std::string& key : settings.waiting) waiting += (waiting.empty() ? "" : ", ") + key;
   if (!waiting.empty()) line.detail = "a restart is needed for " + waiting;

@@ -82,6 +82,7 @@ class Monitor {
   void look_at_pressure();
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void add_source_findings(pb::Heartbeat& beat) const;
+  void add_settings_finding(pb::Heartbeat& beat) const;
   void set_interval(std::uint32_t interval_ms);
   void listen_for_hangup();
   link::Task<> reload();
@@ -118,6 +119,8 @@ class Monitor {
   collect::Counts collect_counts_;
   std::vector<pb::Finding> findings_;  // Of the latest interval.
   std::uint64_t books_checked_ = 0;
+  std::string settings_refused_;  // Why the latest reload changed nothing.
+  std::string settings_waiting_;  // Changed keys that take a restart.
   bool scan_requested_ = false;
   bool stopping_ = false;
 };

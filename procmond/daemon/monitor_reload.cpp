@@ -71,9 +71,10 @@ link::Task<> Monitor::reload() {
   auto job = [this] { return config::load_procmond(source_.input); };
   auto read = co_await link::run_on(collect_, std::move(job));
   if (!read) {
-    const std::string why = read.error().message();
+    const std::string why = read.error().message().substr(0, 1024);
+    settings_refused_ = why;
     log::error("config", "settings are as before: the configuration cannot be taken over", {log::field("reason", why)});
-    enter("config.refused", "{\"reason\":" + json_string(why.substr(0, 1024)) + "}");
+    enter("config.refused", "{\"reason\":" + json_string(why) + "}");
     co_return fail(std::move(read).error());
   }
   take_over(*read);
@@ -86,6 +87,8 @@ void Monitor::take_over(const config::Loaded<config::ProcmondConfig>& read) {
   for (const config::Change& change : reread.live)
     std::ranges::find(kTakeovers, change.path, &Takeover::key)->take(*this, read.value);
   source_.settings = std::move(reread.settings);
+  settings_refused_.clear();
+  settings_waiting_ = config::names_of(reread.waiting);
   log::info("config", "read again",
             {log::field("in_force", config::names_of(reread.live)),
              log::field("need_a_restart", config::names_of(reread.waiting))});

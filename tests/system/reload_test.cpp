@@ -23,7 +23,8 @@ class Reload : public testing::Test {
   void start(const std::string& text) {
     ASSERT_NO_FATAL_FAILURE(write(text));
     // Not by Host: its flags outrank what the file says.
-    host.agent = Background({program("daemoneye-agent"), "--foreground", "--state-dir", host.dir(), "--config", file},
+    host.agent = Background({program("daemoneye-agent"), "--foreground", "--state-dir", host.dir(), "--config", file,
+                             "--set", "collectors=[{id: procmond, heartbeat_interval_secs: 1}]"},
                             host.demo_dir() + "/agent.log");
     host.procmond = Background(
         {program("procmond"), "--state-dir", host.dir(), "--config", file, "--set", "events.max_cpu_percent=0"},
@@ -76,6 +77,9 @@ TEST_F(Reload, AWrongFileChangesNothingAndSaysWhy) {
   host.procmond.signal(SIGHUP);
   EXPECT_TRUE(eventually([&] { return contains(host.log("procmond"), "settings are as before"); }));
   EXPECT_TRUE(contains(host.log("procmond"), file + ":2:14")) << host.log("procmond");
+  EXPECT_TRUE(eventually([&] { return read_health(host).status("collector.procmond.settings") == "degraded"; }))
+      << read_health(host).text;
+  EXPECT_TRUE(contains(read_health(host).detail("collector.procmond.settings"), file + ":2:14"));
 
   ASSERT_NO_FATAL_FAILURE(write("query: {max_rows: 5}\n"));
   EXPECT_EQ(host.cli({"config", "reload"}).exit_code, 0);
@@ -134,6 +138,10 @@ TEST_F(Reload, WhatIsSetCountsAfterAReload) {
   host.procmond.signal(SIGHUP);
   EXPECT_TRUE(eventually([&] { return contains(host.log("procmond"), "need_a_restart=\"collect.unmasked"); }))
       << host.log("procmond");
+  EXPECT_TRUE(eventually([&] {
+    return read_health(host).detail("collector.procmond.settings") ==
+           "a restart is needed for collect.unmasked_arguments";
+  })) << read_health(host).text;
 }
 
 }  // namespace
