@@ -53,7 +53,9 @@ class SetConfig : public Run {
 TEST_F(SetConfig, OneKeyChangesAndModeAndOwnerStay) {
   file("own.yaml", "# mine\nquery:\n  max_rows: 5  # few\n");
   ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
-  if (::geteuid() == 0) ASSERT_EQ(::chown(path.c_str(), 0, 64124), 0);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(path.c_str(), 0, 64124), 0);
+  }
   const Outcome outcome = set("query.max_rows", "7");
   EXPECT_EQ(outcome.code, ExitCode::Complete) << outcome.err;
   EXPECT_EQ(outcome.out, path + ":3:13: query.max_rows was 5 and is 7; it counts after a reload\n");
@@ -61,7 +63,9 @@ TEST_F(SetConfig, OneKeyChangesAndModeAndOwnerStay) {
   struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0640U);
-  if (::geteuid() == 0) EXPECT_EQ(status.st_gid, 64124U);
+  if (::geteuid() == 0) {
+    EXPECT_EQ(status.st_gid, 64124U);
+  }
   for (const std::string& name : names()) EXPECT_FALSE(name.starts_with("own.yaml.")) << name << " was left behind";
   EXPECT_THAT(set("query.max_rows", "7").out, HasSubstr("is 7 already; nothing was written"));
   EXPECT_THAT(set("spool.max_mb", "9").out, HasSubstr("it counts after a restart"));
