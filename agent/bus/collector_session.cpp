@@ -18,6 +18,8 @@ constexpr std::size_t kFullInbox = kCredits * 3 / 4;
 // Before a collector may bring again what could not be committed: it reconnects at once, and a disk stays full longer.
 constexpr auto kPauseWithoutRoom = 5s;
 constexpr auto kSettleLook = 1ms;
+constexpr int kMissedHeartbeats = 6;  // Then it is cut off.
+constexpr std::int64_t kAliveNs = 1'000'000'000;
 
 bool is_ours(const Error& error) { return error.code() == Errc::Exhausted || error.code() == Errc::Io; }
 }  // namespace
@@ -97,7 +99,7 @@ link::Task<> CollectorSession::run() {
 
 link::Task<> CollectorSession::read_loop() {
   Result<> end;
-  const auto silence = std::chrono::milliseconds(heartbeat_interval_ms_) * Registry::kMissedHeartbeats * 2;
+  const auto silence = std::chrono::milliseconds(heartbeat_interval_ms_) * kMissedHeartbeats;
   for (;;) {
     auto message = pool_->take();
     auto bytes = co_await link::read_message_into(connection_, *message, silence);
@@ -142,6 +144,8 @@ Result<> CollectorSession::handle(std::unique_ptr<pb::Envelope> message, std::si
       return {};
     case pb::Envelope::kLedgerAppended:
       consumers_.ledger_appended(id_, message->ledger_appended());
+      return {};
+    case pb::Envelope::kAlive:
       return {};
     case pb::Envelope::kGoodbye:
       return fail(Errc::Closed, "the collector said goodbye");
@@ -263,15 +267,21 @@ link::Task<> CollectorSession::write_loop() {
       beat.mutable_heartbeat()->set_time_ms(clock_.unix_ms());
       send(beat);
     }
+    if (!closing_ && out_.empty() && now_ns >= next_alive_ns_) {
+      pb::Envelope alive;
+      alive.mutable_alive();
+      send(alive);
+    }
     if (out_.empty()) {
-      write_wake_.expires_after(
-          std::chrono::nanoseconds(std::max<std::int64_t>(next_heartbeat_ns_ - now_ns, 1'000'000)));
+      const std::int64_t due_ns = std::min(next_heartbeat_ns_, next_alive_ns_);
+      write_wake_.expires_after(std::chrono::nanoseconds(std::max<std::int64_t>(due_ns - now_ns, 1'000'000)));
       boost::system::error_code ec;
       co_await write_wake_.async_wait(link::into(ec));
       continue;
     }
     std::string next = std::move(out_.front());
     out_.pop_front();
+    next_alive_ns_ = now_ns + kAliveNs;
     auto sent = co_await connection_.write(std::move(next), kWriteLimit);
     if (!sent) {
       end = fail(std::move(sent).error());

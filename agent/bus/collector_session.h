@@ -101,6 +101,7 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   std::uint64_t wanted_ = 0;     // and these at once.
   std::deque<std::string> out_;
   std::int64_t next_heartbeat_ns_ = 0;
+  std::int64_t next_alive_ns_ = 0;
   bool has_failed_ = false;  // A commit.
   bool began_ = false;
   bool closing_ = false;

@@ -158,11 +158,13 @@ void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
 
 std::vector<std::string> Registry::find_silent() {
   std::vector<std::string> fallen;
+  const std::int64_t now_ns = clock_.steady_ns();
+  const bool stood_still = looked_ns_ != 0 && now_ns - looked_ns_ > 1'000'000'000;
+  looked_ns_ = now_ns;
   for (auto& [id, collector] : collectors_) {
     if (collector.state != CollectorState::Connected) continue;
-    const std::int64_t limit_ns =
-        static_cast<std::int64_t>(collector.heartbeat_interval_ms) * 1'000'000 * kMissedHeartbeats;
-    if (clock_.steady_ns() - collector.last_heard_ns <= limit_ns) continue;
+    if (stood_still) collector.last_heard_ns = now_ns;  // We did; what it sent meanwhile waits to be read.
+    if (now_ns - collector.last_heard_ns <= kSilentAfterNs) continue;
     collector.state = CollectorState::Silent;
     collector.since_ms = clock_.unix_ms();
     fallen.push_back(id);

@@ -54,8 +54,8 @@ struct Admission {
 class Registry {
  public:
   static constexpr std::size_t kMaxCollectors = 64;
-  static constexpr int kMissedHeartbeats = 3;
-  static constexpr std::uint32_t kUnbalancedChecks = 3;  // Then it is no longer a moment between two events.
+  static constexpr std::int64_t kSilentAfterNs = 2'500'000'000;  // It says something every second.
+  static constexpr std::uint32_t kUnbalancedChecks = 3;          // Then it is no longer a moment between two events.
 
   Registry(Admission admission, const Clock& clock) : admission_(std::move(admission)), clock_(clock) {}
 
@@ -71,7 +71,8 @@ class Registry {
   void heard(const std::string& id);
   void heartbeat(const std::string& id, const pb::Heartbeat& beat);
 
-  // Marks collectors that have not been heard of; returns the ids that have just fallen silent.
+  // Marks collectors that have not been heard of; returns the ids that have just fallen silent. To be called often:
+  // what was not listened to is nobody's silence.
   std::vector<std::string> find_silent();
 
   bool all_expected_connected() const;
@@ -86,6 +87,7 @@ class Registry {
   const Admission admission_;
   const Clock& clock_;
   std::map<std::string, Collector> collectors_;
+  std::int64_t looked_ns_ = 0;  // For the silent ones.
   std::uint64_t refused_ = 0;
 };
 

@@ -28,8 +28,13 @@ std::string format_name(config::SinkFormat format) { return std::string(config::
 
 }  // namespace
 
-Agent::Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock)
-    : config_(std::move(config)), identity_(std::move(identity)), clock_(clock), tokens_(clock, kTokenLifetime) {}
+Agent::Agent(config::AgentConfig config, AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
+             const Clock& clock)
+    : config_(std::move(config)),
+      identity_(std::move(identity)),
+      clock_(clock),
+      tokens_(clock, kTokenLifetime),
+      launcher_(std::move(launcher)) {}
 
 Agent::~Agent() {
   for (auto& sink : sinks_) sink->stop();
@@ -38,9 +43,10 @@ Agent::~Agent() {
   readers_.join();
 }
 
-Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity, const Clock& clock,
+Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity,
+                                               std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
                                                ServiceNotify notify) {
-  std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), clock));
+  std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), std::move(launcher), clock));
   agent->notify_ = std::move(notify);
   DE_CHECK(agent->open());
   return agent;
@@ -146,7 +152,19 @@ Result<> Agent::open_sinks() {
   return {};
 }
 
+std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig& config) {
+  std::vector<supervise::ChildOptions> out;
+  for (const config::CollectorConfig& entry : config.collectors) {
+    if (!entry.enabled || entry.path.empty()) continue;
+    supervise::ChildOptions& program = out.emplace_back();
+    program.argv = {entry.path, "--state-dir", config.paths.state_dir, "--broker", config.paths.broker_socket};
+    program.log_path = config.paths.state_dir + "/" + entry.id + ".log";
+  }
+  return out;
+}
+
 void Agent::expect_collectors() {
+  std::size_t next_program = 0;
   std::vector<config::CollectorConfig> wanted = config_.collectors;
   if (wanted.empty()) wanted.emplace_back().id = "procmond";
   for (const config::CollectorConfig& entry : wanted) {
@@ -154,14 +172,13 @@ void Agent::expect_collectors() {
     registry_->expect(entry.id, entry.type, entry.startup_timeout_secs * 1000, entry.heartbeat_interval_secs * 1000);
     if (entry.path.empty()) continue;
     supervise::SupervisorOptions options;
-    options.child.argv = {entry.path, "--state-dir", config_.paths.state_dir, "--broker", config_.paths.broker_socket};
-    options.child.log_path = config_.paths.state_dir + "/" + entry.id + ".log";
+    options.program = next_program++;
     options.auto_restart = entry.auto_restart;
     options.fresh_environment = [this, id = entry.id]() -> Result<std::vector<std::string>> {
       DE_TRY(token, tokens_.issue(id));
       return std::vector<std::string>{"DAEMONEYE_SPAWN_TOKEN=" + token};
     };
-    supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), clock_);
+    supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), *launcher_, clock_);
   }
 }
 

@@ -41,18 +41,26 @@ struct AgentIdentity {
   std::string settings;  // What the configuration changes of the defaults, as JSON, for the ledger.
 };
 
+// The collectors that the agent starts itself, in the order of the configuration.
+std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig& config);
+
 class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
-  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity, const Clock& clock,
+  // `launcher` has what launched_programs() lists; null when that is nothing.
+  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity,
+                                                 std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
                                                  ServiceNotify notify);
   ~Agent();
 
+  // For the ledger: what the agent holds, as JSON.
+  void note_privileges(const std::string& held) { audit("privileges.held", held); }
   // Returns after SIGTERM or SIGINT, everything drained.
   Result<> run();
 
  private:
-  Agent(config::AgentConfig config, AgentIdentity identity, const Clock& clock);
+  Agent(config::AgentConfig config, AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
+        const Clock& clock);
   Result<> open();
   Result<> listen();
   Result<> open_sinks();
@@ -116,6 +124,7 @@ class Agent {
   std::unique_ptr<serve::Context> context_;
   std::unique_ptr<serve::Control> control_;
   supervise::TokenBook tokens_;
+  const std::unique_ptr<supervise::Launcher> launcher_;
   supervise::Supervisors supervisors_;
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.

@@ -8,9 +8,12 @@
 
 #include "daemon/agent.h"
 #include "daemon/command_line.h"
-#include "daemon/run_as.h"
+#include "daemon/confine.h"
+#include "daemoneye/base/account.h"
+#include "daemoneye/base/fault.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/base/service_notify.h"
+#include "daemoneye/guard/guard.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -21,10 +24,17 @@ int report(const Error& error, int code) {
   return code;
 }
 
-// Few arenas and an early trim: the messages of one scan must not stay as memory until the next.
-Result<AgentIdentity> settle(const config::AgentConfig& config) {
-  const bool is_root = ::geteuid() == 0;
+struct Settled {
   AgentIdentity identity;
+  guard::Held held;
+  std::unique_ptr<supervise::Launcher> launcher;
+};
+
+// Everything before the first thread: who we are, what starts programs for us, which files we reach.
+Result<Settled> settle(const config::AgentConfig& config) {
+  const bool is_root = ::geteuid() == 0;
+  Settled out;
+  AgentIdentity& identity = out.identity;
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) == 0) identity.host = host.data();
   identity.readers = find_group(config.control.readers);
@@ -40,9 +50,34 @@ Result<AgentIdentity> settle(const config::AgentConfig& config) {
   if (const auto procmond = find_account_or(config.procmond_user, config.paths.is_private, kPrivateProcmondUid))
     identity.collector_uids.push_back(procmond->uid);
   identity.collector_uids.push_back(self.uid);
-  DE_CHECK(become(self));
+  guard::GuardOptions options;
+  options.uid = self.uid;
+  options.gid = self.gid;
+  auto held = guard::drop(options);
+  if (!held) return fail(std::move(held).error().during("drop privileges"));
+  out.held = std::move(*held);
   if (!is_root) DE_CHECK(own_directory(config.paths.state_dir, self, 0711));
-  return identity;
+  if (auto programs = launched_programs(config); !programs.empty()) {
+    DE_TRY(launcher, supervise::Launcher::fork(std::move(programs)));
+    out.launcher = std::move(launcher);
+  }
+  DE_CHECK(confine_files(config, out.held));
+  return out;
+}
+
+Result<> run(const config::Loaded<config::AgentConfig>& loaded) {
+  DE_TRY(notify, ServiceNotify::from_environment());
+  DE_TRY(settled, settle(loaded.value));
+  settled.identity.settings = config::changed_settings_json(loaded.settings);
+  DE_TRY(agent,
+         Agent::bring_up(loaded.value, std::move(settled.identity), std::move(settled.launcher), system_clock()));
+  // Not earlier: the store is looked through by a process of its own.
+  DE_CHECK(confine_syscalls(settled.held));
+  for (const std::string& note : settled.held.notes)
+    log::warn("guard", "weaker than asked", {log::field("note", note)});
+  agent->note_privileges(settled.held.to_json());
+  fault::let_attack("agent");
+  return agent->run();
 }
 
 }  // namespace
@@ -65,6 +100,7 @@ int run_agent(int argc, char** argv, const char* const* environment) {
     return 0;
   }
 
+  // Few arenas and an early trim: the messages of one scan must not stay as memory until the next.
   keep_heap_small();
   ::umask(027);
   log::Options log_options;
@@ -72,14 +108,7 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   log_options.json = loaded->value.log.format == config::LogFormat::Json;
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
-  auto notify = ServiceNotify::from_environment();
-  if (!notify) return report(notify.error(), 1);
-  auto identity = settle(loaded->value);
-  if (identity) identity->settings = config::changed_settings_json(loaded->settings);
-  if (!identity) return report(identity.error(), 1);
-  auto agent = Agent::bring_up(std::move(loaded->value), std::move(*identity), system_clock(), std::move(*notify));
-  if (!agent) return report(agent.error(), 1);
-  const Result<> ended = (*agent)->run();
+  const Result<> ended = run(*loaded);
   return ended ? 0 : report(ended.error(), 1);
 }
 

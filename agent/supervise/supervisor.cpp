@@ -1,5 +1,7 @@
 #include "supervise/supervisor.h"
 
+#include <poll.h>
+
 #include <algorithm>
 
 namespace de::supervise {
@@ -9,16 +11,25 @@ std::int64_t to_ns(std::chrono::milliseconds time) { return std::chrono::nanosec
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorOptions options, const Clock& clock)
-    : options_(std::move(options)), clock_(clock), random_(std::random_device{}()) {}
+Supervisor::Supervisor(SupervisorOptions options, Launcher& launcher, const Clock& clock)
+    : options_(std::move(options)), launcher_(launcher), clock_(clock), random_(std::random_device{}()) {}
+
+Supervisor::~Supervisor() { (void)stop(std::chrono::milliseconds(0)); }  // A failure: the launcher's end ends it, too.
+
+// Without asking the launcher.
+bool Supervisor::has_ended() const {
+  pollfd entry{running_->pidfd.get(), POLLIN, 0};
+  return ::poll(&entry, 1, 0) != 0;
+}
 
 Supervisor::Change Supervisor::tick() {
   const std::int64_t now = clock_.steady_ns();
-  if (child_) {
-    Result<ChildState> state = child_->poll();
+  if (running_) {
+    if (!has_ended()) return Change::None;
+    Result<ChildState> state = launcher_.poll(options_.program);
     if (state && state->kind == ChildState::Kind::Running) return Change::None;
     const bool was_stable = now - started_ns_ >= to_ns(options_.stable_after);
-    child_.reset();
+    running_.reset();
     ++counts_.ends;
     if (was_stable) failures_in_row_ = 0;
     if (!options_.auto_restart) wanted_ = false;
@@ -29,21 +40,21 @@ Supervisor::Change Supervisor::tick() {
 }
 
 Supervisor::Change Supervisor::start_now(std::int64_t now_ns) {
-  ChildOptions child = options_.child;
+  std::vector<std::string> variables;
   if (options_.fresh_environment) {
     Result<std::vector<std::string>> fresh = options_.fresh_environment();
     if (!fresh) {
       ++counts_.start_failures;
       return note_failure(Change::StartFailed, fresh.error().message(), now_ns);
     }
-    for (std::string& variable : *fresh) child.environment.push_back(std::move(variable));
+    variables = std::move(*fresh);
   }
-  Result<Child> started = Child::start(child);
+  Result<Launcher::Started> started = launcher_.start(options_.program, variables);
   if (!started) {
     ++counts_.start_failures;
     return note_failure(Change::StartFailed, started.error().message(), now_ns);
   }
-  child_ = std::move(*started);
+  running_ = std::move(*started);
   started_ns_ = now_ns;
   ++counts_.starts;
   return Change::Started;
@@ -74,10 +85,10 @@ bool Supervisor::is_flapping(std::int64_t now_ns) const {
 
 Result<> Supervisor::stop(std::chrono::milliseconds grace) {
   wanted_ = false;
-  if (!child_) return {};
-  DE_TRY(state, child_->stop(grace));
+  if (!running_) return {};
+  DE_TRY(state, launcher_.stop(options_.program, grace));
   counts_.last_end = "stopped: " + describe(state);
-  child_.reset();
+  running_.reset();
   return {};
 }
 
@@ -90,10 +101,10 @@ void Supervisor::resume() {
 SupervisorCounts Supervisor::counts() const {
   SupervisorCounts counts = counts_;
   const std::int64_t now = clock_.steady_ns();
-  counts.running = child_.has_value();
-  counts.pid = child_ ? child_->pid() : 0;
+  counts.running = running_.has_value();
+  counts.pid = running_ ? running_->pid : 0;
   counts.flapping = is_flapping(now);
-  if (!child_ && wanted_)
+  if (!running_ && wanted_)
     counts.next_start = std::chrono::ceil<std::chrono::milliseconds>(
         std::chrono::nanoseconds(std::max<std::int64_t>(0, next_start_ns_ - now)));
   return counts;

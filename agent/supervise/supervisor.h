@@ -1,7 +1,7 @@
 // Keeps one program running: starts it, notices its end, starts it again after a growing pause, and says so when it
 // keeps failing. It never gives up: a monitor that stopped trying is blind until somebody looks.
 //
-// Thread: one, and it must live as long as the program (see child.h).
+// Thread: one.
 #pragma once
 
 #include <chrono>
@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "daemoneye/base/clock.h"
-#include "supervise/child.h"
+#include "supervise/launcher.h"
 
 namespace de::supervise {
 
 struct SupervisorOptions {
-  ChildOptions child;
+  std::size_t program = 0;  // In the launcher's list.
   // Called before each start for variables that differ every time (the spawn token). May be empty.
   std::function<Result<std::vector<std::string>>()> fresh_environment;
   bool auto_restart = true;
@@ -46,8 +46,11 @@ class Supervisor {
  public:
   enum class Change { None, Started, Ended, StartFailed };
 
-  // `clock` outlives the supervisor.
-  Supervisor(SupervisorOptions options, const Clock& clock);
+  // `launcher` and `clock` outlive the supervisor.
+  Supervisor(SupervisorOptions options, Launcher& launcher, const Clock& clock);
+  ~Supervisor();  // Kills what still runs.
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
 
   // Looks at the child and starts it when it is due. Cheap; call it about every 100 ms, or when wait_fd() is readable.
   // One change per call, so the caller can report each.
@@ -58,18 +61,20 @@ class Supervisor {
   // Starts again at the next tick, without a pause.
   void resume();
 
-  int wait_fd() const { return child_ ? child_->wait_fd() : -1; }
+  int wait_fd() const { return running_ ? running_->pidfd.get() : -1; }
   SupervisorCounts counts() const;
 
  private:
   Change start_now(std::int64_t now_ns);
+  bool has_ended() const;
   Change note_failure(Change change, std::string why, std::int64_t now_ns);
   std::int64_t next_pause_ns();
   bool is_flapping(std::int64_t now_ns) const;
 
   const SupervisorOptions options_;
+  Launcher& launcher_;
   const Clock& clock_;
-  std::optional<Child> child_;
+  std::optional<Launcher::Started> running_;
   bool wanted_ = true;
   std::int64_t started_ns_ = 0;
   std::int64_t next_start_ns_ = 0;

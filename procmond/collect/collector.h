@@ -118,6 +118,8 @@ class Collector {
   double take_peak_fill() { return peak_fill_.exchange(0); }
 
   Counts counts() const;
+  // The process that reads for us what takes privileges has ended. Any thread.
+  bool opener_is_gone() const { return source_->state().opener_is_gone; }
   const std::string& boot_id() const { return source_->boot_id(); }
   // Writes the file of known hashes; the destructor does it too.
   Result<> save_hashes() { return hasher_ ? hasher_->save() : Result<>(); }

@@ -290,6 +290,7 @@ void Monitor::look_at_pressure() { pressure_->look(pump_ ? pump_->fill() : 0, sp
 link::Task<> Monitor::pressure_loop() {
   while (!stopping_) {
     look_at_pressure();
+    look_at_opener();
     next_look_.expires_after(std::chrono::seconds(1));
     boost::system::error_code ec;
     co_await next_look_.async_wait(link::into(ec));

@@ -64,6 +64,8 @@ class Monitor {
   void adjust_to_pressure();
   link::Task<> pressure_loop();
   void look_at_pressure();
+  void look_at_opener();
+  std::string trouble() const;  // Empty: none.
   link::Task<> notify_loop();
   std::string standing_still();
   std::string describe() const;
@@ -102,6 +104,7 @@ class Monitor {
   collect::Counts collect_counts_;
   std::vector<pb::Finding> findings_;  // Of the latest interval.
   std::uint64_t books_checked_ = 0;
+  bool opener_is_gone_ = false;
   bool scan_requested_ = false;
   bool stopping_ = false;
 };

@@ -6,6 +6,12 @@
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
+namespace {
+
+constexpr char kWithoutOpener[] =
+    "the opener has ended: programs are not hashed and other users' links are not read; restart procmond";
+
+}  // namespace
 
 // A book that does not balance is said once, not in every interval.
 void Monitor::note_findings(std::vector<pb::Finding> findings) {
@@ -33,12 +39,7 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
   const collect::SourceState& source = collect_counts_.source;
   add("snapshots", collect_counts_.scans == 0 && why_no_iterator_.empty() ? "bpf" : source.name,
       why_no_iterator_.empty() ? source.why_not_better : why_no_iterator_);
-  if (source.opener_is_gone) {
-    pb::Finding& opener = *beat.add_findings();
-    opener.set_component("opener");
-    opener.set_level(pb::Finding::DEGRADED);
-    opener.set_detail("it has ended: programs are not hashed and other users' links are not read; restart procmond");
-  }
+  add("opener", "serves", opener_is_gone_ ? kWithoutOpener : "");
   pb::Finding& waiting = *beat.add_findings();
   waiting.set_component("proc");
   waiting.set_level(source.stuck == 0 ? pb::Finding::OK : pb::Finding::DEGRADED);
@@ -46,12 +47,27 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
                      " threads wait for processes or files that do not answer");
 }
 
+std::string Monitor::trouble() const {
+  if (!trouble_.empty()) return trouble_;
+  if (!spool_trouble_.empty()) return spool_trouble_;
+  return opener_is_gone_ ? kWithoutOpener : "";
+}
+
+// Nobody but an attacker, or a kernel without memory, ends it.
+void Monitor::look_at_opener() {
+  if (opener_is_gone_ || !collector_->opener_is_gone()) return;
+  opener_is_gone_ = true;
+  log::error("collect", kWithoutOpener);
+  enter("opener.ended", "{}");
+  uplink_->beat_now();
+}
+
 void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   add_source_findings(beat);
   pressure_->fill_heartbeat(beat);
   for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
-  const std::string& trouble = trouble_.empty() ? spool_trouble_ : trouble_;
-  beat.set_status(trouble.empty() ? "ok" : trouble);
+  const std::string wrong = trouble();
+  beat.set_status(wrong.empty() ? "ok" : wrong);
   auto& counters = *beat.mutable_counters();
   const spool::SpoolCounts spooled = spool_->counts();
   counters["scans"] = collect_counts_.scans;

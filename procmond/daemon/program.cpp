@@ -14,6 +14,7 @@
 #include "daemon/record_json.h"
 #include "daemon/sources.h"
 #include "daemoneye/base/account.h"
+#include "daemoneye/base/fault.h"
 #include "daemoneye/base/heap.h"
 #include "daemoneye/base/service_notify.h"
 #include "daemoneye/guard/guard.h"
@@ -121,7 +122,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
       "{\"version\":\"" DE_VERSION "\",\"settings\":" + config::changed_settings_json(loaded.settings) + "}");
   if (entered) entered = (*ledger)->append("procmond", "privileges.held", opened->held.to_json());
   const std::string& opener_holds = opened->sources.opener_holds;
-  if (entered && !opener_holds.empty()) entered = (*ledger)->append("opener", "privileges.held", opener_holds);
+  if (entered) entered = (*ledger)->append("opener", "privileges.held", opener_holds);
   if (!entered) return report(std::move(entered).error().during("write ledger"), 1);
   log::info("procmond", "running",
             {log::field("held", opened->held.to_json()), log::field("opener_holds", opener_holds)});
@@ -129,6 +130,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
                                  system_clock(), std::move(*notify));
   if (!monitor) return report(monitor.error(), 1);
+  fault::let_attack("procmond");
   const Result<> ended = (*monitor)->run();
   const auto stopped = (*ledger)->append("procmond", "procmond.stop", "{}");
   if (!stopped) log::error("audit", "ledger entry failed", {log::field("reason", stopped.error().message())});

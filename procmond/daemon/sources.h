@@ -21,12 +21,13 @@ struct OpenedSources {
   std::string why_no_spare;
   std::unique_ptr<collect::ProcessIterator> iterator;  // Null: scans read /proc.
   std::string why_no_iterator;
-  std::shared_ptr<collect::Opener> opener;  // Null: what takes privileges is read with our own, if we have any.
-  std::string opener_holds;                 // What it says it kept, as JSON; empty without one.
+  std::shared_ptr<collect::Opener> opener;
+  std::string opener_holds;  // What it says it kept, as JSON.
 };
 
-// Starts the opener, a process of its own that runs as `self`, where we have the capabilities it needs. Before anything
-// else is opened: it keeps nothing of it. Errors: Denied, Io.
+// Starts the opener, a process of its own that runs as `self` with two of our capabilities, if we have them: without,
+// it reads what `self` may read, which Landlock takes from procmond. Before anything else is opened: it keeps nothing
+// of it. Errors: Denied, Io.
 Result<> start_opener(const Account& self, OpenedSources& out);
 
 // The best that works here. Errors: what is asked for by name and does not work.

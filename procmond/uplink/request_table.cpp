@@ -17,6 +17,7 @@ constexpr RequestRule kTable[] = {
     {pb::Envelope::kTask, kMonitoring, 100, &Session::on_task},
     {pb::Envelope::kLedgerAppend, kEither, 2'000, &Session::on_ledger_append},
     {pb::Envelope::kHeartbeat, kEither, 10, &Session::on_heartbeat},
+    {pb::Envelope::kAlive, kEither, 10, &Session::on_alive},
     {pb::Envelope::kGoodbye, kEither, 1, &Session::on_goodbye},
 };
 

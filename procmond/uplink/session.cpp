@@ -27,13 +27,16 @@ constexpr std::uint32_t kMinHeartbeatMs = 1'000;
 constexpr std::uint32_t kMaxHeartbeatMs = 30'000;
 constexpr std::size_t kEventsPerRead = 1'024;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
+constexpr auto kLook = 250ms;
+constexpr std::int64_t kAliveNs = kSecondNs;           // At most so long nothing is said,
+constexpr std::int64_t kSilentNs = kSecondNs * 5 / 2;  // and that is silence.
 
 // What was received is at fault, not the connection or our own disk.
 bool is_violation(const Error& error) { return error.code() == Errc::Corrupt || error.code() == Errc::TooLarge; }
 }  // namespace
 
 Session::Session(Uplink& uplink, link::Connection connection)
-    : uplink_(uplink), connection_(std::move(connection)), wake_(uplink.executor_) {}
+    : uplink_(uplink), connection_(std::move(connection)), wake_(uplink.executor_), watch_(uplink.executor_) {}
 
 pb::Envelope Session::hello() const {
   pb::Envelope message;
@@ -94,8 +97,9 @@ link::Task<> Session::run() {
   log::info("uplink", "agent accepted us", {log::field("socket", uplink_.options_.broker_socket)});
   auto reading = read_loop();
   auto writing = write_loop();
-  auto both = std::move(reading) && std::move(writing);
-  auto ended = co_await std::move(both);
+  auto watching = watch_loop();
+  auto all = std::move(reading) && std::move(writing) && std::move(watching);
+  auto ended = co_await std::move(all);
   Result<>& read_end = std::get<0>(ended);
   Result<>& write_end = std::get<1>(ended);
   // The writer fails with Cancelled when the reader closed the connection, and the other way round.
@@ -113,6 +117,7 @@ link::Task<> Session::read_loop() {
       end = fail(std::move(message).error());
       break;
     }
+    note_heard();
     auto done = dispatch(*message);
     if (!done) {
       if (done.error().code() != Errc::Closed) ++uplink_.counts_.violations;
@@ -151,7 +156,8 @@ link::Task<> Session::write_loop() {
     if (!*due) {
       if (closing_) break;
       if (std::exchange(snapshot_left_, false)) give_back_free_memory();
-      const std::int64_t wait_ns = std::max<std::int64_t>(next_heartbeat_ns_ - uplink_.clock_.steady_ns(), 1'000'000);
+      const std::int64_t due_ns = std::min(next_heartbeat_ns_, next_alive_ns_);
+      const std::int64_t wait_ns = std::max<std::int64_t>(due_ns - uplink_.clock_.steady_ns(), 1'000'000);
       wake_.expires_after(std::chrono::nanoseconds(wait_ns));
       boost::system::error_code ec;
       co_await wake_.async_wait(link::into(ec));
@@ -159,6 +165,7 @@ link::Task<> Session::write_loop() {
     }
     std::string next = std::move(out_.front());
     out_.pop_front();
+    next_alive_ns_ = uplink_.clock_.steady_ns() + kAliveNs;
     auto sent = co_await connection_.write(std::move(next), kWriteLimit);
     if (!sent) {
       end = fail(std::move(sent).error());
@@ -167,7 +174,39 @@ link::Task<> Session::write_loop() {
   }
   closing_ = true;
   connection_.close();
+  watch_.cancel();
   co_return end;
+}
+
+// An agent that stands still is not gone: its socket is open, and takes what is sent for a while.
+link::Task<> Session::watch_loop() {
+  heard_ns_ = uplink_.clock_.steady_ns();
+  std::int64_t looked_ns = heard_ns_;
+  while (!closing_) {
+    watch_.expires_after(kLook);
+    boost::system::error_code ec;
+    co_await watch_.async_wait(link::into(ec));
+    const std::int64_t now_ns = uplink_.clock_.steady_ns();
+    if (now_ns - looked_ns > kSecondNs) heard_ns_ = now_ns;  // We stood still; what it said meanwhile waits to be read.
+    looked_ns = now_ns;
+    if (!closing_ && !is_silent_ && now_ns - heard_ns_ >= kSilentNs) note_silence(now_ns);
+  }
+  co_return Result<>{};
+}
+
+void Session::note_silence(std::int64_t now_ns) {
+  is_silent_ = true;
+  const std::int64_t since_ms = uplink_.clock_.unix_ms() - (now_ns - heard_ns_) / 1'000'000;
+  log::error("uplink", "the agent stands still", {log::field("since", to_iso8601(since_ms).text)});
+  uplink_.enter("procmond", "agent.silent", "{\"since_ms\":" + std::to_string(since_ms) + "}");
+}
+
+void Session::note_heard() {
+  const std::int64_t now_ns = uplink_.clock_.steady_ns();
+  if (std::exchange(is_silent_, false))
+    uplink_.enter("procmond", "agent.heard",
+                  "{\"silent_ms\":" + std::to_string((now_ns - heard_ns_) / 1'000'000) + "}");
+  heard_ns_ = now_ns;
 }
 
 Result<bool> Session::queue_due() {
@@ -177,6 +216,12 @@ Result<bool> Session::queue_due() {
   if (now_ns >= next_heartbeat_ns_) {
     next_heartbeat_ns_ = now_ns + heartbeat_interval_ns_;
     queue(heartbeat());
+    return true;
+  }
+  if (now_ns >= next_alive_ns_) {
+    pb::Envelope alive;
+    alive.mutable_alive();
+    queue(alive);
     return true;
   }
   if (phase_ != Phase::Monitoring || credits_ == 0) return false;
@@ -210,7 +255,15 @@ Result<> Session::queue_events() {
 
 void Session::queue(const pb::Envelope& message) { out_.push_back(message.SerializeAsString()); }
 
-void Session::wake() { wake_.cancel(); }
+void Session::wake() {
+  wake_.cancel();
+  if (closing_) watch_.cancel();
+}
+
+void Session::beat_now() {
+  next_heartbeat_ns_ = 0;
+  wake();
+}
 
 void Session::close(const std::string& goodbye) {
   pb::Envelope message;
@@ -312,6 +365,8 @@ Result<> Session::on_ledger_append(const pb::Envelope& message) {
 }
 
 Result<> Session::on_heartbeat(const pb::Envelope&) { return {}; }
+
+Result<> Session::on_alive(const pb::Envelope&) { return {}; }
 
 Result<> Session::on_goodbye(const pb::Envelope&) { return fail(Errc::Closed, "the agent said goodbye"); }
 

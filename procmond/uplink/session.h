@@ -27,6 +27,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void close(const std::string& goodbye);
   void offer_snapshot(std::deque<std::string> chunks);
   void wake();
+  void beat_now();
   bool wants_snapshots() const { return phase_ == Phase::Monitoring; }
 
   // Handlers of request_table.cpp. An error is a violation.
@@ -38,16 +39,20 @@ class Session : public std::enable_shared_from_this<Session> {
   Result<> on_task(const pb::Envelope& message);
   Result<> on_ledger_append(const pb::Envelope& message);
   Result<> on_heartbeat(const pb::Envelope& message);
+  Result<> on_alive(const pb::Envelope& message);
   Result<> on_goodbye(const pb::Envelope& message);
 
  private:
   link::Task<> greet();
   link::Task<> read_loop();
   link::Task<> write_loop();
+  link::Task<> watch_loop();
   Result<> dispatch(const pb::Envelope& message);
   Result<bool> queue_due();  // Moves what may be sent into out_; whether there is anything.
   Result<> queue_events();
   void queue(const pb::Envelope& message);
+  void note_silence(std::int64_t now_ns);
+  void note_heard();
   pb::Envelope hello() const;
   pb::Envelope heartbeat() const;
 
@@ -59,6 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Uplink& uplink_;
   link::Connection connection_;
   boost::asio::steady_timer wake_;
+  boost::asio::steady_timer watch_;
   Phase phase_ = Phase::Greeting;
   std::deque<std::string> out_;       // Serialised, in order; small messages and at most a credit's worth of data.
   std::deque<std::string> snapshot_;  // The one being sent.
@@ -69,6 +75,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint64_t credits_ = 0;
   std::int64_t heartbeat_interval_ns_ = 0;
   std::int64_t next_heartbeat_ns_ = 0;
+  std::int64_t next_alive_ns_ = 0;
+  std::int64_t heard_ns_ = 0;  // When the agent last said anything.
+  bool is_silent_ = false;     // It was noted that it does not.
   std::size_t tasks_running_ = 0;
   std::map<int, Rate> rates_;  // By message case.
   bool closing_ = false;

@@ -97,4 +97,8 @@ void Uplink::wake() {
   if (session_) session_->wake();
 }
 
+void Uplink::beat_now() {
+  if (session_) session_->beat_now();
+}
+
 }  // namespace de::uplink

@@ -74,6 +74,8 @@ class Uplink {
   void offer_snapshot(std::deque<std::string> chunks);
   // There is something new in the spool.
   void wake();
+  // There is something to be said that does not wait for the next heartbeat.
+  void beat_now();
 
   const Counts& counts() const { return counts_; }
 

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "daemons.h"
+#include "temp_dir.h"
 
 namespace de::system_test {
 namespace {
@@ -114,6 +115,19 @@ TEST_F(Privileges, WithoutTheOpenerTheEventsGoOnAndHealthSaysWhatIsMissing) {
   EXPECT_TRUE(host_.procmond.is_running());
 }
 
+// Whoever may run it would be answered as its owner.
+TEST_F(Privileges, TheConsoleDoesNotLendItsOwnersRights) {
+  for (const mode_t mode : {04755U, 02755U}) {
+    const std::string lent = host_.demo_dir() + "/lent";
+    std::filesystem::copy_file(program("daemoneye-cli"), lent, std::filesystem::copy_options::overwrite_existing);
+    ASSERT_EQ(::chown(lent.c_str(), 0, 0), 0);
+    ASSERT_EQ(::chmod(lent.c_str(), mode), 0);
+    const Ran ran = run({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", lent, "health"});
+    EXPECT_EQ(ran.exit_code, 5) << ran.out;
+    EXPECT_NE(ran.err.find("set-user-id"), ran.err.npos) << ran.err;
+  }
+}
+
 TEST_F(Privileges, TheOpenerEndsWithProcmond) {
   host_.procmond.signal(SIGKILL);
   EXPECT_TRUE(eventually([this] { return ::kill(opener_, 0) != 0 || status_of(opener_)["State"].starts_with("Z"); },
@@ -129,6 +143,31 @@ TEST_F(Privileges, ASignalForBothEndsProcmondInOrder) {
   EXPECT_TRUE(eventually([&] { return host_.cli({"--output", "csv", "query", sql}).out.size() > 64; }));
   host_.procmond.signal(SIGTERM);
   EXPECT_EQ(host_.procmond.wait(std::chrono::seconds(10)), 0);
+}
+
+// Nobody is root here; what one's own user may read is read all the same.
+TEST(Unprivileged, SeesItsOwnProcessesWhole) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  const test::TempDir dir;
+  const std::string state = dir / "state";
+  ASSERT_EQ(::chmod(dir.path().c_str(), 0777), 0);
+  const auto as_nobody = [](std::vector<std::string> argv) {
+    std::vector<std::string> out = {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"};
+    out.insert(out.end(), argv.begin(), argv.end());
+    return out;
+  };
+  const Background agent(as_nobody({program("daemoneye-agent"), "--foreground", "--state-dir", state}), dir / "agent");
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(state + "/broker.sock"); }));
+  const Background procmond(as_nobody({program("procmond"), "--state-dir", state, "--broker", state + "/broker.sock"}),
+                            dir / "procmond");
+  const Background own(as_nobody({"/bin/sleep", "1000"}), dir / "own");
+  const std::string sql = "SELECT executable_path, accessible FROM processes WHERE pid = " + std::to_string(own.pid());
+  Ran ran;
+  EXPECT_TRUE(eventually([&] {
+    ran = run(as_nobody({program("daemoneye-cli"), "--state-dir", state, "--output", "csv", "query", sql}));
+    return ran.out.find("/usr/bin/sleep,1") != std::string::npos;
+  })) << ran.out
+      << ran.err << test::read_text(dir / "procmond");
 }
 
 }  // namespace

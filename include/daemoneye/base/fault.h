@@ -1,5 +1,6 @@
-// Losing one record on purpose, so that tests can see whether the books of every stage notice. Only in builds with the
-// CMake option DE_FAULTS; everywhere else `drops` is constant and leaves nothing behind.
+// What tests plant: losing one record on purpose, so that they can see whether the books of every stage notice, and an
+// attacker in a process that has confined itself. Only in builds with the CMake option DE_FAULTS; everywhere else nothing
+// of it is left.
 //
 // Thread: any.
 #pragma once
@@ -28,9 +29,16 @@ inline bool drops(std::string_view stage) {
   return passed++ == skip;
 }
 
+// Of tests/attack, which is linked into the programs only.
+__attribute__((weak)) void attack(const char* process);
+inline void let_attack(const char* process) {
+  if (attack != nullptr) attack(process);
+}
+
 #else
 
 constexpr bool drops(std::string_view) { return false; }
+constexpr void let_attack(const char*) {}
 
 #endif
 

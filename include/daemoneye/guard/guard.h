@@ -43,9 +43,6 @@ struct Held {
   std::string to_json() const;
 };
 
-// What the process may make effective now. Errors: Denied.
-Result<std::uint64_t> permitted_capabilities();
-
 // Started as root: no supplementary groups, the given uid and gid, only keep_caps, an empty bounding set, nothing
 // regained by exec, no core dumps, no ptrace by its own user. Started as somebody else: the uid stays, the rest happens
 // as far as it is allowed. Open what needs root before. Errors: Invalid (uid or gid 0, a capability that does not

@@ -33,7 +33,7 @@ Result<> restrict_syscalls(std::span<const std::span<const SyscallRule>> tables,
 
 enum class Reach : std::uint8_t {
   Read,     // Files and directories below.
-  Write,    // The same, and make, change, rename and remove regular files.
+  Write,    // The same, and make, change, rename and remove regular files and directories.
   Sockets,  // Write, and make sockets.
 };
 

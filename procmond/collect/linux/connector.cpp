@@ -275,9 +275,11 @@ Result<std::unique_ptr<EventFeed>> open_connector(std::size_t buffer_bytes, bool
   const int granted_bytes = widen_buffer(socket.get(), buffer_bytes);
   DE_CHECK(join_group(socket.get()));
   auto feed = std::make_unique<ConnectorFeed>(std::move(socket));
-  if (!begin_later) DE_CHECK(feed->begin());
-  log::info("collect", begin_later ? "the proc connector is at hand" : "listening to the proc connector",
-            {log::field("buffer_bytes", granted_bytes), log::field("asked_bytes", buffer_bytes)});
+  if (!begin_later) {
+    DE_CHECK(feed->begin());
+    log::info("collect", "listening to the proc connector",
+              {log::field("buffer_bytes", granted_bytes), log::field("asked_bytes", buffer_bytes)});
+  }
   return std::unique_ptr<EventFeed>(std::move(feed));
 }
 

@@ -1,5 +1,5 @@
 // What takes privileges to read of other users' processes. Asked of procmond's opener, a process that has the
-// privileges and can do nothing else; without one it is read here, as far as our own rights go.
+// privileges and can do nothing else; where nobody is confined (`procmond --once`) it is read here.
 //
 // Thread: any. A call waits as long as the process it is about keeps the opener waiting; whoever may not wait for ever
 // calls from a watched thread. Each call that waits holds one channel; when all of them are held, calls fail at once.

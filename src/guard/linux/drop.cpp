@@ -151,11 +151,6 @@ Result<> verify(const Held& held, const GuardOptions& options, std::uint64_t kee
 
 }  // namespace
 
-Result<std::uint64_t> permitted_capabilities() {
-  DE_TRY(sets, read_capabilities());
-  return sets.permitted;
-}
-
 Result<Held> drop(const GuardOptions& options) {
   Held held;
   held.was_root = ::geteuid() == 0;

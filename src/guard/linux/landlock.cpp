@@ -27,6 +27,7 @@ enum Right : std::uint64_t {
   kReadDir = 1ULL << 3,
   kRemoveDir = 1ULL << 4,
   kRemoveFile = 1ULL << 5,
+  kMakeDir = 1ULL << 7,
   kMakeReg = 1ULL << 8,
   kMakeSock = 1ULL << 9,
   kRefer = 1ULL << 13,     // ABI 2.
@@ -60,7 +61,7 @@ std::uint64_t rights_of(Reach reach, bool is_dir) {
   if (reach != Reach::Read) rights |= kWriteFile | kTruncate;
   if (!is_dir) return rights;
   rights |= kReadDir;
-  if (reach != Reach::Read) rights |= kMakeReg | kRemoveFile | kRefer;
+  if (reach != Reach::Read) rights |= kMakeReg | kMakeDir | kRemoveFile | kRemoveDir | kRefer;
   if (reach == Reach::Sockets) rights |= kMakeSock;
   return rights;
 }

@@ -10,14 +10,6 @@
 
 #include "daemoneye/guard/sandbox.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DE_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DE_SANITIZED
-#endif
-#endif
-
 namespace de::guard {
 namespace {
 
@@ -69,19 +61,6 @@ constexpr SyscallRule kBasic[] = {
     {"fcntl", "descriptors that are open", -1},
     {"fstat", "descriptors that are open", -1},
     {"prctl", "whether the filter is there", 0, kWhole, PR_GET_SECCOMP},
-#ifdef DE_SANITIZED  // Its own threads and its search for leaks at the end.
-    {"clone", "sanitizer", -1},
-    {"prctl", "sanitizer", -1},
-    {"ptrace", "sanitizer", -1},
-    {"wait4", "sanitizer", -1},
-    {"kill", "sanitizer", -1},
-    {"prlimit64", "sanitizer", -1},
-    {"personality", "sanitizer", -1},
-    {"readlink", "sanitizer", -1},
-    {"open", "sanitizer", -1},
-    {"pipe2", "sanitizer", -1},
-    {"process_vm_readv", "sanitizer", -1},
-#endif
 };
 
 tl::unexpected<Error> refused(const std::string& step, int error) {

@@ -152,7 +152,7 @@ class SessionTest : public testing::Test {
   Result<pb::Envelope> next(Played& played) {
     for (;;) {
       auto message = next_any(played);
-      if (!message || !message->has_heartbeat()) return message;
+      if (!message || !(message->has_heartbeat() || message->has_alive())) return message;
     }
   }
   // Whether anything but a heartbeat is there to read. Nothing can be read from this collector afterwards.
@@ -162,7 +162,7 @@ class SessionTest : public testing::Test {
       for (;;) {
         auto message = co_await link::read_message<pb::Envelope>(end, 5s);
         if (!message) co_return fail(std::move(message).error());
-        if (!message->has_heartbeat()) *seen = true;
+        if (!message->has_heartbeat() && !message->has_alive()) *seen = true;
       }
     };
     boost::asio::co_spawn(io_, work(played.end, got), [](const std::exception_ptr&, const Result<>&) {});

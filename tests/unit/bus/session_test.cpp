@@ -206,9 +206,22 @@ TEST_F(SessionTest, HeartbeatsResultsAndConfirmationsAreHandedOn) {
   EXPECT_EQ(at("procmond").messages, 3u);
 }
 
+// Whoever listens to it must be able to tell a quiet agent from one that stands still.
+TEST_F(SessionTest, TheAgentSaysSomethingEverySecond) {
+  Played& collector = admit("procmond");
+  int alive = 0;
+  for (int i = 0; i < 3; ++i) {
+    clock_.now_ms += 1'000;
+    const auto message = next_any(collector);
+    ASSERT_TRUE(message) << message.error().message();
+    alive += message->has_alive() || message->has_heartbeat() ? 1 : 0;
+  }
+  EXPECT_EQ(alive, 3);
+}
+
 TEST_F(SessionTest, ASilentCollectorIsBackWithItsNextMessage) {
   Played& collector = admit("procmond");
-  clock_.now_ms += 90'001;
+  clock_.now_ms += 2'501;
   EXPECT_EQ(registry_.find_silent(), std::vector<std::string>{"procmond"});
   pb::Envelope message;
   message.mutable_heartbeat()->set_status("ok");

@@ -25,10 +25,16 @@ class FakeClock final : public Clock {
 
 class SupervisorTest : public testing::Test {
  protected:
-  SupervisorOptions running(std::vector<std::string> argv) {
-    SupervisorOptions options;
-    options.child.argv = std::move(argv);
-    return options;
+  Launcher& running(std::vector<std::string> argv) {
+    ChildOptions program;
+    program.argv = std::move(argv);
+    return launching(std::move(program));
+  }
+  Launcher& launching(ChildOptions program) {
+    auto forked = Launcher::fork({std::move(program)});
+    EXPECT_TRUE(forked);
+    launcher_ = std::move(*forked);
+    return *launcher_;
   }
 
   // Real processes end in their own time; the pauses between them are the fake clock's.
@@ -54,10 +60,11 @@ class SupervisorTest : public testing::Test {
   }
 
   FakeClock clock;
+  std::unique_ptr<Launcher> launcher_;
 };
 
 TEST_F(SupervisorTest, StartsAtTheFirstTick) {
-  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
   EXPECT_FALSE(supervisor.counts().running);
   EXPECT_EQ(supervisor.wait_fd(), -1);
   EXPECT_EQ(supervisor.tick(), Change::Started);
@@ -70,7 +77,7 @@ TEST_F(SupervisorTest, StartsAtTheFirstTick) {
 }
 
 TEST_F(SupervisorTest, RestartsAfterKillMinus9WithGrowingPauses) {
-  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   for (const auto expected : {1'000ms, 2'000ms, 4'000ms, 8'000ms, 16'000ms, 32'000ms, 60'000ms, 60'000ms}) {
     crash(supervisor);
@@ -87,7 +94,7 @@ TEST_F(SupervisorTest, RestartsAfterKillMinus9WithGrowingPauses) {
 }
 
 TEST_F(SupervisorTest, AStableRunShortensTheNextPause) {
-  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   for (int i = 0; i < 4; ++i) {
     crash(supervisor);
@@ -99,7 +106,7 @@ TEST_F(SupervisorTest, AStableRunShortensTheNextPause) {
 }
 
 TEST_F(SupervisorTest, ReportsFlappingUntilItCalmsDown) {
-  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   for (int i = 0; i < 4; ++i) {
     crash(supervisor);
@@ -115,7 +122,7 @@ TEST_F(SupervisorTest, ReportsFlappingUntilItCalmsDown) {
 }
 
 TEST_F(SupervisorTest, NeverGivesUpOnAProgramThatCannotStart) {
-  Supervisor supervisor(running({"/nonexistent/procmond"}), clock);
+  Supervisor supervisor({}, running({"/nonexistent/procmond"}), clock);
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(supervisor.tick(), Change::StartFailed) << i;
     EXPECT_LE(supervisor.counts().next_start, 60s);
@@ -128,7 +135,7 @@ TEST_F(SupervisorTest, NeverGivesUpOnAProgramThatCannotStart) {
 }
 
 TEST_F(SupervisorTest, StopIsNotAFailureAndHolds) {
-  Supervisor supervisor(running({"/bin/sleep", "1000"}), clock);
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   const auto stopped = supervisor.stop(10s);
   ASSERT_TRUE(stopped) << stopped.error().message();
@@ -142,9 +149,9 @@ TEST_F(SupervisorTest, StopIsNotAFailureAndHolds) {
 }
 
 TEST_F(SupervisorTest, WithoutAutoRestartOneEndIsTheEnd) {
-  SupervisorOptions options = running({"/bin/true"});
+  SupervisorOptions options;
   options.auto_restart = false;
-  Supervisor supervisor(options, clock);
+  Supervisor supervisor(options, running({"/bin/true"}), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   await_end(supervisor);
   EXPECT_EQ(supervisor.tick(), Change::Ended);
@@ -156,14 +163,16 @@ TEST_F(SupervisorTest, WithoutAutoRestartOneEndIsTheEnd) {
 TEST_F(SupervisorTest, EveryStartGetsAFreshEnvironment) {
   const TempDir dir;
   int number = 0;
-  SupervisorOptions options = running({"/bin/sh", "-c", "echo $TOKEN $FIXED"});
-  options.child.environment = {"FIXED=same"};
-  options.child.log_path = dir / "log";
+  ChildOptions program;
+  program.argv = {"/bin/sh", "-c", "echo $TOKEN $FIXED"};
+  program.environment = {"FIXED=same"};
+  program.log_path = dir / "log";
+  SupervisorOptions options;
   options.fresh_environment = [&]() -> Result<std::vector<std::string>> {
     if (++number == 2) return fail(Errc::Exhausted, "no token left");
     return std::vector<std::string>{"TOKEN=" + std::to_string(number)};
   };
-  Supervisor supervisor(options, clock);
+  Supervisor supervisor(options, launching(program), clock);
   ASSERT_EQ(supervisor.tick(), Change::Started);
   await_end(supervisor);
   ASSERT_EQ(supervisor.tick(), Change::Ended);
@@ -174,6 +183,27 @@ TEST_F(SupervisorTest, EveryStartGetsAFreshEnvironment) {
   ASSERT_EQ(supervisor.tick(), Change::Started);
   await_end(supervisor);
   EXPECT_EQ(read_text(dir / "log"), "1 same\n3 same\n");
+}
+
+TEST_F(SupervisorTest, WhatRunsEndsWithIt) {
+  pid_t pid = 0;
+  {
+    Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
+    ASSERT_EQ(supervisor.tick(), Change::Started);
+    pid = supervisor.counts().pid;
+  }
+  EXPECT_NE(::kill(pid, 0), 0);
+}
+
+TEST_F(SupervisorTest, WithoutItsLauncherItSaysWhatToDo) {
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  ASSERT_EQ(::kill(launcher_->pid(), SIGKILL), 0);
+  await_end(supervisor);  // What it had started ends with it.
+  EXPECT_EQ(supervisor.tick(), Change::Ended);
+  clock.advance(supervisor.counts().next_start);
+  EXPECT_EQ(supervisor.tick(), Change::StartFailed);
+  EXPECT_EQ(supervisor.counts().last_end, "the launcher has ended: restart the agent");
 }
 
 }  // namespace

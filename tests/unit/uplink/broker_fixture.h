@@ -116,7 +116,7 @@ class BrokerTest : public testing::Test {
   Result<pb::Envelope> next() {
     for (;;) {
       auto message = next_any();
-      if (!message || !message->has_heartbeat()) return message;
+      if (!message || !(message->has_heartbeat() || message->has_alive())) return message;
     }
   }
   // One message that has to come now; empty when none does. Nothing can be read from this session afterwards.
@@ -125,7 +125,7 @@ class BrokerTest : public testing::Test {
     auto work = [](link::Connection& peer) -> link::Task<pb::Envelope> {
       for (;;) {
         auto message = co_await link::read_message<pb::Envelope>(peer, 5s);
-        if (!message || !message->has_heartbeat()) co_return message;
+        if (!message || !(message->has_heartbeat() || message->has_alive())) co_return message;
       }
     };
     boost::asio::co_spawn(io_, work(peer_), [reading](const std::exception_ptr&, Result<pb::Envelope> message) {

@@ -218,5 +218,48 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"TaskFlood", When::Monitoring, Payloads(101, kTask)}),
     [](const auto& row) { return row.param.name; });
 
+// ---- An agent that stands still ----
+
+using Silence = BrokerTest;
+
+TEST_F(Silence, IsNotedOnceWithItsEdges) {
+  start();
+  monitor();
+  const auto pass = [this](int steps) {
+    for (int i = 0; i < steps; ++i) {
+      clock_.now_ms += 250;
+      const auto until = std::chrono::steady_clock::now() + 300ms;
+      io_.restart();
+      while (std::chrono::steady_clock::now() < until) io_.run_one_for(10ms);
+    }
+  };
+  const auto noted = [this](const std::string& action) {
+    std::vector<std::string> payloads;
+    for (const LedgerLine& line : ledger_lines())
+      if (line.action == action) payloads.push_back(line.payload);
+    return payloads;
+  };
+  const std::int64_t since_ms = clock_.now_ms;
+  pass(8);
+  EXPECT_TRUE(noted("agent.silent").empty()) << "two seconds are none";
+  pass(5);
+  EXPECT_EQ(noted("agent.silent"), std::vector<std::string>{"{\"since_ms\":" + std::to_string(since_ms) + "}"});
+  const std::int64_t silent_ms = clock_.now_ms - since_ms;
+  credit(1);
+  drive([&] { return !noted("agent.heard").empty(); });
+  EXPECT_EQ(noted("agent.heard"), std::vector<std::string>{"{\"silent_ms\":" + std::to_string(silent_ms) + "}"});
+  EXPECT_EQ(noted("agent.silent").size(), 1u);
+}
+
+TEST_F(Silence, OfOursIsNotTheAgents) {
+  start();
+  monitor();
+  clock_.now_ms += 60'000;
+  const auto until = std::chrono::steady_clock::now() + 600ms;
+  io_.restart();
+  while (std::chrono::steady_clock::now() < until) io_.run_one_for(10ms);
+  for (const LedgerLine& line : ledger_lines()) EXPECT_NE(line.action, "agent.silent");
+}
+
 }  // namespace
 }  // namespace de::uplink

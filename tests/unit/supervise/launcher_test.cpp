@@ -1,0 +1,133 @@
+// The process that starts programs for the agent: what is on its list, once each, and nothing it is told.
+#include "supervise/launcher.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "supervise/launcher_wire.h"
+#include "temp_dir.h"
+
+namespace de::supervise {
+namespace {
+
+using test::read_text;
+using test::TempDir;
+using namespace std::chrono_literals;
+
+ChildOptions sleeping() {
+  ChildOptions out;
+  out.argv = {"/bin/sleep", "1000"};
+  return out;
+}
+
+bool ends(const Launcher::Started& started) {
+  pollfd entry{started.pidfd.get(), POLLIN, 0};
+  return ::poll(&entry, 1, 10'000) == 1;
+}
+
+TEST(Launcher, StartsByNumberAndTellsHowItEnded) {
+  const TempDir dir;
+  ChildOptions second;
+  second.argv = {"/bin/sh", "-c", "echo $WORD; exit 3"};
+  second.log_path = dir / "log";
+  const auto launcher = Launcher::fork({sleeping(), second});
+  ASSERT_TRUE(launcher) << launcher.error().message();
+  EXPECT_EQ((*launcher)->poll(1).error().code(), Errc::NotFound);
+  const auto started = (*launcher)->start(1, {"WORD=hello"});
+  ASSERT_TRUE(started) << started.error().message();
+  ASSERT_TRUE(ends(*started));
+  EXPECT_EQ((*launcher)->poll(1).value(), (ChildState{ChildState::Kind::Exited, 3}));
+  EXPECT_EQ(read_text(dir / "log"), "hello\n");
+  EXPECT_TRUE((*launcher)->start(1, {})) << "again, once it has ended";
+}
+
+TEST(Launcher, ASecondOneOfTheSameIsRefused) {
+  const auto launcher = Launcher::fork({sleeping()});
+  ASSERT_TRUE(launcher);
+  const auto first = (*launcher)->start(0, {});
+  ASSERT_TRUE(first);
+  EXPECT_EQ((*launcher)->start(0, {}).error().code(), Errc::Conflict);
+  EXPECT_EQ((*launcher)->stop(0, 5s).value(), (ChildState{ChildState::Kind::Signalled, SIGTERM}));
+  EXPECT_TRUE(ends(*first));
+}
+
+TEST(Launcher, WhatCannotBeStartedIsSaid) {
+  ChildOptions missing;
+  missing.argv = {"/nonexistent/program"};
+  const auto launcher = Launcher::fork({missing});
+  ASSERT_TRUE(launcher);
+  const auto started = (*launcher)->start(0, {});
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code(), Errc::NotFound);
+  EXPECT_EQ(started.error().message(), "start /nonexistent/program: exec: No such file or directory");
+  EXPECT_EQ((*launcher)->start(0, {std::string(kMaxFreshBytes, 'x')}).error().code(), Errc::TooLarge);
+  EXPECT_EQ((*launcher)->start(0, {"no name"}).error().code(), Errc::Invalid);
+}
+
+TEST(Launcher, ItEndsWithWhoForkedItAndSoDoesWhatItStarted) {
+  auto launcher = Launcher::fork({sleeping()});
+  ASSERT_TRUE(launcher);
+  const pid_t pid = (*launcher)->pid();
+  const auto started = (*launcher)->start(0, {});
+  ASSERT_TRUE(started);
+  ASSERT_EQ(::kill(pid, SIGTERM), 0) << "not for it";
+  ASSERT_EQ((*launcher)->poll(0).value(), ChildState{});
+  launcher->reset();
+  EXPECT_TRUE(ends(*started));
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status));
+}
+
+// ---- An agent that somebody took over ----
+
+class Served : public testing::Test {
+ protected:
+  Served() {
+    int both[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) != 0) std::abort();
+    ours_ = UniqueFd(both[0]);
+    child_ = ::fork();
+    if (child_ == 0) {
+      ours_.reset();
+      serve_launcher(UniqueFd(both[1]), {sleeping()});
+      ::_exit(7);
+    }
+    ::close(both[1]);
+  }
+  ~Served() override {
+    ours_.reset();
+    ::waitpid(child_, nullptr, 0);
+  }
+  // Sends it; true when the launcher ended over it.
+  bool ends_over(const LauncherRequest& request, const std::string& more) {
+    std::string message(sizeof request, '\0');
+    std::memcpy(message.data(), &request, sizeof request);
+    message += more;
+    if (::send(ours_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) return false;
+    char byte = 0;
+    return ::recv(ours_.get(), &byte, 1, 0) <= 0;
+  }
+  UniqueFd ours_;
+  pid_t child_ = -1;
+};
+
+TEST_F(Served, AProgramThatIsNotListedEndsIt) { EXPECT_TRUE(ends_over({kAskStart, 1, 0, 0}, "")); }
+TEST_F(Served, AnUnknownRequestEndsIt) {
+  EXPECT_FALSE(ends_over({kAskStart, 0, 0, 0}, ""));
+  EXPECT_TRUE(ends_over({9, 0, 0, 0}, ""));
+}
+TEST_F(Served, FewerBytesThanSaidEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 10}, "A=1")); }
+TEST_F(Served, VariablesWithoutAnEndEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 3}, "A=1")); }
+TEST_F(Served, MoreThanAMessageEndsIt) {
+  EXPECT_TRUE(ends_over({kAskStart, 0, 0, kMaxFreshBytes + 1}, std::string(kMaxFreshBytes + 1, '\0')));
+}
+
+}  // namespace
+}  // namespace de::supervise
