@@ -69,8 +69,8 @@ Result<> run(const config::Loaded<config::AgentConfig>& loaded) {
   DE_TRY(notify, ServiceNotify::from_environment());
   DE_TRY(settled, settle(loaded.value));
   settled.identity.settings = config::changed_settings_json(loaded.settings);
-  DE_TRY(agent,
-         Agent::bring_up(loaded.value, std::move(settled.identity), std::move(settled.launcher), system_clock()));
+  DE_TRY(agent, Agent::bring_up(loaded.value, std::move(settled.identity), std::move(settled.launcher), system_clock(),
+                                std::move(notify)));
   // Not earlier: the store is looked through by a process of its own.
   DE_CHECK(confine_syscalls(settled.held));
   for (const std::string& note : settled.held.notes)
