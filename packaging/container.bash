@@ -34,9 +34,11 @@ is_up() { [[ "$(inside systemctl is-system-running 2>/dev/null)" =~ ^(running|de
 
 boot() {
   local i
-  # All capabilities, because the container's bounding set is that of its units.
+  # All capabilities and these system calls, because what the container lacks its units lack.
+  local landlock="landlock_create_ruleset landlock_add_rule landlock_restrict_self"
   systemd-nspawn -q -D "$machine/image" --boot --register=no --keep-unit --machine=de-check --link-journal=no \
-    --console=pipe --capability=all --system-call-filter="bpf perf_event_open" </dev/null >"$machine/boot.log" 2>&1 &
+    --console=pipe --capability=all --system-call-filter="bpf perf_event_open $landlock" \
+    </dev/null >"$machine/boot.log" 2>&1 &
   nspawn_pid=$!
   for ((i = 0; i < 200; i++)); do
     leader=$(pgrep -P "$nspawn_pid" | head -n 1)

@@ -45,8 +45,9 @@ TEST_F(Silence, OfAStoppedProcmondIsAnAlert) {
   EXPECT_TRUE(eventually([&] { return is_running_steadily(host); })) << logs_of(host);
   const std::string sql =
       "SELECT 'seen' FROM processes.events WHERE event_type = 'exec' AND pid = " + std::to_string(meanwhile);
-  if (::geteuid() == 0)
+  if (::geteuid() == 0) {
     EXPECT_TRUE(eventually([&] { return contains(host.cli({"query", sql}).out, "seen"); })) << "the kernel kept it";
+  }
 }
 
 TEST_F(Silence, OfAStoppedAgentIsALedgerEntryWithItsEdges) {
