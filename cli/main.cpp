@@ -10,11 +10,6 @@
 int main(int argc, char** argv) {
   using namespace de::console;
   const Streams streams;
-  // The agent goes by who asks: as somebody else's program it would answer for everybody.
-  if (::getuid() != ::geteuid() || ::getgid() != ::getegid()) {
-    say(streams, "does not run set-user-id or set-group-id: chmod ug-s it, and add operators to the readers' group");
-    return static_cast<int>(ExitCode::NotPermitted);
-  }
   try {
     const auto count = static_cast<std::size_t>(argc > 0 ? argc - 1 : 0);
     return static_cast<int>(run({argv + (argc > 0 ? 1 : 0), count}, environ, streams, own_identity()));

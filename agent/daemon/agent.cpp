@@ -89,6 +89,8 @@ Result<> Agent::open() {
   options.readers_name = config_.control.readers;
   options.admins = identity_.admins;
   options.admins_name = config_.control.admins;
+  options.limits.requests_per_s = config_.control.max_requests_per_s;
+  options.limits.connections = config_.control.max_connections;
   control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
   return {};
 }

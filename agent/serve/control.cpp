@@ -17,13 +17,17 @@ constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's page
 constexpr std::size_t kPageBytes = 256UL << 10;
 constexpr std::size_t kRowBytes = kControlLimits.write_bytes - 1024;  // What does not fit into a page of its own.
 
-// A row that no frame can carry is said in the trailer, not shown as a broken connection.
-Result<> check_rows(const Answer& answer) {
-  for (std::size_t i = 0; i < answer.rows.size(); ++i)
-    if (const std::size_t bytes = answer.rows[i].ByteSizeLong(); bytes > kRowBytes)
+// How many bytes the rows have. One that no frame can carry is said in the trailer, not shown as a broken connection.
+Result<std::uint64_t> weigh_rows(const Answer& answer) {
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
+    const std::size_t bytes = answer.rows[i].ByteSizeLong();
+    all += bytes;
+    if (bytes > kRowBytes)
       return fail(Errc::TooLarge, "row " + std::to_string(i + 1) + " has " + std::to_string(bytes) +
                                       " bytes, more than an answer can carry; select fewer columns or use substr()");
-  return {};
+  }
+  return all;
 }
 }  // namespace
 
@@ -31,7 +35,8 @@ Control::Control(boost::asio::any_io_executor executor, ControlOptions options, 
     : executor_(std::move(executor)),
       options_(std::move(options)),
       context_(context),
-      shelf_(context.clock, context.events) {}
+      shelf_(context.clock, context.events),
+      admission_(options_.limits) {}
 
 bool Control::may_read(const link::Peer& peer) const {
   if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
@@ -63,20 +68,39 @@ link::Task<> Control::run(link::Listener& listener) {
       ++counts_.turned_away;
       continue;  // Closed by going out of scope: the client sees the end of the connection.
     }
-    ++open_;
     auto connection = std::make_shared<link::Connection>(std::move(*accepted));
-    auto work = serve(std::move(connection));
-    boost::asio::co_spawn(executor_, std::move(work), [this](std::exception_ptr, Result<> ended) {
-      --open_;
-      if (!ended && (ended.error().code() == Errc::Corrupt || ended.error().code() == Errc::TooLarge))
-        ++counts_.violations;
-    });
+    const uid_t uid = connection->peer().uid;
+    const std::int64_t now_ns = context_.clock.steady_ns();
+    if (auto admitted = admission_.enter(uid, now_ns); !admitted) {
+      ++counts_.turned_away;
+      if (admission_.may_tell(now_ns))
+        spawn(turn_away(std::move(connection), std::move(admitted).error()), std::nullopt);
+      continue;
+    }
+    spawn(serve(std::move(connection)), uid);
   }
 }
 
+void Control::spawn(link::Task<> work, std::optional<uid_t> admitted) {
+  ++open_;
+  boost::asio::co_spawn(executor_, std::move(work), [this, admitted](std::exception_ptr, Result<> ended) {
+    --open_;
+    if (admitted) admission_.leave(*admitted);
+    if (!ended && (ended.error().code() == Errc::Corrupt || ended.error().code() == Errc::TooLarge))
+      ++counts_.violations;
+  });
+}
+
+link::Task<> Control::turn_away(std::shared_ptr<link::Connection> connection, Error why) {
+  co_return co_await send(*connection, failure(why));
+}
+
 link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
+  const uid_t uid = connection->peer().uid;
   if (!may_read(connection->peer())) {
     ++counts_.denied;
+    // One who tries again and again does not fill the ledger.
+    if (!admission_.may_tell(context_.clock.steady_ns())) co_return Result<>{};
     context_.audit("control.denied", "{\"uid\":" + std::to_string(connection->peer().uid) + "}");
     const std::string why = "uid " + std::to_string(connection->peer().uid) +
                             " may not ask this agent; be root or a member of group " + options_.readers_name;
@@ -87,10 +111,15 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   const std::int64_t begin_ns = context_.clock.steady_ns();
   auto answered = co_await dispatch(connection->peer(), std::move(request));
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
-  if (const auto fits = check_rows(answer); !fits) answer = failure(fits.error());
+  const auto bytes = weigh_rows(answer);
+  if (!bytes) answer = failure(bytes.error());
+  const std::uint64_t held = bytes.value_or(0);
+  if (auto room = admission_.hold(uid, held); !room) co_return co_await send(*connection, failure(room.error()));
   if (answer.trailer.elapsed_us() == 0)
     answer.trailer.set_elapsed_us(static_cast<std::uint64_t>((context_.clock.steady_ns() - begin_ns) / 1000));
-  co_return co_await send(*connection, std::move(answer));
+  auto sent = co_await send(*connection, std::move(answer));
+  admission_.release(uid, held);
+  co_return sent;
 }
 
 link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {

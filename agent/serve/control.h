@@ -10,6 +10,7 @@
 #include <string>
 
 #include "daemoneye/link/listener.h"
+#include "serve/admission.h"
 #include "serve/answers.h"
 #include "serve/context.h"
 
@@ -22,6 +23,7 @@ struct ControlOptions {
   std::string readers_name;      // For the refusal.
   std::optional<gid_t> admins;   // Members of both groups may change; root and the agent's own user always may.
   std::string admins_name;
+  AdmissionLimits limits{};  // Of each user.
 };
 
 class Control {
@@ -37,6 +39,8 @@ class Control {
 
  private:
   link::Task<> serve(std::shared_ptr<link::Connection> connection);
+  link::Task<> turn_away(std::shared_ptr<link::Connection> connection, Error why);
+  void spawn(link::Task<> work, std::optional<uid_t> admitted);
   link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request);
   link::Task<> send(link::Connection& connection, Answer answer);
   bool may_read(const link::Peer& peer) const;
@@ -46,6 +50,7 @@ class Control {
   const ControlOptions options_;
   Context& context_;
   SessionShelf shelf_;
+  Admission admission_;
   ControlCounts counts_;
   std::size_t open_ = 0;
 };

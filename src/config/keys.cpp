@@ -124,6 +124,10 @@ constexpr Key kKeys[] = {
     {{"control.read_only",      0,    0,         Form::Any,       kA,   "Refuse every change over the control socket",
       kA, Weaker::False, "Members of control.admins can change what the agent does"},
      [](E& e) -> Slot { return &e.agent.control.read_only; }},
+    {{"control.max_requests_per_s", 1, 100'000, Form::Any,       kA,   "Requests of one user in a second"},
+     [](E& e) -> Slot { return &e.agent.control.max_requests_per_s; }},
+    {{"control.max_connections", 1,   32,        Form::Any,       kA,   "Connections of one user at a time"},
+     [](E& e) -> Slot { return &e.agent.control.max_connections; }},
     {{"cli.output",             0,    0,         Form::Any,       kC,   "Format daemoneye-cli prints results in"},
      [](E& e) -> Slot { return &e.cli.output; }},
 };

@@ -125,7 +125,7 @@ TEST_F(Privileges, TheConsoleDoesNotLendItsOwnersRights) {
     ASSERT_EQ(::chmod(lent.c_str(), mode), 0);
     const Ran ran = run({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", lent, "health"});
     EXPECT_EQ(ran.exit_code, 5) << ran.out;
-    EXPECT_NE(ran.err.find("set-user-id"), ran.err.npos) << ran.err;
+    EXPECT_NE(ran.err.find("set-uid"), ran.err.npos) << ran.err;
   }
 }
 

@@ -98,6 +98,8 @@ struct ControlConfig {
   std::string readers = "daemoneye";       // Group that may ask.
   std::string admins = "daemoneye-admin";  // Group that may change.
   bool read_only = false;
+  std::uint32_t max_requests_per_s = 200;  // Of one user,
+  std::uint32_t max_connections = 16;      // the same.
 };
 
 struct AgentConfig {

@@ -111,8 +111,8 @@ class ControlTest : public testing::Test {
         },
         [this](uid_t uid) { return reload(uid); },
         SettingsState{}});
-    control_ = std::make_unique<Control>(io_.get_executor(),
-                                         ControlOptions{readers, "daemoneye", admins_, "daemoneye-admin"}, *context_);
+    control_ = std::make_unique<Control>(
+        io_.get_executor(), ControlOptions{readers, "daemoneye", admins_, "daemoneye-admin", limits_}, *context_);
     link::ListenOptions listen{dir_ + "/control.sock", 0600, std::nullopt, kControlLimits};
     listener_.emplace(std::move(*link::Listener::open(io_.get_executor(), std::move(listen))));
     boost::asio::co_spawn(io_, control_->run(*listener_),
@@ -262,6 +262,7 @@ class ControlTest : public testing::Test {
   pb::Completeness known_;
   std::vector<std::string> audited_;
   std::optional<gid_t> admins_;
+  AdmissionLimits limits_{100'000, Control::kMaxConnections + 1, 64UL << 20};  // Out of the way.
   std::vector<uid_t> reloaded_by_;
   Result<std::vector<ChangedSetting>> reloaded_;  // What the next reload comes to.
   std::function<void()> on_settle_;

@@ -117,6 +117,21 @@ TEST_F(ControlTest, TheThirtyThirdConnectionIsTurnedAwayUntilOneLeaves) {
   EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
 }
 
+TEST_F(ControlTest, WhoTakesMoreThanHisShareIsToldSo) {
+  listener_->close();
+  drive([this] { return ended_; });
+  limits_.connections = 2;
+  start(std::nullopt);
+  link::Connection one = connect(), two = connect();
+  const Reply refused = query("SELECT 1");
+  EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
+  EXPECT_THAT(refused.message(), testing::HasSubstr("control.max_connections"));
+  EXPECT_EQ(control_->counts().turned_away, 1u);
+  two.close();
+  drive([this] { return query("SELECT 1").status() == pb::STATUS_OK; });
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
 TEST_F(ControlTest, AClientThatNeverAsksIsCutOff) {
   link::Connection silent = connect();
   const auto begin = std::chrono::steady_clock::now();

@@ -1,0 +1,71 @@
+// What one user may take of the control socket, and that it is nobody else's concern.
+#include "serve/admission.h"
+
+#include <gtest/gtest.h>
+
+namespace de::serve {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kNow = 100 * kSecond;
+
+TEST(Admission, RequestsOfOneUserAreCountedByHimself) {
+  Admission admission({.requests_per_s = 5, .connections = 100, .held_bytes = 0});
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(admission.enter(1000, kNow)) << i;
+  const auto refused = admission.enter(1000, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::Exhausted);
+  EXPECT_NE(refused.error().message().find("control.max_requests_per_s"), std::string::npos);
+  EXPECT_TRUE(admission.enter(1001, kNow)) << "somebody else";
+  EXPECT_TRUE(admission.enter(0, kNow)) << "root has his own";
+  EXPECT_FALSE(admission.enter(1000, kNow + kSecond / 10));
+  EXPECT_TRUE(admission.enter(1000, kNow + kSecond * 4 / 10)) << "two tenths make one";
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(admission.enter(1000, kNow + 60 * kSecond)) << i;
+  EXPECT_FALSE(admission.enter(1000, kNow + 60 * kSecond)) << "a pause saves up no more than a second";
+}
+
+TEST(Admission, ConnectionsOfOneUserAreCountedByHimself) {
+  Admission admission({.requests_per_s = 1'000, .connections = 2, .held_bytes = 0});
+  EXPECT_TRUE(admission.enter(1000, kNow));
+  EXPECT_TRUE(admission.enter(1000, kNow));
+  const auto refused = admission.enter(1000, kNow);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("control.max_connections"), std::string::npos);
+  EXPECT_TRUE(admission.enter(1001, kNow));
+  admission.leave(1000);
+  EXPECT_TRUE(admission.enter(1000, kNow));
+  admission.leave(4711);  // Whoever was never there changes nothing.
+  EXPECT_FALSE(admission.enter(1000, kNow));
+}
+
+TEST(Admission, AnswersThatAreNotReadAreCountedToo) {
+  Admission admission({.requests_per_s = 1'000, .connections = 10, .held_bytes = 100});
+  EXPECT_TRUE(admission.hold(1000, 1'000)) << "one of any size";
+  EXPECT_EQ(admission.hold(1000, 1).error().code(), Errc::Exhausted);
+  EXPECT_TRUE(admission.hold(1001, 60));
+  EXPECT_TRUE(admission.hold(1001, 40));
+  EXPECT_FALSE(admission.hold(1001, 1));
+  admission.release(1000, 1'000);
+  EXPECT_TRUE(admission.hold(1000, 100));
+}
+
+TEST(Admission, KnowsABoundedNumberOfUsersAndForgetsThoseWhoLeft) {
+  Admission admission({.requests_per_s = 10, .connections = 10, .held_bytes = 0});
+  for (uid_t uid = 0; uid < Admission::kMaxUsers; ++uid) ASSERT_TRUE(admission.enter(uid, kNow));
+  EXPECT_EQ(admission.enter(70'000, kNow).error().code(), Errc::Exhausted);
+  EXPECT_TRUE(admission.enter(3, kNow)) << "who is known is not concerned";
+  for (uid_t uid = 0; uid < 10; ++uid) admission.leave(uid);
+  EXPECT_FALSE(admission.enter(70'000, kNow)) << "not yet: it would let them begin anew";
+  EXPECT_TRUE(admission.enter(70'000, kNow + 2 * kSecond));
+}
+
+TEST(Admission, AFloodOfRefusalsIsNotAnswered) {
+  Admission admission({});
+  int told = 0;
+  for (int i = 0; i < 1'000; ++i) told += admission.may_tell(kNow + i) ? 1 : 0;
+  EXPECT_EQ(told, 20);
+  EXPECT_TRUE(admission.may_tell(kNow + kSecond));
+}
+
+}  // namespace
+}  // namespace de::serve
