@@ -305,6 +305,13 @@ void CollectorSession::begin(std::uint32_t scan_interval_ms) {
   began_ = send(message);
 }
 
+void CollectorSession::adjust(std::uint32_t scan_interval_ms) {
+  if (!began_) return;
+  pb::Envelope message;
+  message.mutable_adjust_interval()->set_scan_interval_ms(scan_interval_ms);
+  (void)send(message);  // Whoever does not read has a session that ends soon; the next one begins with it.
+}
+
 void CollectorSession::close(const std::string& reason) {
   pb::Envelope message;
   message.mutable_goodbye()->set_reason(reason);

@@ -61,6 +61,8 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   // False when too much is queued for a collector that does not read.
   bool send(const pb::Envelope& message);
   void begin(std::uint32_t scan_interval_ms);
+  // Another interval from now on; nothing before Begin, which brings it.
+  void adjust(std::uint32_t scan_interval_ms);
   bool began() const { return began_; }
   // Returns when everything that arrived before is committed, or will not be in this session.
   link::Task<> settle();

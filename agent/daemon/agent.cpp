@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
 
+#include "daemon/budgets.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
@@ -11,26 +12,16 @@ namespace de::daemon {
 namespace {
 
 constexpr std::size_t kMegabyte = 1UL << 20;
-constexpr std::size_t kQueryBytes = 32UL << 20;           // Of one answer; it is held until the client has read it.
 constexpr auto kTokenLifetime = std::chrono::minutes(2);  // Twice the startup timeout.
-constexpr std::size_t kRuleBytes = 4UL << 20;
-
-mirror::Budget to_budget(const config::RunBudget& budget, std::size_t bytes) {
-  mirror::Budget out{};
-  out.time_ms = budget.timeout_ms;
-  out.memory_bytes = budget.memory_mb * kMegabyte;
-  out.rows = budget.max_rows;
-  out.bytes = bytes;
-  return out;
-}
 
 std::string format_name(config::SinkFormat format) { return std::string(config::to_text(format)); }
 
 }  // namespace
 
-Agent::Agent(config::AgentConfig config, AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
-             const Clock& clock)
+Agent::Agent(config::AgentConfig config, SettingsSource source, AgentIdentity identity,
+             std::unique_ptr<supervise::Launcher> launcher, const Clock& clock)
     : config_(std::move(config)),
+      source_(std::move(source)),
       identity_(std::move(identity)),
       clock_(clock),
       tokens_(clock, kTokenLifetime),
@@ -43,10 +34,11 @@ Agent::~Agent() {
   readers_.join();
 }
 
-Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, AgentIdentity identity,
-                                               std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
-                                               ServiceNotify notify) {
-  std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(identity), std::move(launcher), clock));
+Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, SettingsSource source,
+                                               AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
+                                               const Clock& clock, ServiceNotify notify) {
+  std::unique_ptr<Agent> agent(
+      new Agent(std::move(config), std::move(source), std::move(identity), std::move(launcher), clock));
   agent->notify_ = std::move(notify);
   DE_CHECK(agent->open());
   return agent;
@@ -66,7 +58,8 @@ Result<> Agent::open() {
   mirror_ = std::move(mirror);
   ingest::DetectorOptions detector_options;
   detector_options.rules_dirs = config_.paths.rules_dirs;
-  detector_options.budget = to_budget(config_.rules, kRuleBytes);
+  detector_options.budget = rule_budget(config_);
+  detector_options.dedup_seconds = config_.dedup_seconds;
   detector_options.host = identity_.host;
   DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, events_.get()));
   detector_ = std::move(detector);
@@ -94,6 +87,8 @@ Result<> Agent::open() {
   serve::ControlOptions options;
   options.readers = identity_.readers;
   options.readers_name = config_.control.readers;
+  options.admins = identity_.admins;
+  options.admins_name = config_.control.admins;
   control_ = std::make_unique<serve::Control>(io_.get_executor(), std::move(options), *context_);
   return {};
 }
@@ -225,7 +220,7 @@ serve::Context Agent::make_context() {
       detect_,
       sinks_,
       supervisors_,
-      to_budget(config_.query, kQueryBytes),
+      query_budget(config_),
       [this] { return image_; },
       [this] { return settle(); },
       [this] { return completeness(); },
@@ -235,6 +230,8 @@ serve::Context Agent::make_context() {
         return serve::LedgerBacklog{ledger_.waiting(), ledger_.lost()};
       },
       [this] { return new_events_.counts(); },
+      [this](uid_t uid) { return reload_settings(uid); },
+      serve::SettingsState{config_.control.read_only, {}, {}},
   };
 }
 
@@ -282,6 +279,7 @@ Result<> Agent::run() {
   signals_.async_wait([this](boost::system::error_code ec, int) {
     if (!ec) stop();
   });
+  listen_for_hangup();
   spawn(accept_collectors(), "collector listener ended");
   spawn(control_->run(*control_listener_), "control listener ended");
   spawn(housekeeping(), "housekeeping ended");
@@ -290,7 +288,7 @@ Result<> Agent::run() {
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
   audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) +
-                           ",\"settings\":" + identity_.settings + "}");
+                           ",\"settings\":" + config::changed_settings_json(source_.settings) + "}");
   io_.run();
   for (auto& sink : sinks_) sink->stop();
   log::info("agent", "stopped");
@@ -310,6 +308,7 @@ void Agent::stop() {
   broker_->close();
   control_listener_->close();
   signals_.cancel();
+  hangup_.cancel();
   tick_.cancel();
   detect_wake_.cancel();
   next_notice_.cancel();

@@ -34,11 +34,17 @@
 
 namespace de::daemon {
 
+// Where the settings came from, to read them there again.
+struct SettingsSource {
+  config::LoadInput input;
+  std::vector<config::Setting> settings;  // Those in force.
+};
+
 struct AgentIdentity {
   std::vector<uid_t> collector_uids;
   std::optional<gid_t> readers;
+  std::optional<gid_t> admins;
   std::string host;
-  std::string settings;  // What the configuration changes of the defaults, as JSON, for the ledger.
 };
 
 // The collectors that the agent starts itself, in the order of the configuration.
@@ -48,9 +54,9 @@ class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
   // `launcher` has what launched_programs() lists; null when that is nothing.
-  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, AgentIdentity identity,
-                                                 std::unique_ptr<supervise::Launcher> launcher, const Clock& clock,
-                                                 ServiceNotify notify);
+  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, SettingsSource source,
+                                                 AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
+                                                 const Clock& clock, ServiceNotify notify);
   ~Agent();
 
   // For the ledger: what the agent holds, as JSON.
@@ -58,9 +64,12 @@ class Agent {
   // Returns after SIGTERM or SIGINT, everything drained.
   Result<> run();
 
+  // The keys that a reload takes over.
+  static std::vector<std::string_view> reloaded_keys();
+
  private:
-  Agent(config::AgentConfig config, AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
-        const Clock& clock);
+  Agent(config::AgentConfig config, SettingsSource source, AgentIdentity identity,
+        std::unique_ptr<supervise::Launcher> launcher, const Clock& clock);
   Result<> open();
   Result<> listen();
   Result<> open_sinks();
@@ -80,6 +89,10 @@ class Agent {
   link::Task<> store_alerts(std::vector<ingest::RaisedAlert> alerts);
   link::Task<> enforce_retention();
   link::Task<> report_troubles();
+  void listen_for_hangup();
+  link::Task<> reload_on_hangup();
+  link::Task<std::vector<serve::ChangedSetting>> reload_settings(uid_t uid);
+  Result<std::vector<serve::ChangedSetting>> take_over(const config::Loaded<config::AgentConfig>& read, uid_t uid);
   void tick_supervisors();
   void advance();
   void begin_monitoring();
@@ -94,7 +107,10 @@ class Agent {
   void stop();
   void spawn(link::Task<> task, const char* what);
 
-  const config::AgentConfig config_;
+  friend struct Takeover;
+
+  config::AgentConfig config_;
+  SettingsSource source_;
   const AgentIdentity identity_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
@@ -104,6 +120,7 @@ class Agent {
   boost::asio::thread_pool detect_{1};
   boost::asio::thread_pool readers_{2};
   boost::asio::signal_set signals_{io_};
+  boost::asio::signal_set hangup_{io_};
   boost::asio::steady_timer tick_{io_};
   boost::asio::steady_timer detect_wake_{io_};
   boost::asio::steady_timer next_notice_{io_};
@@ -140,6 +157,7 @@ class Agent {
   bool trouble_untold_ = false;  // The last alert about ourselves could not be stored.
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
+  bool reloading_ = false;
   bool stopping_ = false;
 };
 

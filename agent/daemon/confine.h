@@ -11,8 +11,8 @@
 
 namespace de::daemon {
 
-// Errors: see guard::restrict_files() and restrict_syscalls().
-Result<> confine_files(const config::AgentConfig& config, guard::Held& held);
+// `input`: where the settings are read again. Errors: see guard::restrict_files() and restrict_syscalls().
+Result<> confine_files(const config::AgentConfig& config, const config::LoadInput& input, guard::Held& held);
 Result<> confine_syscalls(guard::Held& held);
 
 }  // namespace de::daemon

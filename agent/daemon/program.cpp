@@ -31,13 +31,14 @@ struct Settled {
 };
 
 // Everything before the first thread: who we are, what starts programs for us, which files we reach.
-Result<Settled> settle(const config::AgentConfig& config) {
+Result<Settled> settle(const config::AgentConfig& config, const config::LoadInput& input) {
   const bool is_root = ::geteuid() == 0;
   Settled out;
   AgentIdentity& identity = out.identity;
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) == 0) identity.host = host.data();
   identity.readers = find_group(config.control.readers);
+  identity.admins = find_group(config.control.admins);
   identity.collector_uids.push_back(0);
   Account self{::geteuid(), ::getegid()};
   if (is_root) {
@@ -61,16 +62,15 @@ Result<Settled> settle(const config::AgentConfig& config) {
     DE_TRY(launcher, supervise::Launcher::fork(std::move(programs)));
     out.launcher = std::move(launcher);
   }
-  DE_CHECK(confine_files(config, out.held));
+  DE_CHECK(confine_files(config, input, out.held));
   return out;
 }
 
-Result<> run(const config::Loaded<config::AgentConfig>& loaded) {
+Result<> run(config::LoadInput input, const config::Loaded<config::AgentConfig>& loaded) {
   DE_TRY(notify, ServiceNotify::from_environment());
-  DE_TRY(settled, settle(loaded.value));
-  settled.identity.settings = config::changed_settings_json(loaded.settings);
-  DE_TRY(agent, Agent::bring_up(loaded.value, std::move(settled.identity), std::move(settled.launcher), system_clock(),
-                                std::move(notify)));
+  DE_TRY(settled, settle(loaded.value, input));
+  DE_TRY(agent, Agent::bring_up(loaded.value, {std::move(input), loaded.settings}, std::move(settled.identity),
+                                std::move(settled.launcher), system_clock(), std::move(notify)));
   // Not earlier: the store is looked through by a process of its own.
   DE_CHECK(confine_syscalls(settled.held));
   for (const std::string& note : settled.held.notes)
@@ -108,7 +108,7 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   log_options.json = loaded->value.log.format == config::LogFormat::Json;
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
-  const Result<> ended = run(*loaded);
+  const Result<> ended = run(std::move(input), *loaded);
   return ended ? 0 : report(ended.error(), 1);
 }
 

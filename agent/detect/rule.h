@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,8 @@ std::string_view to_text(Trigger trigger);
 std::string_view to_text(pb::Severity severity);
 
 struct Dedup {
-  std::vector<std::string> keys;  // Result columns; empty: the default of `alert`.
-  std::uint32_t seconds = 300;
+  std::vector<std::string> keys;         // Result columns; empty: the default of `alert`.
+  std::optional<std::uint32_t> seconds;  // Absent: what alerts.dedup_seconds says.
 };
 
 struct Requirement {

@@ -114,8 +114,9 @@ void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>
                     matches.error().message()));
     return;
   }
+  const std::int64_t window_ms = std::int64_t{rule.dedup.seconds.value_or(options_.dedup_seconds)} * 1000;
   for (pb::Alert& alert : alert::raise(rule, *matches, context, lineage_, clock_))
-    round.alerts.push_back({std::move(alert), static_cast<std::int64_t>(rule.dedup.seconds) * 1000});
+    round.alerts.push_back({std::move(alert), window_ms});
 }
 
 void Detector::prepare_event_rules() {

@@ -32,6 +32,7 @@ struct NewEvent {
 struct DetectorOptions {
   std::vector<std::string> rules_dirs;
   mirror::Budget budget;
+  std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
   std::string host;
 };
 
@@ -68,6 +69,9 @@ class Detector {
   static Result<std::unique_ptr<Detector>> open(DetectorOptions options, const Clock& clock,
                                                 const mirror::EventSource* events = nullptr);
 
+  // Of every run of a rule from now on.
+  void set_budget(const mirror::Budget& budget) { options_.budget = budget; }
+  void set_dedup_seconds(std::uint32_t seconds) { options_.dedup_seconds = seconds; }
   // Looks at the rule directories; nothing when nothing changed.
   Result<std::optional<RuleChanges>> reload();
   // The rules that can be asked of single events, over these; `rules_run` counts those that could match.
@@ -89,7 +93,7 @@ class Detector {
                  Round& round);
   void publish_report();
 
-  const DetectorOptions options_;
+  DetectorOptions options_;
   const Clock& clock_;
   std::unique_ptr<detect::RuleBook> book_;
   std::unique_ptr<mirror::Session> session_;

@@ -140,7 +140,7 @@ pb::Reason reason_of(const std::string& collector, const pb::Gap& gap) {
 
 mirror::NextEvents StoredEvents::read(const mirror::EventQuery& query) const {
   const std::int64_t now_ms = clock_.unix_ms();
-  const Span kept{now_ms - (static_cast<std::int64_t>(retention_days_) + 1) * kDayMs, now_ms + kDayMs};
+  const Span kept{now_ms - (static_cast<std::int64_t>(retention_days_.load()) + 1) * kDayMs, now_ms + kDayMs};
   // Shared because a function object must be copyable; nobody copies it.
   auto reading = std::make_shared<Reading>(store_, query, kept);
   return [reading] { return reading->next(); };

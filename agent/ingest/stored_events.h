@@ -7,6 +7,7 @@
 // Thread: any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ class StoredEvents final : public mirror::EventSource {
   StoredEvents(const store::Store& store, const Clock& clock, std::uint32_t retention_days)
       : store_(store), clock_(clock), retention_days_(retention_days) {}
 
+  void keep(std::uint32_t retention_days) { retention_days_ = retention_days; }
+
   mirror::NextEvents read(const mirror::EventQuery& query) const override;
   // Gaps, and days that are set aside because they are damaged.
   Result<std::vector<pb::Reason>> missing(std::int64_t from_ms, std::int64_t to_ms) const override;
@@ -34,7 +37,7 @@ class StoredEvents final : public mirror::EventSource {
  private:
   const store::Store& store_;
   const Clock& clock_;
-  const std::uint32_t retention_days_;
+  std::atomic<std::uint32_t> retention_days_;
 };
 
 // The reason of a gap that only the agent saw.

@@ -120,6 +120,15 @@ void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
        std::to_string(backlog.waiting) + " entries wait for procmond, " + std::to_string(backlog.lost) + " lost"});
 }
 
+void add_settings(std::vector<Line>& lines, const SettingsState& settings) {
+  Line line{"settings", settings.refused.empty() ? 0 : 1, "in force as they were read"};
+  std::string waiting;
+  for (const std::string& key : settings.waiting) waiting += (waiting.empty() ? "" : ", ") + key;
+  if (!waiting.empty()) line.detail = "a restart is needed for " + waiting;
+  if (!settings.refused.empty()) line.detail = "the latest reload changed nothing: " + settings.refused;
+  lines.push_back(std::move(line));
+}
+
 void add_control(std::vector<Line>& lines, const ControlCounts& counts) {
   lines.push_back({"control", counts.violations + counts.turned_away > 0 ? 1 : 0,
                    std::to_string(counts.requests) + " requests, " + std::to_string(counts.denied) + " denied, " +
@@ -148,6 +157,7 @@ link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::He
   add_supervisors(lines, context);
   add_ledger(lines, context.ledger());
   add_sinks(lines, context);
+  add_settings(lines, context.settings);
   add_control(lines, control);
 
   Answer answer(context.completeness());

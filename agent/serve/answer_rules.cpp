@@ -114,7 +114,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
   add("priority", std::to_string(rule->priority));
   add("dedup_keys", joined(rule->dedup.keys));
-  add("dedup_seconds", std::to_string(rule->dedup.seconds));
+  add("dedup_seconds", rule->dedup.seconds ? std::to_string(*rule->dedup.seconds) : "as alerts.dedup_seconds says");
   add("tests", std::to_string(rule->tests.size()));
   add("file", rule->place.file + ":" + std::to_string(rule->place.line));
   add("sql", rule->sql);

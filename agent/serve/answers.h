@@ -48,6 +48,7 @@ link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest reques
 link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
 link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);
 link::Task<Answer> answer_follow(Context& context, pb::FollowRequest request);
+link::Task<Answer> answer_config_reload(Context& context, link::Peer peer);
 link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::HealthRequest request);
 
 }  // namespace de::serve

@@ -29,6 +29,21 @@ struct LedgerBacklog {
   std::uint64_t lost = 0;
 };
 
+// A key of the configuration whose value was not the same when it was read again.
+struct ChangedSetting {
+  std::string key;
+  std::string before;
+  std::string after;
+  std::string where;
+  bool in_force = false;  // Else it takes a restart.
+};
+
+struct SettingsState {
+  bool read_only = false;            // No request may change anything.
+  std::string refused;               // Why the latest reload changed nothing; empty: it was taken over.
+  std::vector<std::string> waiting;  // Keys that were changed and take a restart.
+};
+
 struct Context {
   const Clock& clock;
   store::Store& store;
@@ -50,6 +65,9 @@ struct Context {
   std::function<void(const std::string& action, const std::string& payload)> audit;
   std::function<LedgerBacklog()> ledger;
   std::function<ingest::EventQueueCounts()> new_events;
+  // Reads the configuration again for the user `uid`. An error means that everything is as it was.
+  std::function<link::Task<std::vector<ChangedSetting>>(uid_t uid)> reload;
+  SettingsState settings;
 };
 
 }  // namespace de::serve

@@ -38,6 +38,19 @@ bool Control::may_read(const link::Peer& peer) const {
   return options_.readers && peer.belongs_to(*options_.readers);
 }
 
+Result<> Control::check_may_change(const link::Peer& peer) {
+  const bool permitted =
+      peer.uid == 0 || peer.uid == ::geteuid() || (options_.admins && peer.belongs_to(*options_.admins));
+  if (permitted && !context_.settings.read_only) return {};
+  ++counts_.denied;
+  const std::string uid = std::to_string(peer.uid);
+  context_.audit("control.denied", "{\"uid\":" + uid + ",\"request\":\"config reload\"}");
+  if (permitted)
+    return fail(Errc::Denied, "control.read_only is set: nothing is changed over this socket; send the agent SIGHUP");
+  return fail(Errc::Denied, "uid " + uid + " may ask this agent, but not change it; be root or a member of group " +
+                                options_.admins_name);
+}
+
 link::Task<> Control::run(link::Listener& listener) {
   for (;;) {
     auto accepted = co_await listener.accept();
@@ -106,6 +119,9 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
       co_return co_await answer_health(context_, counts_, request.health());
     case pb::ControlRequest::kFollow:
       co_return co_await answer_follow(context_, request.follow());
+    case pb::ControlRequest::kConfigReload:
+      if (auto may = check_may_change(peer); !may) co_return fail(std::move(may).error());
+      co_return co_await answer_config_reload(context_, std::move(peer));
     case pb::ControlRequest::REQUEST_NOT_SET:
       break;
   }

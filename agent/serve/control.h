@@ -20,6 +20,8 @@ constexpr link::Limits kControlLimits{64UL << 10, 1UL << 20};
 struct ControlOptions {
   std::optional<gid_t> readers;  // Members may ask; root and the agent's own user always may.
   std::string readers_name;      // For the refusal.
+  std::optional<gid_t> admins;   // Members of both groups may change; root and the agent's own user always may.
+  std::string admins_name;
 };
 
 class Control {
@@ -38,6 +40,7 @@ class Control {
   link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request);
   link::Task<> send(link::Connection& connection, Answer answer);
   bool may_read(const link::Peer& peer) const;
+  Result<> check_may_change(const link::Peer& peer);
 
   boost::asio::any_io_executor executor_;
   const ControlOptions options_;

@@ -27,7 +27,7 @@ Result<> check(const StoreOptions& options) {
 std::int64_t Store::Impl::oldest_kept_ms() const {
   const std::int64_t now = std::max<std::int64_t>(clock.unix_ms(), 0);
   const std::int64_t today = now - now % kDayMs;
-  return std::max<std::int64_t>(today - static_cast<std::int64_t>(options.retention_days) * kDayMs, 0);
+  return std::max<std::int64_t>(today - static_cast<std::int64_t>(retention_days.load()) * kDayMs, 0);
 }
 
 std::int64_t Store::Impl::filed_ms(std::int64_t claimed_ms) const {

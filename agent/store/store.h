@@ -214,6 +214,8 @@ class Store {
   Result<ReadOutcome> find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,
                                  const LifeFn& fn) const;
 
+  // Instead of what it was opened with; counts from the next enforce_retention(). Any thread.
+  void keep(std::uint32_t retention_days, std::uint64_t max_bytes);
   // Removes whole days, oldest first, never today; takes the reserve back when there is room.
   Result<std::vector<RemovedDay>> enforce_retention();
   // Gives the preallocated 1 MiB back to a full disk, so that one more alert can be written.

@@ -18,7 +18,12 @@ namespace de::store {
 
 struct Store::Impl {
   Impl(StoreOptions given, const Clock& time, Directory dir)
-      : options(std::move(given)), clock(time), directory(std::move(dir)), days(directory, options.day_map_bytes) {}
+      : options(std::move(given)),
+        retention_days(options.retention_days),
+        max_bytes(options.max_bytes),
+        clock(time),
+        directory(std::move(dir)),
+        days(directory, options.day_map_bytes) {}
 
   // Where the store files a time: collectors are not believed when they claim to be from far away, because every day
   // is a directory.
@@ -26,6 +31,8 @@ struct Store::Impl {
   std::int64_t oldest_kept_ms() const;  // Start of the first day that retention keeps.
 
   const StoreOptions options;
+  std::atomic<std::uint32_t> retention_days;  // As in options, until keep() says otherwise.
+  std::atomic<std::uint64_t> max_bytes;
   const Clock& clock;
   Directory directory;
   DaySet days;

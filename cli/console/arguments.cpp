@@ -110,17 +110,34 @@ void add_audit(CLI::App& app, Invocation& out) {
 }
 
 void add_config(CLI::App& app, Invocation& out) {
+  const CLI::IsMember programs({"agent", "procmond", "cli"});
   auto* config = app.add_subcommand("config", "Settings");
   config->require_subcommand(0, 1);
   add<ConfigShowCommand>(*config, out, "show", "Settings as files, environment and flags give them",
-                         [](CLI::App& s, ConfigShowCommand& c) {
+                         [&](CLI::App& s, ConfigShowCommand& c) {
                            c.program = "agent";
-                           s.add_option("PROGRAM", c.program, "agent (default), procmond or cli")
-                               ->check(CLI::IsMember({"agent", "procmond", "cli"}));
+                           auto* word = s.add_option("PROGRAM", c.program, "agent (default), procmond or cli");
+                           auto* option = s.add_option("--program", c.program, "The same");
+                           word->check(programs)->excludes(option->check(programs));
                            s.add_flag("--origin", c.origin, "Say where each value comes from");
                          });
-  add<ConfigSampleCommand>(*config, out, "sample", "A commented configuration file",
-                           [](CLI::App&, ConfigSampleCommand&) {});
+  add<ConfigValidateCommand>(*config, out, "validate", "Check configuration files and say every mistake",
+                             [](CLI::App& s, ConfigValidateCommand& c) {
+                               s.add_option("FILE", c.file, "YAML, JSON or TOML; default the usual files");
+                             });
+  add<ConfigSetCommand>(*config, out, "set", "Set one key in a configuration file; every other line stays as it is",
+                        [](CLI::App& s, ConfigSetCommand& c) {
+                          s.add_option("KEY", c.key, "As config sample has it: spool.max_mb")->required();
+                          s.add_option("VALUE", c.value, "The new value; lists as [\"/a\", \"/b\"]")->required();
+                          s.add_option("--file", c.file, "Default: the system's file for root, else your own");
+                          s.add_flag("--yes", c.yes, "Set without asking what protects less");
+                        });
+  add<ConfigReloadCommand>(*config, out, "reload", "Have the agent read its settings again; procmond does so on SIGHUP",
+                           [](CLI::App&, ConfigReloadCommand&) {});
+  add<ConfigSampleCommand>(
+      *config, out, "sample", "A commented configuration file", [&](CLI::App& s, ConfigSampleCommand& c) {
+        s.add_option("--program", c.program, "Only what is for agent, procmond or cli")->check(programs);
+      });
 }
 
 void add_service(CLI::App& app, Invocation& out) {

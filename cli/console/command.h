@@ -63,7 +63,19 @@ struct ConfigShowCommand {
   std::string program;
   bool origin = false;
 };
-struct ConfigSampleCommand {};
+struct ConfigSampleCommand {
+  std::string program;  // Empty: all.
+};
+struct ConfigValidateCommand {
+  std::string file;  // Empty: the usual ones.
+};
+struct ConfigSetCommand {
+  std::string key;
+  std::string value;
+  std::string file;  // Empty: the system's for root, else the user's.
+  bool yes = false;  // Also what protects less.
+};
+struct ConfigReloadCommand {};
 struct ServiceCommand {
   service::Request request;
 };
@@ -72,7 +84,8 @@ struct VersionCommand {};
 using Command =
     std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
                  AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ServiceCommand, VersionCommand>;
+                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand, ConfigSetCommand,
+                 ConfigReloadCommand, ServiceCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

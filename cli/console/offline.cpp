@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "console/local_rows.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/ledger/verify.h"
@@ -9,40 +10,8 @@
 namespace de::console {
 namespace {
 
-constexpr int kRowsPerPage = 256;
-
-using Settings = std::vector<config::Setting>;
-
-pb::Value text_value(std::string_view text) {
-  pb::Value value;
-  value.set_text(std::string(text));
-  return value;
-}
-
-pb::Value number_value(std::uint64_t number) {
-  pb::Value value;
-  value.set_integer(static_cast<std::int64_t>(number));
-  return value;
-}
-
 std::string hex(const ledger::Digest& digest) {
   return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
-}
-
-// Hands a local result to the same rendering as the agent's.
-void present(Answer& answer, std::span<const std::string_view> names, const std::vector<pb::Row>& rows) {
-  pb::ControlReply reply;
-  for (const std::string_view name : names) reply.mutable_header()->add_columns(std::string(name));
-  auto taken = answer.take(reply);
-  for (std::size_t i = 0; taken && i < rows.size();) {
-    pb::RowPage& page = *reply.mutable_page();
-    page.clear_rows();
-    for (int n = 0; n < kRowsPerPage && i < rows.size(); ++n) *page.add_rows() = rows[i++];
-    taken = answer.take(reply);
-  }
-  pb::Trailer trailer;
-  trailer.mutable_completeness()->set_complete(true);
-  (void)answer.end(trailer);  // A failed output is the answer's to judge.
 }
 
 ExitCode exit_code_of(const Error& error) {
@@ -125,49 +94,6 @@ ExitCode tail_ledger(const AuditTailCommand& command, const config::Paths& paths
   }
   present(answer, kNames, rows);
   return worse(judge(*report, streams), answer.finish());
-}
-
-namespace {
-
-template <class T>
-Result<Settings> settings_of(Result<config::Loaded<T>> loaded, const Streams& streams) {
-  if (!loaded) return fail(std::move(loaded).error());
-  for (const std::string& warning : loaded->warnings) say(streams, "warning: " + warning);
-  return std::move(loaded->settings);
-}
-
-Result<Settings> settings_of(const std::string& program, const config::LoadInput& input, const Streams& streams) {
-  if (program == "procmond") return settings_of(config::load_procmond(input), streams);
-  if (program == "cli") return settings_of(config::load_cli(input), streams);
-  return settings_of(config::load_agent(input), streams);
-}
-
-}  // namespace
-
-ExitCode show_config(const ConfigShowCommand& command, const config::LoadInput& input, bool as_rows, Answer& answer,
-                     const Streams& streams) {
-  const auto settings = settings_of(command.program, input, streams);
-  if (!settings) {
-    say(streams, settings.error().message());
-    return exit_code_of(settings.error());
-  }
-  if (!as_rows) {
-    const auto written = write_all(streams.out, config::print_config(*settings, command.origin));
-    if (written || written.error().code() == Errc::Closed) return ExitCode::Complete;
-    say(streams, written.error().message());
-    return ExitCode::Failed;
-  }
-  constexpr std::string_view kNames[] = {"key", "value", "origin", "place"};
-  std::vector<pb::Row> rows;
-  for (const config::Setting& setting : *settings) {
-    pb::Row& row = rows.emplace_back();
-    *row.add_values() = text_value(setting.path);
-    *row.add_values() = text_value(setting.value);
-    *row.add_values() = text_value(config::to_text(setting.origin));
-    *row.add_values() = text_value(setting.where);
-  }
-  present(answer, kNames, rows);
-  return answer.finish();
 }
 
 }  // namespace de::console

@@ -16,8 +16,4 @@ ExitCode verify_ledger(const AuditVerifyCommand& command, const config::Paths& p
 ExitCode tail_ledger(const AuditTailCommand& command, const config::Paths& paths, Answer& answer,
                      const Streams& streams);
 
-// Settings as YAML, or as rows of `answer` when a format was asked for.
-ExitCode show_config(const ConfigShowCommand& command, const config::LoadInput& input, bool as_rows, Answer& answer,
-                     const Streams& streams);
-
 }  // namespace de::console

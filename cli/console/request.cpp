@@ -134,6 +134,11 @@ struct Asking {
     request().mutable_query()->set_sql(kTreeSql);
     return {};
   }
+  Result<> operator()(const ConfigReloadCommand&) {
+    question.text = "config reload";
+    request().mutable_config_reload();
+    return {};
+  }
   Result<> operator()(const HealthCommand& command) {
     DE_CHECK(check_utf8("the component", command.component));
     question.text = words("health", command.component);

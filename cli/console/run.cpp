@@ -15,6 +15,8 @@
 #include "console/offline.h"
 #include "console/request.h"
 #include "console/service_command.h"
+#include "console/set_config.h"
+#include "console/settings.h"
 #include "console/tree.h"
 #include "console/watch.h"
 #include "daemoneye/config/config.h"
@@ -172,30 +174,54 @@ ExitCode usage_error(const Error& error, const Streams& streams) {
   return error.code() == Errc::Invalid || error.code() == Errc::TooLarge ? ExitCode::Usage : ExitCode::Failed;
 }
 
-config::Program program_of(const std::string& name) {
-  if (name == "procmond") return config::Program::Procmond;
-  return name == "cli" ? config::Program::Cli : config::Program::Agent;
-}
-
 std::string words_of(const Command& command) {
   if (const auto* asked = std::get_if<ServiceCommand>(&command))
     return "service " + std::string(service::to_text(asked->request.action));
   if (is_any<AuditVerifyCommand>(command)) return "audit verify";
-  return is_any<AuditTailCommand>(command) ? "audit tail" : "config show";
+  if (is_any<AuditTailCommand>(command)) return "audit tail";
+  return is_any<ConfigValidateCommand>(command) ? "config validate" : "config show";
+}
+
+render::Options render_options(const Invocation& invocation, const char* const* env, const Streams& streams,
+                               config::OutputFormat format) {
+  const Screen screen = screen_of(streams.out, env, invocation.no_color);
+  return {to_format(format), screen.color, screen.width, words_of(invocation.command)};
+}
+
+// What looks at files that may be wrong, so that none is read before.
+ExitCode execute_on_files(const Invocation& invocation, const char* const* env, const Streams& streams) {
+  config::LoadInput flags;
+  if (invocation.output) flags.flags["cli.output"] = *invocation.output;
+  const auto loaded = config::load_cli(flags);
+  if (!loaded) return usage_error(loaded.error(), streams);
+  Answer answer(render_options(invocation, env, streams, loaded->value.output), streams);
+  ConfigValidateCommand validate = std::get<ConfigValidateCommand>(invocation.command);
+  if (validate.file.empty()) validate.file = invocation.config_file;
+  std::vector<config::LoadInput> usual;
+  for (const config::Program program : {config::Program::Procmond, config::Program::Agent, config::Program::Cli})
+    usual.push_back(load_input(invocation, env, program));
+  return validate_config(validate, usual, invocation.output.has_value(), answer, streams);
 }
 
 ExitCode execute(const Invocation& invocation, const char* const* env, const Streams& streams) {
   const Command& command = invocation.command;
   if (is_any<VersionCommand>(command)) return print(streams, "daemoneye-cli " DE_VERSION "\n");
-  if (is_any<ConfigSampleCommand>(command)) return print(streams, config::sample_file());
+  if (const auto* sample = std::get_if<ConfigSampleCommand>(&command))
+    return print(streams,
+                 sample->program.empty() ? config::sample_file() : config::sample_file(program_of(sample->program)));
+  if (const auto* set = std::get_if<ConfigSetCommand>(&command)) {
+    ConfigSetCommand wanted = *set;
+    if (wanted.file.empty()) wanted.file = invocation.config_file;
+    return set_config(wanted, config::standard_input(config::Program::Cli, env), streams);
+  }
+  if (is_any<ConfigValidateCommand>(command)) return execute_on_files(invocation, env, streams);
 
   const auto loaded = config::load_cli(load_input(invocation, env, config::Program::Cli));
   if (!loaded) return usage_error(loaded.error(), streams);
   for (const std::string& warning : loaded->warnings) say(streams, "warning: " + warning);
   const config::Paths& paths = loaded->value.paths;
 
-  const Screen screen = screen_of(streams.out, env, invocation.no_color);
-  render::Options options{to_format(loaded->value.output), screen.color, screen.width, words_of(command)};
+  render::Options options = render_options(invocation, env, streams, loaded->value.output);
   if (const auto* show = std::get_if<ConfigShowCommand>(&command)) {
     Answer answer(std::move(options), streams);
     const auto input = load_input(invocation, env, program_of(show->program));

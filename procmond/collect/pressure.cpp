@@ -35,12 +35,12 @@ std::string percent(double value) { return std::to_string(std::lround(value)) + 
 
 void Pressure::measure_cpu(const PressureReading& reading) {
   cpu_is_over_ = false;
-  if (max_cpu_percent_ == 0 || reading.now_ns - cpu_seen_ns_ < kCpuIntervalNs) return;
+  if (reading.now_ns - cpu_seen_ns_ < kCpuIntervalNs) return;
   cpu_percent_ =
       100.0 * static_cast<double>(reading.cpu_ns - cpu_used_ns_) / static_cast<double>(reading.now_ns - cpu_seen_ns_);
   cpu_seen_ns_ = reading.now_ns;
   cpu_used_ns_ = reading.cpu_ns;
-  cpu_is_over_ = cpu_percent_ > max_cpu_percent_;
+  cpu_is_over_ = max_cpu_percent_ > 0 && cpu_percent_ > max_cpu_percent_;
 }
 
 void Pressure::rise(int to, const PressureReading& reading, std::string why) {

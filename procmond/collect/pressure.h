@@ -38,6 +38,8 @@ class Pressure {
   // `max_cpu_percent` of one processor; 0: as much as it takes.
   explicit Pressure(std::uint32_t max_cpu_percent) : max_cpu_percent_(max_cpu_percent) {}
 
+  // From the next whole interval on.
+  void set_max_cpu_percent(std::uint32_t percent) { max_cpu_percent_ = percent; }
   // What changed by this reading; the first one only begins the measuring of CPU time.
   std::optional<Change> observe(const PressureReading& reading);
 

@@ -11,8 +11,9 @@
 
 namespace de::daemon {
 
-// After everything is open that is not in its table. Errors: see guard::restrict_files() and restrict_syscalls().
-Result<> confine_procmond(const config::ProcmondConfig& config, guard::Held& held);
+// After everything is open that is not in its table. `input`: where the settings are read again.
+// Errors: see guard::restrict_files() and restrict_syscalls().
+Result<> confine_procmond(const config::ProcmondConfig& config, const config::LoadInput& input, guard::Held& held);
 
 // Its files cannot be restricted by Landlock, which would take from it what it is there for; what it opens it can only
 // open for reading.

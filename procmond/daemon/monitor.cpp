@@ -30,9 +30,10 @@ std::string host_name() {
 
 }  // namespace
 
-Monitor::Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-                 const Clock& clock)
+Monitor::Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+                 audit::LedgerFile& ledger, const Clock& clock)
     : config_(std::move(config)),
+      source_(std::move(source)),
       clock_(clock),
       spool_(std::move(spool)),
       ledger_(ledger),
@@ -53,10 +54,11 @@ collect::CollectorOptions Monitor::collector_options(std::shared_ptr<collect::Op
   return options;
 }
 
-Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock, ServiceNotify notify) {
-  std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(spool), ledger, clock));
+Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, SettingsSource source,
+                                                 std::vector<uid_t> agent_uids, OpenedSources sources,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock, ServiceNotify notify) {
+  std::unique_ptr<Monitor> monitor(new Monitor(std::move(config), std::move(source), std::move(spool), ledger, clock));
   monitor->notify_ = std::move(notify);
   monitor->backend_ = sources.feed ? sources.feed->name() : "polling";
   monitor->why_not_better_ = std::move(sources.why_not_better);
@@ -82,11 +84,7 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
 
 uplink::Hooks Monitor::make_hooks() {
   uplink::Hooks hooks;
-  hooks.set_interval = [this](std::uint32_t interval_ms) {
-    interval_ms_ = interval_ms;
-    stretched_ms_ = interval_ms;
-    next_scan_.cancel();
-  };
+  hooks.set_interval = [this](std::uint32_t interval_ms) { set_interval(interval_ms); };
   hooks.scan_now = [this] {
     scan_requested_ = true;
     next_scan_.cancel();
@@ -99,6 +97,12 @@ uplink::Hooks Monitor::make_hooks() {
   };
   hooks.fill_heartbeat = [this](pb::Heartbeat& beat) { fill_heartbeat(beat); };
   return hooks;
+}
+
+void Monitor::set_interval(std::uint32_t interval_ms) {
+  interval_ms_ = interval_ms;
+  stretched_ms_ = interval_ms;
+  next_scan_.cancel();
 }
 
 link::Task<> Monitor::run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
@@ -322,6 +326,7 @@ Result<> Monitor::run() {
   signals_.async_wait([this](boost::system::error_code ec, int) {
     if (!ec) stop();
   });
+  listen_for_hangup();
   const auto on_end = [](std::exception_ptr failure, Result<>) {
     if (failure) std::rethrow_exception(failure);
   };
@@ -348,6 +353,7 @@ void Monitor::stop() {
   next_look_.cancel();
   next_notice_.cancel();
   signals_.cancel();
+  hangup_.cancel();
 }
 
 }  // namespace de::daemon

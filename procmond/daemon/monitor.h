@@ -25,16 +25,27 @@
 
 namespace de::daemon {
 
+// Where the settings came from, to read them there again. That happens after the drop: a file that procmond cannot read
+// any more changes nothing.
+struct SettingsSource {
+  config::LoadInput input;
+  std::vector<config::Setting> settings;  // Those in force.
+};
+
 class Monitor {
  public:
   // `ledger` and `clock` outlive the monitor.
-  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, std::vector<uid_t> agent_uids,
-                                                 OpenedSources sources, std::unique_ptr<spool::Spool> spool,
-                                                 audit::LedgerFile& ledger, const Clock& clock, ServiceNotify notify);
+  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, SettingsSource source,
+                                                 std::vector<uid_t> agent_uids, OpenedSources sources,
+                                                 std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
+                                                 const Clock& clock, ServiceNotify notify);
   ~Monitor();
 
   // Returns after SIGTERM or SIGINT, the spool synced.
   Result<> run();
+
+  // The keys that SIGHUP takes over.
+  static std::vector<std::string_view> reloaded_keys();
 
  private:
   struct ScanDone {
@@ -43,8 +54,8 @@ class Monitor {
     collect::EventList events;
   };
 
-  Monitor(config::ProcmondConfig config, std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
-          const Clock& clock);
+  Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+          audit::LedgerFile& ledger, const Clock& clock);
   collect::CollectorOptions collector_options(std::shared_ptr<collect::Opener> opener) const;
   uplink::Hooks make_hooks();
   link::Task<> scan_loop();
@@ -71,14 +82,23 @@ class Monitor {
   std::string describe() const;
   void fill_heartbeat(pb::Heartbeat& beat) const;
   void add_source_findings(pb::Heartbeat& beat) const;
+  void add_settings_finding(pb::Heartbeat& beat) const;
+  void set_interval(std::uint32_t interval_ms);
+  void listen_for_hangup();
+  link::Task<> reload();
+  void take_over(const config::Loaded<config::ProcmondConfig>& read);
   void stop();
 
-  const config::ProcmondConfig config_;
+  friend struct Takeover;
+
+  config::ProcmondConfig config_;
+  SettingsSource source_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
   Pulse collect_pulse_;  // Before the thread that beats.
   boost::asio::thread_pool collect_{1};
   boost::asio::signal_set signals_{io_};
+  boost::asio::signal_set hangup_{io_};
   boost::asio::steady_timer next_scan_{io_};
   boost::asio::steady_timer next_sync_{io_};
   boost::asio::steady_timer next_look_{io_};
@@ -105,6 +125,8 @@ class Monitor {
   std::vector<pb::Finding> findings_;  // Of the latest interval.
   std::uint64_t books_checked_ = 0;
   bool opener_is_gone_ = false;
+  std::string settings_refused_;  // Why the latest reload changed nothing.
+  std::string settings_waiting_;  // Changed keys that take a restart.
   bool scan_requested_ = false;
   bool stopping_ = false;
 };

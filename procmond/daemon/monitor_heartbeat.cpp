@@ -62,8 +62,18 @@ void Monitor::look_at_opener() {
   uplink_->beat_now();
 }
 
+void Monitor::add_settings_finding(pb::Heartbeat& beat) const {
+  pb::Finding& finding = *beat.add_findings();
+  finding.set_component("settings");
+  finding.set_level(settings_refused_.empty() ? pb::Finding::OK : pb::Finding::DEGRADED);
+  finding.set_detail(!settings_refused_.empty()   ? "the latest reload changed nothing: " + settings_refused_
+                     : !settings_waiting_.empty() ? "a restart is needed for " + settings_waiting_
+                                                  : std::string("in force as they were read"));
+}
+
 void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   add_source_findings(beat);
+  add_settings_finding(beat);
   pressure_->fill_heartbeat(beat);
   for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
   const std::string wrong = trouble();

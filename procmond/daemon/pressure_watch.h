@@ -24,6 +24,7 @@ class PressureWatch {
 
   // `waiting`, `spool`: as PressureReading has them. Called as often as one likes; looks ten times a second at most.
   void look(double waiting, double spool);
+  void set_max_cpu_percent(std::uint32_t percent) { pressure_.set_max_cpu_percent(percent); }
   void fill_heartbeat(pb::Heartbeat& beat) const;
 
  private:

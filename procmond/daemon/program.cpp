@@ -96,7 +96,7 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   return out;
 }
 
-int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
+int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded, config::LoadInput input) {
   const config::ProcmondConfig& config = loaded.value;
   auto notify = ServiceNotify::from_environment();
   if (!notify) return report(notify.error(), 1);
@@ -113,7 +113,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   auto spool = spool::Spool::open(spool_options, system_clock());
   if (!spool) return report(std::move(spool).error().during("open spool " + config.paths.spool_dir), 1);
 
-  if (auto confined = confine_procmond(config, opened->held); !confined)
+  if (auto confined = confine_procmond(config, input, opened->held); !confined)
     return report(std::move(confined).error().during("confine procmond"), 1);
   for (const std::string& note : opened->held.notes)
     log::warn("guard", "weaker than asked", {log::field("note", note)});
@@ -127,8 +127,9 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded) {
   log::info("procmond", "running",
             {log::field("held", opened->held.to_json()), log::field("opener_holds", opener_holds)});
 
-  auto monitor = Monitor::create(config, opened->agent_uids, std::move(opened->sources), std::move(*spool), **ledger,
-                                 system_clock(), std::move(*notify));
+  SettingsSource source{std::move(input), loaded.settings};
+  auto monitor = Monitor::create(config, std::move(source), opened->agent_uids, std::move(opened->sources),
+                                 std::move(*spool), **ledger, system_clock(), std::move(*notify));
   if (!monitor) return report(monitor.error(), 1);
   fault::let_attack("procmond");
   const Result<> ended = (*monitor)->run();
@@ -164,7 +165,7 @@ int run_procmond(int argc, char** argv, const char* const* environment) {
   log::init(log_options);
   for (const std::string& warning : loaded->warnings) log::warn("config", "warning", {log::field("text", warning)});
   if (flags.once) return print_once(loaded->value, flags.output == "json");
-  return monitor_until_signal(*loaded);
+  return monitor_until_signal(*loaded, std::move(input));
 }
 
 }  // namespace de::daemon

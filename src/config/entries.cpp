@@ -56,15 +56,16 @@ Result<Entry> parse_entry(const FieldInfo& info, std::span<const Field<Entry>> f
     if (found == fields.end()) {
       std::vector<std::string_view> names;
       for (const Field<Entry>& field : fields) names.push_back(field.info.path);
-      return wrong(info, key, place,
-                   "unknown field \"" + escape_controls(key.text) + "\"" + suggestion(key.text, names));
+      DE_CHECK(place.judge(wrong(info, key, place,
+                                 "unknown field \"" + escape_controls(key.text) + "\"" + suggestion(key.text, names))));
+      continue;
     }
     FieldInfo named = found->info;
     const std::string path = std::string(info.path) + "." + std::string(named.path);
     named.path = path;
     // `path:` with nothing after it is how a person writes "none" for a text that may be empty.
     if (value.is_null() && (named.form == Form::File || named.form == Form::Account)) continue;
-    DE_CHECK(assign(found->slot(entry), named, value, place));
+    DE_CHECK(place.judge(assign(found->slot(entry), named, value, place)));
   }
   return entry;
 }

@@ -29,6 +29,7 @@ using Key = Field<Everything>;
 std::span<const Key> keys();
 const Key* find_key(std::string_view path);
 bool is_section(std::string_view path);  // "spool" is one, "spool.max_mb" is not.
+constexpr Program kEveryProgram{7};      // All bits; only what looks at files without being one of them uses it.
 inline bool is_for(const Key& key, Program program) {
   return (key.info.programs & static_cast<std::uint8_t>(program)) != 0;
 }

@@ -1,59 +1,16 @@
 #include "layers.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 
 #include "daemoneye/base/text.h"
-#include "daemoneye/base/unique_fd.h"
+#include "daemoneye/config/source_file.h"
 
 namespace de::config {
 namespace {
 
 constexpr std::size_t kMaxVariables = 10'000;  // Far more than a process can sensibly be given.
-
-Errc to_errc(int os_error) {
-  if (os_error == ENOENT || os_error == ENOTDIR) return Errc::NotFound;
-  return os_error == EACCES || os_error == EPERM ? Errc::Denied : Errc::Io;
-}
-
-// Whoever can write root's configuration decides what root does.
-Result<> check_trust(const std::string& file_name, const struct stat& status) {
-  if (!S_ISREG(status.st_mode)) return fail(Errc::Invalid, file_name + ": not a regular file");
-  if (static_cast<std::uint64_t>(status.st_size) > kMaxYamlBytes)
-    return fail(Errc::TooLarge, file_name + ": larger than " + std::to_string(kMaxYamlBytes) + " bytes");
-  if (::geteuid() != 0) return {};
-  if (status.st_uid != 0)
-    return fail(Errc::Denied, file_name + ": belongs to uid " + std::to_string(status.st_uid) +
-                                  "; root reads only its own configuration (chown root)");
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return fail(Errc::Denied, file_name + ": others than root may write it (chmod go-w)");
-  return {};
-}
-
-Result<std::string> read_config(const std::string& file_name) {
-  // O_NONBLOCK: a FIFO in this place must not stop the program before its type is known.
-  const UniqueFd file(::open(file_name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!file) return fail(to_errc(errno), file_name, last_os_error());
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return fail(Errc::Io, file_name, last_os_error());
-  DE_CHECK(check_trust(file_name, status));
-  std::string text;
-  std::array<char, 16384> buffer;
-  for (;;) {
-    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(Errc::Io, file_name, last_os_error());
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-    if (text.size() > kMaxYamlBytes) return fail(Errc::TooLarge, file_name + ": grew while it was read");
-  }
-}
 
 // What a person types is relative to where they are; files have no such place.
 std::string to_absolute(const std::string& path) {
@@ -73,34 +30,40 @@ void make_absolute(const FieldInfo& info, Node& node) {
 }  // namespace
 
 Result<> Layers::apply_file(const std::string& file_name, Origin origin) {
-  DE_TRY(text, read_config(file_name));
-  DE_TRY(tree, parse_yaml(file_name, text));
-  const Place place{file_name, true};
+  DE_TRY(text, read_source(file_name, for_root_));
+  return apply_source(file_name, text, origin, nullptr);
+}
+
+Result<> Layers::apply_source(std::string_view file_name, std::string_view text, Origin origin,
+                              std::vector<std::string>* mistakes) {
+  DE_TRY(tree, parse_source(file_name, text));
+  const Place place{file_name, true, mistakes};
   if (tree.is_null()) return {};
   if (!tree.is_map()) return fail(Errc::Invalid, place.of(tree) + ": expected keys and values");
   return apply_map(tree, "", place, origin);
 }
 
 Result<> Layers::apply_map(const Node& map, const std::string& prefix, const Place& place, Origin origin) {
-  for (const auto& [name, value] : map.entries) {
-    const std::string path = prefix + name.text;
-    if (const Key* key = find_key(path)) {
-      const Source& before = source(key->info.path);
-      if (before.origin == origin)
-        return fail(Errc::Invalid, place.of(name) + ": " + path + ": already given at " + before.where);
-      DE_CHECK(apply_node(*key, value, place, origin));
-    } else if (is_section(path) && value.is_map()) {
-      DE_CHECK(apply_map(value, path + ".", place, origin));
-    } else if (is_section(path) && value.is_null()) {
-      continue;  // A section whose keys are all commented out.
-    } else if (is_section(path)) {
-      return fail(Errc::Invalid, place.of(value) + ": " + path + ": expected keys and values below it");
-    } else {
-      return fail(Errc::Invalid, place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" +
-                                     nearest_key(path));
-    }
-  }
+  for (const auto& [name, value] : map.entries)
+    DE_CHECK(place.judge(apply_entry(name, value, prefix + name.text, place, origin)));
   return {};
+}
+
+Result<> Layers::apply_entry(const Node& name, const Node& value, const std::string& path, const Place& place,
+                             Origin origin) {
+  if (const Key* key = find_key(path)) {
+    const Source& before = source(key->info.path);
+    if (before.origin == origin)
+      return fail(Errc::Invalid, place.of(name) + ": " + path + ": already given at " + before.where);
+    return apply_node(*key, value, place, origin);
+  }
+  if (!is_section(path))
+    return fail(Errc::Invalid,
+                place.of(name) + ": unknown key \"" + escape_controls(path.substr(0, 128)) + "\"" + nearest_key(path));
+  if (value.is_null()) return {};  // A section whose keys are all commented out.
+  if (!value.is_map())
+    return fail(Errc::Invalid, place.of(value) + ": " + path + ": expected keys and values below it");
+  return apply_map(value, path + ".", place, origin);
 }
 
 Result<> Layers::apply_node(const Key& key, const Node& node, const Place& place, Origin origin) {

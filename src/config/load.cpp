@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "daemoneye/config/config.h"
+#include "daemoneye/config/source_file.h"
 #include "layers.h"
 
 namespace de::config {
@@ -10,8 +11,9 @@ constexpr char kSystemFile[] = "/etc/daemoneye/config.yaml";
 constexpr char kUserFile[] = "daemoneye/config.yaml";
 
 // Optional files: absence is normal, and a person may lack the right to read the daemons' file.
-Result<> apply_optional(Layers& layers, const std::string& file, Origin origin, bool may_be_denied) {
-  if (file.empty()) return {};
+Result<> apply_optional(Layers& layers, const std::string& usual, Origin origin, bool may_be_denied) {
+  if (usual.empty()) return {};
+  DE_TRY(file, choose_source(usual));
   auto applied = layers.apply_file(file, origin);
   if (applied || applied.error().code() == Errc::NotFound) return {};
   if (applied.error().code() != Errc::Denied || !may_be_denied) return applied;
@@ -20,7 +22,7 @@ Result<> apply_optional(Layers& layers, const std::string& file, Origin origin, 
 }
 
 Result<Layers> load_layers(Program program, const LoadInput& input) {
-  Layers layers(program);
+  Layers layers(program, input.for_root);
   if (!input.explicit_file.empty()) {
     DE_CHECK(layers.apply_file(input.explicit_file, Origin::ExplicitFile));
   } else {
@@ -48,6 +50,7 @@ LoadInput standard_input(Program program, const char* const* env) {
   LoadInput input;
   input.env = env;
   input.system_file = kSystemFile;
+  input.for_root = ::geteuid() == 0;
   if (::geteuid() == 0 && program != Program::Cli) return input;
   const std::string_view config_home = find_variable(env, "XDG_CONFIG_HOME");
   const std::string_view home = find_variable(env, "HOME");

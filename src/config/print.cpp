@@ -1,4 +1,5 @@
 #include "daemoneye/base/text.h"
+#include "daemoneye/config/change.h"
 #include "daemoneye/config/config.h"
 #include "entries.h"
 #include "keys.h"
@@ -20,6 +21,22 @@ std::string programs_of(const Key& key) {
     if (is_for(key, program)) out += (out.empty() ? "" : ", ") + std::string(name);
   }
   return out;
+}
+
+// How the sentence about a key begins that can protect less than it does.
+std::string to_text(Weaker weaker) {
+  switch (weaker) {
+    case Weaker::True:
+      return "When true:";
+    case Weaker::False:
+      return "When false:";
+    case Weaker::Less:
+      return "When lowered:";
+    case Weaker::Changed:
+    case Weaker::Never:
+      break;
+  }
+  return "When changed:";
 }
 
 // The comment above a key, each line indented and no longer than a terminal where words allow.
@@ -81,11 +98,12 @@ std::string changed_settings_json(const std::vector<Setting>& settings) {
   return out + "}";
 }
 
-std::string sample_file() {
+std::string sample_file(std::optional<Program> only) {
   Everything defaults;
   std::string out(kIntroduction);
   std::string_view section;
   for (const Key& key : keys()) {
+    if (only && !is_for(key, *only)) continue;
     const std::string_view path = key.info.path;
     const std::size_t dot = path.find('.');
     const std::string_view here = dot == path.npos ? std::string_view() : path.substr(0, dot);
@@ -95,7 +113,10 @@ std::string sample_file() {
     const std::string indent(here.empty() ? 0 : 2, ' ');
     const Slot slot = key.slot(defaults);
     append_help(out, indent,
-                std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) + ").");
+                std::string(key.info.help) + " (" + describe(slot, key.info) + "; for " + programs_of(key) +
+                    "). Counts after " + std::string(takes_effect_by(path)) + ".");
+    if (key.info.weaker != Weaker::Never)
+      append_help(out, indent, to_text(key.info.weaker) + " " + std::string(key.info.gives_up) + ".");
     if (path == "sinks")
       for (const std::string& line : help_of_sinks()) append_help(out, indent, "- " + line);
     if (path == "collectors")

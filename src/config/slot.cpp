@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include "daemoneye/base/text.h"
 #include "entries.h"
@@ -235,12 +236,27 @@ struct Show {
   }
 };
 
+// Keys end in their unit; this is its name for a person.
+std::string_view unit_of(std::string_view path) {
+  constexpr std::pair<std::string_view, std::string_view> kUnits[] = {{"_mb_per_s", " of MiB per second"},
+                                                                      {"_mb", " of MiB"},
+                                                                      {"_ms", " of milliseconds"},
+                                                                      {"_secs", " of seconds"},
+                                                                      {"_seconds", " of seconds"},
+                                                                      {"_days", " of days"},
+                                                                      {"_rows", " of rows"},
+                                                                      {"_percent", " of percent"}};
+  const auto found = std::ranges::find_if(kUnits, [&](const auto& unit) { return path.ends_with(unit.first); });
+  return found == std::end(kUnits) ? std::string_view() : found->second;
+}
+
 struct Describe {
   const FieldInfo& info;
 
   std::string operator()(const bool*) const { return "true or false"; }
   std::string operator()(const std::uint32_t*) const {
-    return "number, " + std::to_string(info.low) + " to " + std::to_string(info.high);
+    return "number" + std::string(unit_of(info.path)) + ", " + std::to_string(info.low) + " to " +
+           std::to_string(info.high);
   }
   std::string operator()(const std::optional<std::uint32_t>*) const { return "number or null"; }
   std::string operator()(const std::string*) const {

@@ -31,6 +31,9 @@ enum class Form : std::uint8_t {
   Socket      // The same as Directory, and short enough for the kernel.
 };
 
+// Which new value of a key protects less than the old one.
+enum class Weaker : std::uint8_t { Never, True, False, Changed, Less };
+
 struct FieldInfo {
   std::string_view path;  // "spool.max_mb"; of an entry's field: "min_severity".
   std::uint32_t low = 0;  // Of numbers.
@@ -38,6 +41,9 @@ struct FieldInfo {
   Form form = Form::Any;
   std::uint8_t programs = 0;  // Bits of Program; no meaning for an entry's field.
   std::string_view help;
+  std::uint8_t live = 0;  // Of `programs`, those that take a new value over while they run.
+  Weaker weaker = Weaker::Never;
+  std::string_view gives_up = {};  // What a weaker value gives up; a sentence.
 };
 
 template <class Owner>
@@ -50,8 +56,15 @@ struct Field {
 struct Place {
   std::string_view name;
   bool is_file = false;
+  std::vector<std::string>* mistakes = nullptr;  // Where all of them are gathered; null: the first one ends it.
 
   std::string of(const Node& node) const { return is_file ? at(name, node) : std::string(name); }
+  // Whether to go on after `checked`.
+  Result<> judge(Result<> checked) const {
+    if (checked || mistakes == nullptr) return checked;
+    mistakes->push_back(checked.error().message());
+    return {};
+  }
 };
 
 // Checks `node` against `info` and stores it. Errc::Invalid, naming place, key, and what would be right.
@@ -64,7 +77,7 @@ Result<Node> to_node(Slot slot, std::string_view text, const Place& place);
 // As YAML in flow style: 30000, "/run/x", ["a", "b"], null.
 std::string show(Slot slot);
 
-// "number, 100 to 3600000", "one of debug, info, warn, error": for help and errors.
+// "number of milliseconds, 100 to 3600000", "one of debug, info, warn, error": for help and errors.
 std::string describe(Slot slot, const FieldInfo& info);
 
 }  // namespace de::config

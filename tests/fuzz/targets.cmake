@@ -2,6 +2,7 @@
 de_fuzz(frame frame)
 de_fuzz(ledger_entry ledger)
 de_fuzz(config config)
+de_fuzz(toml config)
 de_fuzz(rule_file detect)
 de_fuzz(sql_gate mirror)
 de_fuzz(stored_value store)

@@ -101,11 +101,17 @@ struct Wrapped {
   const char* homes;
 };
 constexpr Wrapped kWrapped[] = {
-    {"lmdb.h", "agent/store/"},   {"zstd", "agent/store/"},
-    {"sqlite3", "agent/mirror/"}, {"re2/", "agent/mirror/"},
-    {"yaml-cpp/", "src/config/"}, {"openssl/", "src/crypto/"},
-    {"sodium", "src/crypto/"},    {"blake3", "src/crypto/"},
-    {"spdlog/", "src/log/"},      {"CLI/", "procmond/daemon/|agent/daemon/|cli/console/"},
+    {"lmdb.h", "agent/store/"},
+    {"zstd", "agent/store/"},
+    {"sqlite3", "agent/mirror/"},
+    {"re2/", "agent/mirror/"},
+    {"yaml-cpp/", "src/config/"},
+    {"toml++/", "src/config/"},
+    {"openssl/", "src/crypto/"},
+    {"sodium", "src/crypto/"},
+    {"blake3", "src/crypto/"},
+    {"spdlog/", "src/log/"},
+    {"CLI/", "procmond/daemon/|agent/daemon/|cli/console/"},
 };
 
 Offenders strayed_headers(const File& file) {
@@ -203,8 +209,8 @@ TEST(Layout, NamesSayWhatIsInside) {
 }
 
 TEST(Layout, ThirdPartyHeadersStayInTheirModule) {
-  for (const char* header : {"lmdb.h", "zstd.h", "re2/re2.h", "yaml-cpp/yaml.h", "openssl/evp.h", "sodium.h",
-                             "blake3.h", "spdlog/spdlog.h", "CLI/CLI.hpp", "sqlite3.h"}) {
+  for (const char* header : {"lmdb.h", "zstd.h", "re2/re2.h", "yaml-cpp/yaml.h", "toml++/toml.h", "openssl/evp.h",
+                             "sodium.h", "blake3.h", "spdlog/spdlog.h", "CLI/CLI.hpp", "sqlite3.h"}) {
     const File bad{"procmond/collect/x.cpp", std::string("#include <") + header + ">\n"};
     EXPECT_EQ(strayed_headers(bad).size(), 1U) << header;
   }

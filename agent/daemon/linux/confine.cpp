@@ -61,11 +61,12 @@ constexpr SyscallRule kAgent[] = {
     {"uname", "the name of the host"},
 };
 
-std::string parent_of(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
+// A file is replaced by another one: it is the directory that must stay in reach.
+std::string parent_of(const std::string& path) { return std::filesystem::absolute(path).parent_path().string(); }
 
 }  // namespace
 
-Result<> confine_files(const config::AgentConfig& config, guard::Held& held) {
+Result<> confine_files(const config::AgentConfig& config, const config::LoadInput& input, guard::Held& held) {
   ::tzset();
   std::vector<guard::ReachRule> paths = {
       {config.paths.state_dir, Reach::Sockets},
@@ -79,6 +80,8 @@ Result<> confine_files(const config::AgentConfig& config, guard::Held& held) {
   for (const std::string& dir : config.paths.rules_dirs) paths.push_back({dir, Reach::Read});
   for (const config::SinkConfig& sink : config.sinks)
     if (!sink.path.empty()) paths.push_back({parent_of(sink.path), Reach::Write});
+  for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
+    if (!file.empty()) paths.push_back({parent_of(file), Reach::Read});
   return guard::restrict_files(paths, held);
 }
 

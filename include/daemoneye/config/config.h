@@ -1,5 +1,5 @@
-// What the three programs can be told, as plain values: read from flags, environment and YAML files, checked, and with
-// the place each value came from.
+// What the three programs can be told, as plain values: read from flags, environment and files (YAML, JSON, TOML),
+// checked, and with the place each value came from.
 //
 // Precedence: flags > environment > user file > system file > built-in default. The keys are one table, in
 // src/config/keys.cpp; every field below is one row of it.
@@ -145,9 +145,11 @@ struct Loaded {
 struct LoadInput {
   std::map<std::string, std::string> flags;  // Key path -> value: {"state_dir", "/tmp/x"}.
   const char* const* env = nullptr;          // As `environ`; null: no environment.
-  std::string system_file;                   // Empty or absent: skipped.
-  std::string user_file;                     // Empty or absent: skipped.
-  std::string explicit_file;                 // --config: read instead of the other two, and must exist.
+  // Either may have another of the endings .yaml, .yml, .json and .toml in its place, but only one of them.
+  std::string system_file;    // Empty or absent: skipped.
+  std::string user_file;      // Empty or absent: skipped.
+  std::string explicit_file;  // --config: read instead of the other two, and must exist.
+  bool for_root = false;      // Only files that root alone may write; without root this is what reading again needs.
 };
 
 // The usual places: /etc/daemoneye/config.yaml, and daemoneye/config.yaml below $XDG_CONFIG_HOME or ~/.config. A daemon
@@ -167,8 +169,9 @@ std::string print_config(const std::vector<Setting>& settings, bool origin);
 // bytes.
 std::string changed_settings_json(const std::vector<Setting>& settings);
 
-// The commented sample file for all three programs: every key with its help, range and default.
-std::string sample_file();
+// The commented sample file, for all three programs or one: every key with its help, range, unit and default, and
+// what it takes for a changed value to count.
+std::string sample_file(std::optional<Program> only = {});
 
 std::string_view to_text(LogLevel level);
 std::string_view to_text(LogFormat format);

@@ -44,8 +44,8 @@ struct ReachRule {
 
 // Afterwards nothing but `paths` is opened, executed, made or removed, no TCP port bound or connected to, no process
 // outside signalled or traced, and of a /proc entry nothing is read that takes the right to trace, whatever
-// capabilities are held. A path that does not exist is left out. Fills in held.landlock_abi; what this kernel cannot
-// restrict is noted there. Errors: Denied, Io.
+// capabilities are held. A path that does not exist, or is out of reach already, is left out. Fills in
+// held.landlock_abi; what this kernel cannot restrict is noted there. Errors: Denied, Io.
 Result<> restrict_files(std::span<const ReachRule> paths, Held& held);
 
 }  // namespace de::guard

@@ -7,7 +7,7 @@
 //
 // Levels: Error: an operator must act. Warn: we degraded and carry on. Info: state changed (few per hour). Debug: rest.
 //
-// Thread: any. init() is called once, before other threads exist.
+// Thread: any.
 #pragma once
 
 #include <concepts>
@@ -31,7 +31,7 @@ struct Options {
   bool json = false;
 };
 
-// Until then: Info and above, console form.
+// Until then: Info and above, console form. May be called again: what is logged from then on is as it says.
 void init(Options options);
 bool is_enabled(Level level);
 

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <ctime>
+#include <filesystem>
+#include <vector>
 
 #include "daemoneye/guard/sandbox.h"
 
@@ -91,9 +93,9 @@ void warm_up() {
 
 }  // namespace
 
-Result<> confine_procmond(const config::ProcmondConfig& config, guard::Held& held) {
+Result<> confine_procmond(const config::ProcmondConfig& config, const config::LoadInput& input, guard::Held& held) {
   warm_up();
-  const std::array<guard::ReachRule, 12> paths = {{
+  std::vector<guard::ReachRule> paths = {
       {"/proc", Reach::Read},
       {config.paths.state_dir + "/collect", Reach::Write},
       {config.paths.spool_dir, Reach::Write},
@@ -106,7 +108,10 @@ Result<> confine_procmond(const config::ProcmondConfig& config, guard::Held& hel
       {"/run/systemd/userdb", Reach::Read},
       {"/var/lib/sss/mc", Reach::Read},
       {"/etc/localtime", Reach::Read},
-  }};
+  };
+  // A file is replaced by another one: it is the directory that must stay in reach.
+  for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
+    if (!file.empty()) paths.push_back({std::filesystem::absolute(file).parent_path().string(), Reach::Read});
   DE_CHECK(guard::restrict_files(paths, held));
   const std::array<std::span<const SyscallRule>, 2> tables = {guard::basic_syscalls(), kProcmond};
   return guard::restrict_syscalls(tables, held);

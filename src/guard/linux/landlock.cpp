@@ -70,7 +70,8 @@ Result<> allow(int ruleset, const ReachRule& rule, std::uint64_t known) {
   const UniqueFd fd(::open(rule.path.c_str(), O_PATH | O_CLOEXEC));
   if (!fd) {
     const std::error_code os = last_os_error();
-    if (os == std::errc::no_such_file_or_directory) return {};
+    // Nothing to allow: it is not there, or out of our reach already.
+    if (os == std::errc::no_such_file_or_directory || os == std::errc::permission_denied) return {};
     return fail(Errc::Io, "open " + rule.path, os);
   }
   struct stat facts {};

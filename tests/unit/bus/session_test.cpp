@@ -24,6 +24,15 @@ TEST_F(SessionTest, AcknowledgesAndGivesTheCreditBackAfterTheCommit) {
   EXPECT_EQ(commits_[0].collector, "procmond");
 }
 
+TEST_F(SessionTest, AnotherIntervalIsToldOnlyToWhoHasBegun) {
+  Played& collector = admit("procmond", false);
+  collector.session->adjust(7'000);
+  collector.session->begin(5'000);
+  EXPECT_EQ(next(collector)->begin().scan_interval_ms(), 5'000u) << "something came before Begin";
+  collector.session->adjust(9'000);
+  EXPECT_EQ(next(collector)->adjust_interval().scan_interval_ms(), 9'000u);
+}
+
 TEST_F(SessionTest, WhatHasNoSequenceGivesItsCreditBackWithoutAck) {
   Played& collector = admit("procmond");
   pb::Envelope chunk;

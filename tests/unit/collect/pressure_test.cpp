@@ -120,6 +120,16 @@ TEST_F(PressureTest, WithoutAQuotaTimeIsNoPressure) {
   EXPECT_EQ(seconds_to_fall(), 5);
 }
 
+TEST_F(PressureTest, AnotherQuotaCountsFromTheNextInterval) {
+  pressure = Pressure{0};
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(after(2, {}, 4.0));
+  pressure.set_max_cpu_percent(50);
+  EXPECT_FALSE(after(2, {}, 0.9)) << "what was used while there was no quota is not held against us";
+  EXPECT_TRUE(after(2, {}, 1.2));
+  pressure.set_max_cpu_percent(200);
+  EXPECT_FALSE(after(2, {}, 3.0));
+}
+
 // What the processor was used for before anybody looked is not held against us.
 TEST_F(PressureTest, TheStartIsNoPressure) {
   EXPECT_FALSE(after(0, {}, 3.0));

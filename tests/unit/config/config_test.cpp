@@ -7,8 +7,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
+
+#include "config/config_fixture.h"
 
 namespace de::config {
 namespace {
@@ -19,38 +20,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-class Config : public testing::Test {
- protected:
-  Config() {
-    std::string pattern = testing::TempDir() + "de-config-XXXXXX";
-    dir_ = ::mkdtemp(pattern.data());
-  }
-  ~Config() override { std::filesystem::remove_all(dir_); }
-
-  std::string file(const std::string& name, const std::string& text) {
-    const std::string path = dir_ + "/" + name;
-    std::ofstream(path) << text;
-    ::chmod(path.c_str(), 0644);
-    return path;
-  }
-  LoadInput system(const std::string& text) {
-    LoadInput input;
-    input.system_file = file("system.yaml", text);
-    return input;
-  }
-  std::string agent_error(const std::string& text) {
-    const auto loaded = load_agent(system(text));
-    return loaded ? "loaded" : loaded.error().message();
-  }
-  static const Setting& setting(const std::vector<Setting>& settings, std::string_view path) {
-    for (const Setting& one : settings)
-      if (one.path == path) return one;
-    ADD_FAILURE() << "no setting " << path;
-    return settings.front();
-  }
-
-  std::string dir_;
-};
+class Config : public ConfigFiles {};
 
 TEST_F(Config, DefaultsAreTheStructs) {
   const auto agent = load_agent({});

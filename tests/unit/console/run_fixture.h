@@ -51,11 +51,15 @@ class Run : public testing::Test {
     return run_plain(all, input);
   }
   Outcome run_plain(const std::vector<const char*>& arguments, const std::string& input = "") {
+    return run_in(arguments, {"TERM=xterm", nullptr}, input);
+  }
+  // `env` ends in a null pointer.
+  Outcome run_in(const std::vector<const char*>& arguments, const std::vector<const char*>& env,
+                 const std::string& input = "") {
     const UniqueFd in(::open(file("in", input).c_str(), O_RDONLY));
     const UniqueFd out(::open((dir_ + "/out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
     const UniqueFd err(::open((dir_ + "/err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    const char* env[] = {"TERM=xterm", nullptr};
-    const ExitCode code = run(arguments, env, {in.get(), out.get(), err.get()}, own_identity());
+    const ExitCode code = run(arguments, env.data(), {in.get(), out.get(), err.get()}, own_identity());
     return {code, read(dir_ + "/out"), read(dir_ + "/err")};
   }
 

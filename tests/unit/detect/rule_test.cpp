@@ -92,7 +92,7 @@ TEST(RuleText, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_TRUE(rule.enabled);
   EXPECT_EQ(rule.on, Trigger::Snapshot);
   EXPECT_EQ(rule.priority, 5);
-  EXPECT_EQ(rule.dedup.seconds, 300U);
+  EXPECT_FALSE(rule.dedup.seconds) << "the settings have it";
   EXPECT_TRUE(rule.runs_on_snapshot());
   EXPECT_FALSE(rule.runs_on_event());
   EXPECT_EQ(rule.place.sql_line, 2);

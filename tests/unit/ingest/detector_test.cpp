@@ -134,6 +134,31 @@ TEST_F(DetectorTest, ARuleThatMatchesMoreThanItMaySaysSo) {
   EXPECT_FALSE(detector_->report()->health.at("all").healthy);
 }
 
+TEST_F(DetectorTest, ARuleThatDoesNotSayIsFoldedAsTheSettingsHaveIt) {
+  rule("all", "SELECT pid FROM processes");
+  rule("own", "SELECT pid FROM processes", "dedup: {seconds: 7}\n");
+  open();
+  const auto window_of = [&](const std::string& id) {
+    for (const RaisedAlert& raised : detector_->run(image(1), whole_).alerts)
+      if (raised.alert.rule_id() == id) return raised.dedupe_window_ms;
+    return std::int64_t{-1};
+  };
+  EXPECT_EQ(window_of("all"), 300'000);
+  detector_->set_dedup_seconds(20);
+  EXPECT_EQ(window_of("all"), 20'000);
+  EXPECT_EQ(window_of("own"), 7'000);
+}
+
+TEST_F(DetectorTest, AnotherBudgetCountsFromTheNextRun) {
+  rule("all", "SELECT pid FROM processes");
+  open();
+  EXPECT_EQ(detector_->run(image(50), whole_).alerts.size(), 50u);
+  mirror::Budget budget = mirror::kRuleBudget;
+  budget.rows = 10;
+  detector_->set_budget(budget);
+  EXPECT_EQ(detector_->run(image(50), whole_).alerts.size(), 10u);
+}
+
 TEST_F(DetectorTest, ReloadSaysWhatChangedAndKeepsTheLastGoodRule) {
   rule("stays", "SELECT pid FROM processes WHERE pid = 1");
   rule("edited", "SELECT pid FROM processes WHERE pid = 1");

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -86,8 +87,20 @@ class ControlTest : public testing::Test {
 
   void start(std::optional<gid_t> readers) {
     context_.reset(new Context{
-        clock_, *store_, registry_, *intake_, *events_, *detector_, readers_, detect_, sinks_, supervisors_,
-        mirror::kAdHocBudget, [this] { return image_; }, [this] { return settle(); }, [this] { return known_; },
+        clock_,
+        *store_,
+        registry_,
+        *intake_,
+        *events_,
+        *detector_,
+        readers_,
+        detect_,
+        sinks_,
+        supervisors_,
+        mirror::kAdHocBudget,
+        [this] { return image_; },
+        [this] { return settle(); },
+        [this] { return known_; },
         [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
         [] {
@@ -95,8 +108,11 @@ class ControlTest : public testing::Test {
         },
         [] {
           return ingest::EventQueueCounts{7, 4, 2};
-        }});
-    control_ = std::make_unique<Control>(io_.get_executor(), ControlOptions{readers, "daemoneye"}, *context_);
+        },
+        [this](uid_t uid) { return reload(uid); },
+        SettingsState{}});
+    control_ = std::make_unique<Control>(io_.get_executor(),
+                                         ControlOptions{readers, "daemoneye", admins_, "daemoneye-admin"}, *context_);
     link::ListenOptions listen{dir_ + "/control.sock", 0600, std::nullopt, kControlLimits};
     listener_.emplace(std::move(*link::Listener::open(io_.get_executor(), std::move(listen))));
     boost::asio::co_spawn(io_, control_->run(*listener_),
@@ -107,6 +123,11 @@ class ControlTest : public testing::Test {
   link::Task<> settle() {
     if (on_settle_) on_settle_();
     co_return Result<>{};
+  }
+
+  link::Task<std::vector<ChangedSetting>> reload(uid_t uid) {
+    reloaded_by_.push_back(uid);
+    co_return reloaded_;
   }
 
   template <class Done>
@@ -127,6 +148,28 @@ class ControlTest : public testing::Test {
     return std::move(*outcome);
   }
 
+  void restart(std::optional<gid_t> readers, std::optional<gid_t> admins) {
+    listener_->close();
+    drive([this] { return ended_; });
+    ended_ = false;
+    admins_ = admins;
+    start(readers);
+  }
+
+  // Root only. The server decides by what it is itself, so only the moment of connecting belongs to the other user.
+  link::Connection connect_as_other() {
+    ::chmod(dir_.c_str(), 0755);
+    ::chmod((dir_ + "/control.sock").c_str(), 0666);
+    std::optional<Result<link::Connection>> dialled;
+    EXPECT_EQ(::seteuid(65'534), 0);
+    boost::asio::co_spawn(io_, link::dial(dir_ + "/control.sock", {4u << 20, 4u << 20}, 5s),
+                          [&](const std::exception_ptr&, Result<link::Connection> made) { dialled = std::move(made); });
+    io_.restart();
+    while (!dialled && io_.poll_one() != 0) {
+    }
+    EXPECT_EQ(::seteuid(0), 0);
+    return std::move(**dialled);
+  }
   link::Connection connect() {
     auto dialled = run(link::dial(dir_ + "/control.sock", {4u << 20, 4u << 20}, 5s));
     if (!dialled) throw std::runtime_error(dialled.error().message());
@@ -218,6 +261,9 @@ class ControlTest : public testing::Test {
   std::shared_ptr<const mirror::Image> image_;
   pb::Completeness known_;
   std::vector<std::string> audited_;
+  std::optional<gid_t> admins_;
+  std::vector<uid_t> reloaded_by_;
+  Result<std::vector<ChangedSetting>> reloaded_;  // What the next reload comes to.
   std::function<void()> on_settle_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<Control> control_;

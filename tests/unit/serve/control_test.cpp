@@ -130,26 +130,86 @@ TEST_F(ControlTest, AClientThatNeverAsksIsCutOff) {
 
 TEST_F(ControlTest, AnotherUserIsDeniedUnlessInTheReadersGroup) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
-  ASSERT_EQ(::chmod(dir_.c_str(), 0755), 0);
-  ASSERT_EQ(::chmod((dir_ + "/control.sock").c_str(), 0666), 0);
-  const auto connect_as_other = [this] {
-    // The server decides by what it is itself, so only the moment of connecting belongs to the other user.
-    std::optional<Result<link::Connection>> dialled;
-    EXPECT_EQ(::seteuid(65'534), 0);
-    boost::asio::co_spawn(io_, link::dial(dir_ + "/control.sock", {4u << 20, 4u << 20}, 5s),
-                          [&](const std::exception_ptr&, Result<link::Connection> made) { dialled = std::move(made); });
-    io_.restart();
-    while (!dialled && io_.poll_one() != 0) {
-    }
-    EXPECT_EQ(::seteuid(0), 0);
-    return std::move(**dialled);
-  };
   link::Connection denied = connect_as_other();
   const Reply reply = run(exchange(denied, query_request("SELECT 1").SerializeAsString()));
   EXPECT_EQ(reply.status(), pb::STATUS_DENIED);
   EXPECT_THAT(reply.message(), HasSubstr("group daemoneye"));
   EXPECT_EQ(control_->counts().denied, 1u);
   EXPECT_EQ(control_->counts().requests, 0u);
+}
+
+pb::ControlRequest reload_request() {
+  pb::ControlRequest request;
+  request.set_protocol_major(1);
+  request.mutable_config_reload();
+  return request;
+}
+
+TEST_F(ControlTest, AReloadTellsEachChangedKeyAndWhetherItCounts) {
+  reloaded_ = std::vector<ChangedSetting>{{"query.max_rows", "5", "7", "/c.yaml:1:2", true},
+                                          {"sinks", "[]", "[{name: a}]", "/c.yaml:3:4", false}};
+  const Reply reply = ask(reload_request());
+  EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
+  EXPECT_EQ(reply.columns, (std::vector<std::string>{"key", "before", "after", "place", "effect"}));
+  EXPECT_EQ(reply.at("query.max_rows", 4), "in force");
+  EXPECT_EQ(reply.at("query.max_rows", 2), "7");
+  EXPECT_EQ(reply.at("sinks", 4), "after a restart of the agent");
+  EXPECT_EQ(reloaded_by_, std::vector<uid_t>{::geteuid()});
+  reloaded_ = std::vector<ChangedSetting>{};
+  EXPECT_EQ(ask(reload_request()).message(), "nothing has changed");
+}
+
+TEST_F(ControlTest, AReloadThatIsRefusedSaysWhy) {
+  reloaded_ = fail(Errc::Invalid, "/c.yaml:1:2: wrong");
+  const Reply reply = ask(reload_request());
+  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
+  EXPECT_EQ(reply.message(), "/c.yaml:1:2: wrong");
+}
+
+TEST_F(ControlTest, ReadOnlyRefusesChangesAndNothingElse) {
+  context_->settings.read_only = true;
+  const Reply reply = ask(reload_request());
+  EXPECT_EQ(reply.status(), pb::STATUS_DENIED);
+  EXPECT_THAT(reply.message(), HasSubstr("control.read_only"));
+  EXPECT_TRUE(reloaded_by_.empty());
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
+TEST_F(ControlTest, HealthTellsWhatASettingWaitsForAndWhyAReloadFailed) {
+  pb::ControlRequest health;
+  health.mutable_health()->set_component("settings");
+  EXPECT_EQ(ask(health).at("settings", 1), "ok");
+  context_->settings.waiting = {"sinks", "rules.dirs"};
+  EXPECT_EQ(ask(health).at("settings", 2), "a restart is needed for sinks, rules.dirs");
+  context_->settings.refused = "/c.yaml:1:2: wrong";
+  EXPECT_EQ(ask(health).at("settings", 1), "degraded");
+  EXPECT_THAT(ask(health).at("settings", 2), HasSubstr("/c.yaml:1:2: wrong"));
+}
+
+TEST_F(ControlTest, WhoMayAskMayNotThereforeChange) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  const gid_t own = ::getegid();
+  constexpr gid_t kAnother = 12'345;
+  for (const std::optional<gid_t> admins : {std::optional<gid_t>(), std::optional(kAnother)}) {
+    restart(own, admins);
+    link::Connection stranger = connect_as_other();
+    EXPECT_EQ(run(exchange(stranger, reload_request().SerializeAsString())).status(), pb::STATUS_DENIED);
+  }
+  audited_.clear();
+  restart(own, std::nullopt);
+  link::Connection reader = connect_as_other();
+  EXPECT_EQ(run(exchange(reader, query_request("SELECT 1").SerializeAsString())).status(), pb::STATUS_OK);
+  reader = connect_as_other();
+  const Reply denied = run(exchange(reader, reload_request().SerializeAsString()));
+  EXPECT_EQ(denied.status(), pb::STATUS_DENIED);
+  EXPECT_THAT(denied.message(), HasSubstr("group daemoneye-admin"));
+  EXPECT_TRUE(reloaded_by_.empty());
+  ASSERT_EQ(audited_.size(), 1u);
+  EXPECT_EQ(audited_[0], "control.denied {\"uid\":65534,\"request\":\"config reload\"}");
+  restart(own, own);
+  link::Connection admin = connect_as_other();
+  EXPECT_EQ(run(exchange(admin, reload_request().SerializeAsString())).status(), pb::STATUS_OK);
+  EXPECT_EQ(reloaded_by_, std::vector<uid_t>{65'534});
 }
 
 }  // namespace

@@ -57,6 +57,20 @@ TEST_F(Retention, DaysThatAreTooOldGo) {
   EXPECT_TRUE(store_->enforce_retention()->empty());
 }
 
+TEST_F(Retention, WhatIsKeptCanChangeWhileItRuns) {
+  open_with(10, 1 << 30);
+  fill(6);
+  EXPECT_TRUE(store_->enforce_retention()->empty());
+  store_->keep(3, 1 << 30);
+  const auto removed = store_->enforce_retention();
+  ASSERT_TRUE(removed) << removed.error().message();
+  ASSERT_EQ(removed->size(), 2u);
+  EXPECT_EQ(removed->at(0).reason, "older than 3 days");
+  EXPECT_EQ(days().size(), 4u);
+  store_->keep(10, 1);
+  EXPECT_EQ(store_->enforce_retention()->size(), 3u) << "never today";
+}
+
 TEST_F(Retention, TooManyBytesGoOldestFirstAndNeverToday) {
   open_with(30, 1 << 30);
   fill(5);

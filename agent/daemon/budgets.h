@@ -1,0 +1,24 @@
+// What queries and rules may use, as the settings have it.
+//
+// Thread: any (pure functions).
+#pragma once
+
+#include "daemoneye/config/config.h"
+#include "mirror/session.h"
+
+namespace de::daemon {
+
+inline mirror::Budget to_budget(const config::RunBudget& budget, std::size_t bytes) {
+  mirror::Budget out{};
+  out.time_ms = budget.timeout_ms;
+  out.memory_bytes = static_cast<std::size_t>(budget.memory_mb) << 20;
+  out.rows = budget.max_rows;
+  out.bytes = bytes;
+  return out;
+}
+
+// The bytes are of one answer, which is held until the client has read it.
+inline mirror::Budget query_budget(const config::AgentConfig& config) { return to_budget(config.query, 32UL << 20); }
+inline mirror::Budget rule_budget(const config::AgentConfig& config) { return to_budget(config.rules, 4UL << 20); }
+
+}  // namespace de::daemon
