@@ -130,7 +130,7 @@ void IteratedReader::read_image(Reading& reading, bool may_wait, pb::ProcessReco
   if (!reading.path.empty()) {
     link = join_path(reading.path, (reading.from.pass_flags & DE_PATH_CUT) != 0);
     if ((steady.task.flags & DE_UNLINKED) != 0) link += kDeleted;
-  } else if (const Result<std::string>& text = ask_facts(reading, may_wait).links[0]) {
+  } else if (const Result<std::string>& text = ask_facts(reading, may_wait, true).links[0]) {
     link = *text;
   }
   if (!may_wait) {
@@ -146,7 +146,7 @@ void IteratedReader::read_image(Reading& reading, bool may_wait, pb::ProcessReco
     merge_text(view.columns, out);
     return;
   }
-  const ProcessFacts& facts = ask_facts(reading, may_wait);
+  const ProcessFacts& facts = ask_facts(reading, may_wait, true);
   const Result<FileFacts>& image = facts.signs.image;
   if (image) {
     reading.image = *image;
@@ -166,11 +166,16 @@ void IteratedReader::read_image(Reading& reading, bool may_wait, pb::ProcessReco
 }
 
 // What the opener tells of it, asked once. Without an answer nothing is told.
-const ProcessFacts& IteratedReader::ask_facts(Reading& reading, bool may_wait) {
-  if (reading.facts) return *reading.facts;
-  auto facts = may_wait ? root_->opener->facts(reading.pid(), reading.from.steady.task.start_ns / kTickNs)
-                        : Result<ProcessFacts>(fail(Errc::Denied, "does not answer"));
+const ProcessFacts& IteratedReader::ask_facts(Reading& reading, bool may_wait, bool image_only) {
+  if (reading.facts && (image_only || !reading.has_image_only)) return *reading.facts;
+  const std::uint64_t start_ticks = reading.from.steady.task.start_ns / kTickNs;
+  Result<ProcessFacts> facts = fail(Errc::Denied, "does not answer");
+  if (may_wait) {
+    facts = image_only ? root_->opener->image(reading.pid(), start_ticks)
+                       : root_->opener->facts(reading.pid(), start_ticks);
+  }
   if (!facts && facts.error().code() != Errc::NotFound) reading.denied = true;
+  reading.has_image_only = image_only;
   return reading.facts.emplace(facts ? std::move(*facts) : ProcessFacts());
 }
 
@@ -181,14 +186,14 @@ void IteratedReader::read_paths(Reading& reading, bool may_wait, pb::ProcessReco
     std::string cwd = join_path(reading.cwd, (reading.from.pass_flags & DE_CWD_CUT) != 0);
     if ((steady.task.flags & DE_CWD_UNLINKED) != 0) cwd += kDeleted;
     out.set_cwd(std::move(cwd));
-  } else if (const Result<std::string>& cwd = ask_facts(reading, may_wait).links[1]) {
+  } else if (const Result<std::string>& cwd = ask_facts(reading, may_wait, false).links[1]) {
     out.set_cwd(*cwd);
   }
   if ((steady.task.flags & DE_OWN_ROOT) != 0) {
     out.set_root("/");
   } else if (told && steady.root_dentry != 0) {
     out.set_root(join_path(reading.root, (reading.from.pass_flags & DE_ROOT_CUT) != 0));
-  } else if (const Result<std::string>& root = ask_facts(reading, may_wait).links[2]) {
+  } else if (const Result<std::string>& root = ask_facts(reading, may_wait, false).links[2]) {
     out.set_root(*root);
   }
 }

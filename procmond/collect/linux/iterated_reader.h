@@ -62,6 +62,7 @@ class IteratedReader {
     ReadTexts texts;
     std::optional<FileFacts> image;
     std::optional<ProcessFacts> facts;
+    bool has_image_only = false;  // In the facts.
     // Instead of what the iterator could not sum up.
     std::optional<ProcStat> stat;
     std::optional<std::uint32_t> fd_count;
@@ -86,7 +87,7 @@ class IteratedReader {
   }
   bool is_same(const ProcDir& dir, const Reading& reading);
   void read_image(Reading& reading, bool may_wait, pb::ProcessRecord& out);
-  const ProcessFacts& ask_facts(Reading& reading, bool may_wait);
+  const ProcessFacts& ask_facts(Reading& reading, bool may_wait, bool image_only);
   void read_paths(Reading& reading, bool may_wait, pb::ProcessRecord& out);
   void read_cgroup(const ProcDir& dir, Reading& reading, pb::ProcessRecord& out);
   void read_arguments(const ProcDir& dir, Reading& reading);

@@ -190,8 +190,8 @@ Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> p
   return out;
 }
 
-Result<ProcessFacts> Opener::facts(std::uint32_t pid, std::uint64_t start_ticks) {
-  DE_TRY(received, ask_one(Ask::Facts, pid, start_ticks, 1));
+Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks) {
+  DE_TRY(received, ask_one(what, pid, start_ticks, 1));
   Cursor cursor(received.bytes);
   AnswerHead head;
   ToldFacts told;

@@ -55,7 +55,13 @@ class Opener {
   // Errors, also below: Closed (the opener is gone), Exhausted (every channel waits), Corrupt (no answer of its).
   Result<std::vector<ProcessSigns>> signs(std::span<const std::uint32_t> pids);
   // Errors besides: NotFound (gone, or the pid is another's), Denied, Io.
-  Result<ProcessFacts> facts(std::uint32_t pid, std::uint64_t start_ticks);
+  Result<ProcessFacts> facts(std::uint32_t pid, std::uint64_t start_ticks) {
+    return facts(Ask::Facts, pid, start_ticks);
+  }
+  // Only what is about its exe.
+  Result<ProcessFacts> image(std::uint32_t pid, std::uint64_t start_ticks) {
+    return facts(Ask::Image, pid, start_ticks);
+  }
   Result<UniqueFd> open_executable(std::uint32_t pid, std::uint64_t start_ticks);
   Result<UniqueFd> open_environment(std::uint32_t pid, std::uint64_t start_ticks);
   // A regular file that somebody may execute. `path` is absolute.
@@ -68,6 +74,7 @@ class Opener {
   Result<Answer> ask(std::span<const char> request, std::uint32_t count);
   Result<Answer> exchange(int socket, std::span<const char> request);
   Result<Answer> ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
+  Result<ProcessFacts> facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
   Result<UniqueFd> open(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
 
   const UniqueFd proc_;

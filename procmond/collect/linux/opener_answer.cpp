@@ -96,22 +96,28 @@ void tell_signs(int proc_fd, std::span<const AskedProcess> asked, Answer& out) {
   }
 }
 
-void tell_facts(Found& found, Answer& out) {
+void tell_facts(Found& found, bool image_only, Answer& out) {
   const ProcDir& dir = found.dir;
   ToldFacts facts;
   std::array<std::string, kLinks> links;
-  add_signs(found);
+  if (image_only) {
+    found.signs.image = told(facts_at(found.dir.fd(), "exe"));
+  } else {
+    add_signs(found);
+  }
   facts.signs = found.signs;
-  for (std::size_t i = 0; i < kLinks; ++i) {
+  facts.link_errors.fill(ENOENT);
+  for (std::size_t i = 0; i < (image_only ? 1 : kLinks); ++i) {
     Result<std::string> link = dir.link(kLinkNames[i]);
     if (link) {
       links[i] = std::move(*link).substr(0, kMaxTextBytes);
+      facts.link_errors[i] = 0;
     } else {
       facts.link_errors[i] = errno_of(link.error());
     }
     facts.link_bytes[i] = static_cast<std::uint32_t>(links[i].size());
   }
-  for (std::size_t i = 0; i < kNamespaceCount; ++i) facts.namespaces[i] = dir.inode(kNamespaceNames[i]);
+  for (std::size_t i = 0; !image_only && i < kNamespaceCount; ++i) facts.namespaces[i] = dir.inode(kNamespaceNames[i]);
   const std::string& exe = links[0];
   facts.literal = exe.empty() ? ToldFile{ENOENT, 0, {}} : told(facts_at(AT_FDCWD, exe.c_str()));
   facts.original = facts.literal;
@@ -147,7 +153,7 @@ void answer_one(int proc_fd, Ask ask, const AskedProcess& asked, Answer& out) {
   Result<Found> found = find(proc_fd, asked.pid);
   if (!found) return refuse(errno_of(found.error()), out);
   if (found->signs.start_ticks != asked.start_ticks) return refuse(ENOENT, out);  // The pid is another's now.
-  if (ask == Ask::Facts) return tell_facts(*found, out);
+  if (ask == Ask::Facts || ask == Ask::Image) return tell_facts(*found, ask == Ask::Image, out);
   open_below(found->dir, ask == Ask::Executable ? "exe" : "environ", out);
 }
 
@@ -167,6 +173,7 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request) {
       return out;
     case Ask::Signs:
     case Ask::Facts:
+    case Ask::Image:
     case Ask::Executable:
     case Ask::Environment:
       if (head.path_bytes != 0 || head.count == 0 || head.count > (head.ask == Ask::Signs ? kMaxAsked : 1))

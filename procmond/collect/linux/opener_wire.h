@@ -20,6 +20,7 @@ enum class Ask : std::uint32_t {
   Executable = 3,   // Of one: what it runs, opened for reading.
   Environment = 4,  // Of one: its /proc/PID/environ, opened for reading.
   Program = 5,      // By path: a regular file that somebody may execute, opened for reading.
+  Image = 6,        // Of one: as Facts, but nothing that is not about its exe.
 };
 
 constexpr std::size_t kMaxAsked = 64;
@@ -82,7 +83,7 @@ struct ToldFacts {
 
 struct AnswerHead {
   std::int32_t error = 0;  // errno of the whole request; nothing follows then.
-  // Signs: as many ToldSigns follow. Facts: one ToldFacts. Otherwise a descriptor comes with it.
+  // Signs: as many ToldSigns follow. Facts, Image: one ToldFacts. Otherwise a descriptor comes with it.
   std::uint32_t count = 0;
 };
 

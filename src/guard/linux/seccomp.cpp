@@ -91,6 +91,7 @@ Result<> restrict_syscalls(std::span<const std::span<const SyscallRule>> tables,
     held.notes.emplace_back("this kernel has no seccomp: which system calls are made is not restricted");
     return {};
   }
+  (void)::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // A tree, not a list; slower if refused.
   for (const char* name : kNotThere) DE_CHECK(add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), {name, "not there"}));
   DE_CHECK(add(filter.get(), SCMP_ACT_ALLOW, {"tgkill", "abort()", 0, kWhole, static_cast<std::uint64_t>(::getpid())}));
   for (const std::span<const SyscallRule> table : tables)

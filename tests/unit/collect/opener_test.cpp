@@ -85,6 +85,13 @@ TEST(Opener, OverAChannelTellsTheSameAsReading) {
   EXPECT_GT(told->signs.start_stack, 1u);
   EXPECT_TRUE(told->look_up("/usr/bin/sleep"));
   EXPECT_FALSE(told->look_up("/etc/passwd")) << "only what was asked for";
+  const auto image = served->image(child.pid(), ticks);
+  ASSERT_TRUE(image) << image.error().message();
+  EXPECT_EQ(image->links[0].value(), "/usr/bin/sleep");
+  EXPECT_EQ(image->signs.image.value(), told->signs.image.value());
+  EXPECT_EQ(image->literal.value(), told->literal.value());
+  EXPECT_FALSE(image->links[1]) << "nothing else";
+  EXPECT_EQ(image->namespaces[2], 0u);
 }
 
 TEST(Opener, AFileThatIsGoneIsToldApartFromItsName) {
@@ -169,7 +176,8 @@ TEST(Opener, WhatIsNoRequestIsNotServed) {
   EXPECT_FALSE(is_served(""));
   EXPECT_FALSE(is_served(std::string(7, '\0')));
   EXPECT_FALSE(is_served(request(Ask(0), 1, 0, kOne)));
-  EXPECT_FALSE(is_served(request(Ask(6), 1, 0, kOne)));
+  EXPECT_FALSE(is_served(request(Ask(7), 1, 0, kOne)));
+  EXPECT_FALSE(is_served(request(Ask::Image, 2, 0, 2 * kOne)));
   EXPECT_FALSE(is_served(request(Ask::Signs, 0, 0, 0)));
   EXPECT_FALSE(is_served(request(Ask::Signs, 2, 0, kOne))) << "fewer than it says";
   EXPECT_FALSE(is_served(request(Ask::Signs, 1, 0, 2 * kOne))) << "more than it says";
