@@ -6,10 +6,16 @@
 // Thread: main, before any other exists.
 #pragma once
 
+#include <cstdint>
+
 #include "daemoneye/config/config.h"
 #include "daemoneye/guard/guard.h"
 
 namespace de::daemon {
+
+// What procmond itself has to keep: nothing, unless /proc shows only one's own processes (hidepid). Then it takes
+// CAP_SYS_PTRACE to see the others, and Landlock would hide them again.
+std::uint64_t needed_capabilities();
 
 // After everything is open that is not in its table. `input`: where the settings are read again.
 // Errors: see guard::restrict_files() and restrict_syscalls().

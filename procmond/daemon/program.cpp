@@ -90,6 +90,7 @@ Result<Opened> open_and_drop(const config::ProcmondConfig& config) {
   guard::GuardOptions options;
   options.uid = self.uid;
   options.gid = self.gid;
+  options.keep_caps = needed_capabilities();
   auto held = guard::drop(options);
   if (!held) return fail(std::move(held).error().during("drop privileges"));
   out.held = std::move(*held);

@@ -146,6 +146,27 @@ TEST_F(Privileges, ASignalForBothEndsProcmondInOrder) {
   EXPECT_EQ(host_.procmond.wait(std::chrono::seconds(10)), 0);
 }
 
+// /proc may hide what belongs to others: then it takes a capability to see them, and that is kept.
+TEST(Hidden, OtherUsersProcessesAreSeenAllTheSame) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  Host host;
+  host.start_agent();
+  const std::string command = "mount --make-rprivate / && mount -t proc -o hidepid=2 proc /proc && exec " +
+                              program("procmond") + " --state-dir " + host.dir() + " --broker " + host.dir() +
+                              "/broker.sock --set scan_interval_ms=1000";
+  const Background procmond({"/usr/bin/unshare", "--mount", "/bin/sh", "-c", command}, host.dir() + "/hidden.log");
+  const Background other({"/bin/sleep", "1000"}, host.dir() + "/other.log");
+  const std::string sql = "SELECT command_line, accessible FROM processes WHERE pid = " + std::to_string(other.pid());
+  EXPECT_TRUE(eventually([&] {
+    return host.cli({"--output", "csv", "query", sql}).out.find("/bin/sleep 1000,1") != std::string::npos;
+  })) << host.cli({"query", sql}).out
+      << test::read_text(host.dir() + "/hidden.log");
+  EXPECT_NE(host.cli({"audit", "tail"}).out.find("hidepid"), std::string::npos);
+  Status status = status_of(procmond.pid());
+  EXPECT_EQ(status["CapEff"], "0000000000080000") << "CAP_SYS_PTRACE";
+  EXPECT_EQ(status["Seccomp"], "2");
+}
+
 // Nobody is root here; what one's own user may read is read all the same.
 TEST(Unprivileged, SeesItsOwnProcessesWhole) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";

@@ -9,6 +9,7 @@
 #include <array>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "daemoneye/guard/sandbox.h"
@@ -93,6 +94,19 @@ void warm_up() {
 
 }  // namespace
 
+std::uint64_t needed_capabilities() {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    // proc(5): the fifth word is where it is mounted, the options of the file system are the last.
+    if (line.find(" /proc ") == line.npos) continue;
+    const auto option = line.find("hidepid=");
+    if (option == line.npos) continue;
+    const std::string value = line.substr(option + 8, line.find_first_of(", ", option + 8) - option - 8);
+    if (value != "0" && value != "off") return std::uint64_t{1} << guard::kCapSysPtrace;
+  }
+  return 0;
+}
+
 Result<> confine_procmond(const config::ProcmondConfig& config, const config::LoadInput& input, guard::Held& held) {
   warm_up();
   std::vector<guard::ReachRule> paths = {
@@ -112,7 +126,13 @@ Result<> confine_procmond(const config::ProcmondConfig& config, const config::Lo
   // A file is replaced by another one: it is the directory that must stay in reach.
   for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
     if (!file.empty()) paths.push_back({std::filesystem::absolute(file).parent_path().string(), Reach::Read});
-  DE_CHECK(guard::restrict_files(paths, held));
+  if (needed_capabilities() == 0) {
+    DE_CHECK(guard::restrict_files(paths, held));
+  } else {
+    held.notes.emplace_back(
+        "/proc hides other users' processes (hidepid): CAP_SYS_PTRACE is kept, and which files are reached is not "
+        "restricted");
+  }
   const std::array<std::span<const SyscallRule>, 2> tables = {guard::basic_syscalls(), kProcmond};
   return guard::restrict_syscalls(tables, held);
 }
