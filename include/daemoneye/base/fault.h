@@ -1,6 +1,6 @@
 // What tests plant: losing one record on purpose, so that they can see whether the books of every stage notice, and an
-// attacker in a process that has confined itself. Only in builds with the CMake option DE_FAULTS; everywhere else nothing
-// of it is left.
+// attacker in a process that has confined itself. Only in builds with the CMake option DE_FAULTS; everywhere else
+// nothing of it is left.
 //
 // Thread: any.
 #pragma once

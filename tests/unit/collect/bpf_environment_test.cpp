@@ -247,7 +247,7 @@ TEST_F(BpfEnvironment, ALongTailLeavesRoomForTheProcess) {
               seen_of(child, KernelEventKind::Exit));
   EXPECT_EQ(record().command_line_length(), bytes_of(argv));
   EXPECT_TRUE(has_shed(pb::SHED_ARGUMENTS, record()) && has_shed(pb::SHED_ENVIRONMENT, record()));
-  EXPECT_GT(arguments().size(), 4U) << "what there was room for";
+  EXPECT_GT(arguments().size(), 1U) << "what there was room for; others fill the ring, too";
   EXPECT_EQ(feed->counts().dropped, 0U);
 }
 

@@ -223,12 +223,13 @@ TEST(HeldJson, SaysEverything) {
   held.syscall_filter = true;
   held.was_root = true;
   held.notes = {"a \"quoted\" note", "b"};
-  EXPECT_EQ(held.to_json(),
-            R"({"uid":5,"gid":6,"supplementary_groups":0,)"
-            R"("caps_effective":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
-            R"("caps_permitted":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
-            R"("caps_inheritable":[],"caps_bounding":[],"no_new_privs":true,"dumpable":false,"landlock_abi":7,"syscall_filter":true,"was_root":true,)"
-            R"("notes":["a \"quoted\" note","b"]})");
+  EXPECT_EQ(
+      held.to_json(),
+      R"({"uid":5,"gid":6,"supplementary_groups":0,)"
+      R"("caps_effective":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
+      R"("caps_permitted":["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"],)"
+      R"("caps_inheritable":[],"caps_bounding":[],"no_new_privs":true,"dumpable":false,"landlock_abi":7,"syscall_filter":true,"was_root":true,)"
+      R"("notes":["a \"quoted\" note","b"]})");
 }
 
 }  // namespace
