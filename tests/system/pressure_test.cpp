@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "health_report.h"
 #include "kernel_support.h"
@@ -111,6 +112,9 @@ TEST_F(UnderPressure, ARingThatFillsIsSaidAndPasses) {
   const Truth truth = storm("4000");
   host.procmond.signal(SIGCONT);
   ASSERT_TRUE(eventually([&] { return is_in_ledger("pressure.rose"); })) << host.log("procmond");
+  // The programs in the kernel are told with the next fetch, which something has to be the reason for.
+  (void)run({"/bin/true"});
+  std::this_thread::sleep_for(50ms);
   const Row row = exec_with_environment("under-pressure");
   EXPECT_TRUE(contains(row.at("shed"), "environment")) << row.at("shed");
   EXPECT_EQ(row.at("environment_cut"), "1");
