@@ -18,7 +18,7 @@ std::string format_name(config::SinkFormat format) { return std::string(config::
 
 }  // namespace
 
-Agent::Agent(config::AgentConfig config, SettingsSource source, AgentIdentity identity,
+Agent::Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity,
              std::unique_ptr<supervise::Launcher> launcher, const Clock& clock)
     : config_(std::move(config)),
       source_(std::move(source)),
@@ -34,7 +34,7 @@ Agent::~Agent() {
   readers_.join();
 }
 
-Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, SettingsSource source,
+Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, config::SettingsSource source,
                                                AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
                                                const Clock& clock, ServiceNotify notify) {
   std::unique_ptr<Agent> agent(

@@ -34,12 +34,6 @@
 
 namespace de::daemon {
 
-// Where the settings came from, to read them there again.
-struct SettingsSource {
-  config::LoadInput input;
-  std::vector<config::Setting> settings;  // Those in force.
-};
-
 struct AgentIdentity {
   std::vector<uid_t> collector_uids;
   std::optional<gid_t> readers;
@@ -54,7 +48,7 @@ class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
   // `launcher` has what launched_programs() lists; null when that is nothing.
-  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, SettingsSource source,
+  static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, config::SettingsSource source,
                                                  AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
                                                  const Clock& clock, ServiceNotify notify);
   ~Agent();
@@ -68,7 +62,7 @@ class Agent {
   static std::vector<std::string_view> reloaded_keys();
 
  private:
-  Agent(config::AgentConfig config, SettingsSource source, AgentIdentity identity,
+  Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity,
         std::unique_ptr<supervise::Launcher> launcher, const Clock& clock);
   Result<> open();
   Result<> listen();
@@ -110,7 +104,7 @@ class Agent {
   friend struct Takeover;
 
   config::AgentConfig config_;
-  SettingsSource source_;
+  config::SettingsSource source_;
   const AgentIdentity identity_;
   const Clock& clock_;
   boost::asio::io_context io_{1};

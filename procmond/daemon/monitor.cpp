@@ -30,7 +30,7 @@ std::string host_name() {
 
 }  // namespace
 
-Monitor::Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+Monitor::Monitor(config::ProcmondConfig config, config::SettingsSource source, std::unique_ptr<spool::Spool> spool,
                  audit::LedgerFile& ledger, const Clock& clock)
     : config_(std::move(config)),
       source_(std::move(source)),
@@ -54,7 +54,7 @@ collect::CollectorOptions Monitor::collector_options(std::shared_ptr<collect::Op
   return options;
 }
 
-Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, SettingsSource source,
+Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, config::SettingsSource source,
                                                  std::vector<uid_t> agent_uids, OpenedSources sources,
                                                  std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
                                                  const Clock& clock, ServiceNotify notify) {

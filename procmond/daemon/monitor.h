@@ -25,17 +25,10 @@
 
 namespace de::daemon {
 
-// Where the settings came from, to read them there again. That happens after the drop: a file that procmond cannot read
-// any more changes nothing.
-struct SettingsSource {
-  config::LoadInput input;
-  std::vector<config::Setting> settings;  // Those in force.
-};
-
 class Monitor {
  public:
   // `ledger` and `clock` outlive the monitor.
-  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, SettingsSource source,
+  static Result<std::unique_ptr<Monitor>> create(config::ProcmondConfig config, config::SettingsSource source,
                                                  std::vector<uid_t> agent_uids, OpenedSources sources,
                                                  std::unique_ptr<spool::Spool> spool, audit::LedgerFile& ledger,
                                                  const Clock& clock, ServiceNotify notify);
@@ -54,7 +47,7 @@ class Monitor {
     collect::EventList events;
   };
 
-  Monitor(config::ProcmondConfig config, SettingsSource source, std::unique_ptr<spool::Spool> spool,
+  Monitor(config::ProcmondConfig config, config::SettingsSource source, std::unique_ptr<spool::Spool> spool,
           audit::LedgerFile& ledger, const Clock& clock);
   collect::CollectorOptions collector_options(std::shared_ptr<collect::Opener> opener) const;
   uplink::Hooks make_hooks();
@@ -92,7 +85,7 @@ class Monitor {
   friend struct Takeover;
 
   config::ProcmondConfig config_;
-  SettingsSource source_;
+  config::SettingsSource source_;
   const Clock& clock_;
   boost::asio::io_context io_{1};
   Pulse collect_pulse_;  // Before the thread that beats.

@@ -128,7 +128,7 @@ int monitor_until_signal(const config::Loaded<config::ProcmondConfig>& loaded, c
   log::info("procmond", "running",
             {log::field("held", opened->held.to_json()), log::field("opener_holds", opener_holds)});
 
-  SettingsSource source{std::move(input), loaded.settings};
+  config::SettingsSource source{std::move(input), loaded.settings};
   auto monitor = Monitor::create(config, std::move(source), opened->agent_uids, std::move(opened->sources),
                                  std::move(*spool), **ledger, system_clock(), std::move(*notify));
   if (!monitor) return report(monitor.error(), 1);

@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "daemoneye/config/config.h"
 #include "daemoneye/config/source_file.h"
 #include "layers.h"
@@ -45,6 +47,13 @@ std::string_view find_variable(const char* const* env, std::string_view name) {
 }
 
 }  // namespace
+
+std::vector<std::string> directories_of(const LoadInput& input) {
+  std::vector<std::string> out;
+  for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
+    if (!file.empty()) out.push_back(std::filesystem::absolute(file).parent_path().string());
+  return out;
+}
 
 LoadInput standard_input(Program program, const char* const* env) {
   LoadInput input;

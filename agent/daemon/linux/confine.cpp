@@ -80,8 +80,7 @@ Result<> confine_files(const config::AgentConfig& config, const config::LoadInpu
   for (const std::string& dir : config.paths.rules_dirs) paths.push_back({dir, Reach::Read});
   for (const config::SinkConfig& sink : config.sinks)
     if (!sink.path.empty()) paths.push_back({parent_of(sink.path), Reach::Write});
-  for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
-    if (!file.empty()) paths.push_back({parent_of(file), Reach::Read});
+  for (const std::string& dir : config::directories_of(input)) paths.push_back({dir, Reach::Read});
   return guard::restrict_files(paths, held);
 }
 

@@ -1,13 +1,10 @@
 // The launcher's side: see launcher.h.
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
 
+#include "daemoneye/base/side_process.h"
 #include "supervise/launcher.h"
 #include "supervise/launcher_wire.h"
 
@@ -54,22 +51,7 @@ bool send(const UniqueFd& channel, LauncherReply reply, const std::string& text,
   reply.text_bytes = static_cast<std::uint32_t>(text.size());
   std::string message(sizeof reply, '\0');
   std::memcpy(message.data(), &reply, sizeof reply);
-  message += text;
-  iovec part{message.data(), message.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  msghdr head{};
-  head.msg_iov = &part;
-  head.msg_iovlen = 1;
-  if (fd >= 0) {
-    head.msg_control = control;
-    head.msg_controllen = sizeof control;
-    cmsghdr* first = CMSG_FIRSTHDR(&head);
-    first->cmsg_level = SOL_SOCKET;
-    first->cmsg_type = SCM_RIGHTS;
-    first->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(first), &fd, sizeof fd);
-  }
-  return ::sendmsg(channel.get(), &head, MSG_NOSIGNAL) == static_cast<ssize_t>(message.size());
+  return send_packet(channel.get(), message + text, fd).has_value();
 }
 
 class Service {
@@ -129,12 +111,10 @@ class Service {
 
 void serve_launcher(const UniqueFd& channel, const std::vector<ChildOptions>& programs) {
   Service service(channel, programs);
-  std::array<char, sizeof(LauncherRequest) + kMaxFreshBytes> bytes{};
   for (;;) {
-    const ssize_t got = ::recv(channel.get(), bytes.data(), bytes.size(), MSG_TRUNC);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0 || static_cast<std::size_t>(got) > bytes.size()) return;
-    const auto request = parse(bytes.data(), static_cast<std::size_t>(got), programs.size());
+    const auto received = receive_packet(channel.get(), sizeof(LauncherRequest) + kMaxFreshBytes);
+    if (!received) return;
+    const auto request = parse(received->bytes.data(), received->bytes.size(), programs.size());
     if (!request || !service.answer(*request)) return;
   }
 }

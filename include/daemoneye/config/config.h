@@ -154,6 +154,16 @@ struct LoadInput {
   bool for_root = false;      // Only files that root alone may write; without root this is what reading again needs.
 };
 
+// Of a running daemon: where its settings came from, to read them there again.
+struct SettingsSource {
+  LoadInput input;
+  std::vector<Setting> settings;  // Those in force.
+};
+
+// The directories of the files, absolute: an editor replaces a file by another one, so it is the directory that must
+// stay in reach of who reads them again.
+std::vector<std::string> directories_of(const LoadInput& input);
+
 // The usual places: /etc/daemoneye/config.yaml, and daemoneye/config.yaml below $XDG_CONFIG_HOME or ~/.config. A daemon
 // that root starts has no user file: root's environment may still be the one of whoever called sudo.
 LoadInput standard_input(Program program, const char* const* env);

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -53,6 +52,11 @@ class Cursor {
 };
 
 tl::unexpected<Error> no_answer() { return fail(Errc::Corrupt, "the opener gives no answer of its"); }
+
+Result<Packet> exchange(int socket, std::span<const char> request) {
+  DE_CHECK(send_packet(socket, request));
+  return receive_packet(socket, kMaxAnswerBytes);
+}
 
 template <class T>
 void append(std::vector<char>& out, const T& value) {
@@ -110,50 +114,19 @@ bool Opener::is_gone() {
   return is_gone_;
 }
 
-Result<Answer> Opener::exchange(int socket, std::span<const char> request) {
-  ssize_t sent = 0;
-  do {
-    sent = ::send(socket, request.data(), request.size(), MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent != static_cast<ssize_t>(request.size())) return fail(Errc::Closed, "the opener is gone");
-  Answer out;
-  out.bytes.resize(kMaxAnswerBytes);
-  iovec part{out.bytes.data(), out.bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got = 0;
-  do {
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got <= 0) return fail(Errc::Closed, "the opener is gone");
-  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(int)))
-      continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    out.fd.reset(fd);
-  }
-  if ((message.msg_flags & MSG_TRUNC) != 0) return no_answer();
-  out.bytes.resize(static_cast<std::size_t>(got));
-  return out;
-}
-
 // `count`: what the answer's head has to say.
-Result<Answer> Opener::ask(std::span<const char> request, std::uint32_t count) {
-  Answer out;
+Result<Packet> Opener::ask(std::span<const char> request, std::uint32_t count) {
+  Packet out;
   if (proc_) {
     if (!answer(proc_.get(), request, out)) return fail(Errc::Invalid, "ask the opener: no request of its");
   } else {
     const Lease lease(*this);
     if (!lease) return fail(Errc::Exhausted, "every channel to the opener waits for a process");
     auto received = exchange(lease.socket(), request);
+    if (!received && received.error().code() == Errc::TooLarge) return no_answer();
     if (!received) {
-      if (received.error().code() == Errc::Closed) is_gone_ = true;
-      return received;
+      is_gone_ = true;
+      return fail(Errc::Closed, "the opener is gone");
     }
     out = std::move(*received);
   }
@@ -164,7 +137,7 @@ Result<Answer> Opener::ask(std::span<const char> request, std::uint32_t count) {
   return out;
 }
 
-Result<Answer> Opener::ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count) {
+Result<Packet> Opener::ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count) {
   std::vector<char> request;
   append(request, OpenerRequest{what, 1, 0, 0});
   append(request, AskedProcess{pid, 0, start_ticks});

@@ -17,6 +17,7 @@
 #include "collect/linux/exe_file.h"
 #include "collect/linux/opener_wire.h"
 #include "daemoneye/base/result.h"
+#include "daemoneye/base/side_process.h"
 #include "daemoneye/base/unique_fd.h"
 
 namespace de::collect {
@@ -71,9 +72,8 @@ class Opener {
 
  private:
   class Lease;
-  Result<Answer> ask(std::span<const char> request, std::uint32_t count);
-  Result<Answer> exchange(int socket, std::span<const char> request);
-  Result<Answer> ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
+  Result<Packet> ask(std::span<const char> request, std::uint32_t count);
+  Result<Packet> ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
   Result<ProcessFacts> facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
   Result<UniqueFd> open(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
 

@@ -28,12 +28,12 @@ int errno_of(const Error& error) {
 }
 
 template <class T>
-void put(Answer& out, const T& value) {
+void put(Packet& out, const T& value) {
   const auto* bytes = reinterpret_cast<const char*>(&value);
   out.bytes.insert(out.bytes.end(), bytes, bytes + sizeof value);
 }
 
-void refuse(int error, Answer& out) { put(out, AnswerHead{error, 0}); }
+void refuse(int error, Packet& out) { put(out, AnswerHead{error, 0}); }
 
 ToldFile told(const Result<FileFacts>& facts) {
   ToldFile out;
@@ -87,7 +87,7 @@ void add_signs(Found& found) {
   found.signs.use = use_of(found.dir);
 }
 
-void tell_signs(int proc_fd, std::span<const AskedProcess> asked, Answer& out) {
+void tell_signs(int proc_fd, std::span<const AskedProcess> asked, Packet& out) {
   put(out, AnswerHead{0, static_cast<std::uint32_t>(asked.size())});
   for (const AskedProcess& process : asked) {
     Result<Found> found = find(proc_fd, process.pid);
@@ -96,7 +96,7 @@ void tell_signs(int proc_fd, std::span<const AskedProcess> asked, Answer& out) {
   }
 }
 
-void tell_facts(Found& found, bool image_only, Answer& out) {
+void tell_facts(Found& found, bool image_only, Packet& out) {
   const ProcDir& dir = found.dir;
   ToldFacts facts;
   std::array<std::string, kLinks> links;
@@ -128,7 +128,7 @@ void tell_facts(Found& found, bool image_only, Answer& out) {
   for (const std::string& link : links) out.bytes.insert(out.bytes.end(), link.begin(), link.end());
 }
 
-void open_below(const ProcDir& dir, const char* name, Answer& out) {
+void open_below(const ProcDir& dir, const char* name, Packet& out) {
   UniqueFd fd(::openat(dir.fd(), name, kOpenFlags));
   if (!fd) return refuse(errno, out);
   put(out, AnswerHead{0, 0});
@@ -136,7 +136,7 @@ void open_below(const ProcDir& dir, const char* name, Answer& out) {
 }
 
 // Looked at first: opening what is no program could set off what a device or a pipe does.
-void open_program(const std::string& path, Answer& out) {
+void open_program(const std::string& path, Packet& out) {
   const UniqueFd found(::open(path.c_str(), O_PATH | O_CLOEXEC));
   struct stat facts {};
   if (!found || ::fstat(found.get(), &facts) != 0) return refuse(errno, out);
@@ -149,7 +149,7 @@ void open_program(const std::string& path, Answer& out) {
   out.fd = std::move(fd);
 }
 
-void answer_one(int proc_fd, Ask ask, const AskedProcess& asked, Answer& out) {
+void answer_one(int proc_fd, Ask ask, const AskedProcess& asked, Packet& out) {
   Result<Found> found = find(proc_fd, asked.pid);
   if (!found) return refuse(errno_of(found.error()), out);
   if (found->signs.start_ticks != asked.start_ticks) return refuse(ENOENT, out);  // The pid is another's now.
@@ -185,7 +185,7 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request) {
   return std::nullopt;  // A number nobody has given a meaning.
 }
 
-bool answer(int proc_fd, std::span<const char> request, Answer& out) {
+bool answer(int proc_fd, std::span<const char> request, Packet& out) {
   out.bytes.clear();
   out.fd.reset();
   const std::optional<ParsedRequest> parsed = parse_request(request);

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "collect/linux/opener_wire.h"
+#include "daemoneye/base/side_process.h"
 
 namespace de::collect {
 
@@ -24,6 +25,6 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request);
 
 // Of `request`: a whole message. False when it does not keep to the shape of one: whoever sent it is not to be served
 // again. May wait as long as the process or file system that it is about.
-bool answer(int proc_fd, std::span<const char> request, Answer& out);
+bool answer(int proc_fd, std::span<const char> request, Packet& out);
 
 }  // namespace de::collect

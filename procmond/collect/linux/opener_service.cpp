@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <cerrno>
-#include <cstring>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -15,41 +13,13 @@
 namespace de::collect {
 namespace {
 
-bool send_answer(int socket, const Answer& answer) {
-  iovec part{const_cast<char*>(answer.bytes.data()), answer.bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (answer.fd) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    const int fd = answer.fd.get();
-    std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
-  }
-  ssize_t sent = 0;
-  do {
-    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent == static_cast<ssize_t>(answer.bytes.size());
-}
-
 // Until the other end is closed, or sends what is no request: then it is not served any more.
 void serve(const UniqueFd& socket, const UniqueFd& proc) {
-  std::vector<char> request(kMaxRequestBytes);
-  Answer out;
+  Packet out;
   for (;;) {
-    ssize_t got = 0;
-    do {
-      got = ::recv(socket.get(), request.data(), request.size(), MSG_TRUNC);
-    } while (got < 0 && errno == EINTR);
-    if (got <= 0 || static_cast<std::size_t>(got) > request.size()) break;
-    if (!answer(proc.get(), std::span(request).first(static_cast<std::size_t>(got)), out)) break;
-    if (!send_answer(socket.get(), out)) break;
+    const auto request = receive_packet(socket.get(), kMaxRequestBytes);
+    if (!request || !answer(proc.get(), request->bytes, out)) break;
+    if (!send_packet(socket.get(), out.bytes, out.fd.get())) break;
     out.fd.reset();
   }
   ::shutdown(socket.get(), SHUT_RDWR);

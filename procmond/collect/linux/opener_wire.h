@@ -7,10 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "collect/linux/exe_file.h"
-#include "daemoneye/base/unique_fd.h"
 
 namespace de::collect {
 
@@ -91,10 +89,5 @@ constexpr std::size_t kMaxAnswerBytes =
     sizeof(AnswerHead) + (kMaxAsked * sizeof(ToldSigns) > sizeof(ToldFacts) + kLinks * kMaxTextBytes
                               ? kMaxAsked * sizeof(ToldSigns)
                               : sizeof(ToldFacts) + kLinks * kMaxTextBytes);
-
-struct Answer {
-  std::vector<char> bytes;
-  UniqueFd fd;
-};
 
 }  // namespace de::collect

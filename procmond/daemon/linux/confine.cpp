@@ -8,7 +8,6 @@
 
 #include <array>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <vector>
 
@@ -76,9 +75,8 @@ constexpr SyscallRule kOpener[] = {
     {"statx", "executables"},
     {"readlinkat", "exe, cwd, root"},
     {"getdents64", "how many descriptors a process has, before Linux 6.2"},
-    {"recvfrom", "requests"},
+    {"recvmsg", "requests"},
     {"sendmsg", "answers"},
-    {"sendto", "what it holds, once"},
     {"shutdown", "a channel that sent no request"},
     {"lseek", "log"},
 };
@@ -123,9 +121,7 @@ Result<> confine_procmond(const config::ProcmondConfig& config, const config::Lo
       {"/var/lib/sss/mc", Reach::Read},
       {"/etc/localtime", Reach::Read},
   };
-  // A file is replaced by another one: it is the directory that must stay in reach.
-  for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})
-    if (!file.empty()) paths.push_back({std::filesystem::absolute(file).parent_path().string(), Reach::Read});
+  for (const std::string& dir : config::directories_of(input)) paths.push_back({dir, Reach::Read});
   if (needed_capabilities() == 0) {
     DE_CHECK(guard::restrict_files(paths, held));
   } else {

@@ -163,7 +163,7 @@ TEST(Opener, OpensNothingByPathButPrograms) {
 
 TEST(Opener, WhatIsNoRequestIsNotServed) {
   const auto is_served = [](const std::string& bytes) {
-    Answer out;
+    Packet out;
     return answer(open_proc().get(), bytes, out);
   };
   const auto request = [](Ask ask, std::uint32_t count, std::uint32_t path_bytes, std::size_t more) {
