@@ -19,6 +19,11 @@ inline mirror::Budget to_budget(const config::RunBudget& budget, std::size_t byt
 
 // The bytes are of one answer, which is held until the client has read it.
 inline mirror::Budget query_budget(const config::AgentConfig& config) { return to_budget(config.query, 32UL << 20); }
-inline mirror::Budget rule_budget(const config::AgentConfig& config) { return to_budget(config.rules, 4UL << 20); }
+inline mirror::Budget rule_budget(const config::AgentConfig& config) {
+  constexpr std::int64_t kPatience = 10;
+  mirror::Budget out = to_budget(config.rules, 4UL << 20);
+  out.patience_ms = kPatience * out.time_ms;
+  return out;
+}
 
 }  // namespace de::daemon

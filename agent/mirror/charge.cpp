@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace de::mirror {
 namespace {
@@ -91,8 +92,17 @@ int initialise() {
 
 }  // namespace
 
+std::int64_t thread_cpu_ns() {
+  timespec used{};
+  (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
+}
+
 bool Charge::is_late() {
-  if (!over_time && clock->steady_ns() >= deadline_ns) over_time = true;
+  if (over_time) return true;
+  const std::int64_t now_ns = clock->steady_ns();
+  if (now_ns < deadline_ns) return false;
+  over_time = now_ns >= patience_ns || thread_cpu_ns() >= cpu_deadline_ns;
   return over_time;
 }
 

@@ -21,6 +21,10 @@ struct Charge {
   const Clock* clock = nullptr;
   std::size_t limit_bytes = 0;
   std::int64_t deadline_ns = 0;  // Of Clock::steady_ns.
+  // Where it is later than the deadline: until then only what this thread computed counts, up to `cpu_deadline_ns` of
+  // CLOCK_THREAD_CPUTIME_ID.
+  std::int64_t patience_ns = 0;
+  std::int64_t cpu_deadline_ns = 0;
   std::size_t used_bytes = 0;
   unsigned calls = 0;
   bool over_memory = false;
@@ -29,6 +33,9 @@ struct Charge {
   // Looks at the clock and remembers the verdict.
   bool is_late();
 };
+
+// What this thread has computed.
+std::int64_t thread_cpu_ns();
 
 // While alive, allocations of this thread are charged to `charge`; an inner scope takes over until it ends.
 class ChargeScope {

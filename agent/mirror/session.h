@@ -30,6 +30,9 @@ struct Budget {
   std::size_t memory_bytes;  // SQLite's own allocations above what the session holds already.
   std::size_t rows;
   std::size_t bytes;  // Of the values delivered.
+  // Absent: `time_ms` is what the clock says. Else it is what the run computes itself, and this is what the clock may
+  // say at the most: a host that is busy with something else must not keep rules from being evaluated.
+  std::int64_t patience_ms = 0;
 };
 
 constexpr Budget kAdHocBudget{5'000, 64UL << 20, 100'000, 64UL << 20};

@@ -99,6 +99,33 @@ TEST(SessionTime, NamesTheLimit) {
   EXPECT_THAT(answer.text(), HasSubstr("longer than its limit of 50 ms"));
 }
 
+// Each look at it costs this much, of which nothing was computed here: the processor was somebody else's.
+class ClockOfABusyHost final : public Clock {
+ public:
+  explicit ClockOfABusyHost(std::int64_t step_ms) : step_ns_(step_ms * 1'000'000) {}
+  std::int64_t unix_ms() const override { return 0; }
+  std::int64_t steady_ns() const override { return now_ns_ += step_ns_; }
+
+ private:
+  const std::int64_t step_ns_;
+  mutable std::atomic<std::int64_t> now_ns_ = 0;
+};
+
+TEST(SessionTime, WithPatienceOnlyWhatTheRunComputesCounts) {
+  constexpr Budget kPatient{1'000, 64UL << 20, 10, 1000, 10'000};
+  const ClockOfABusyHost busy(2'000);
+  const auto session = std::move(*Session::create(Origin::Rule, busy));
+  EXPECT_EQ(ask(*session, "SELECT 1", kPatient).text(), "1") << "it was late, and had done nothing yet";
+  EXPECT_EQ(ask(*session, "SELECT 1", {1'000, 64UL << 20, 10, 1000}).outcome.error().code(), Errc::Timeout);
+  const ClockOfABusyHost stuck(11'000);
+  const auto other = std::move(*Session::create(Origin::Rule, stuck));
+  EXPECT_EQ(ask(*other, "SELECT 1", kPatient).outcome.error().code(), Errc::Timeout) << "it has an end all the same";
+  const auto before = std::chrono::steady_clock::now();
+  const Answer endless = ask(*few_session(), kCounter + "SELECT count(*) FROM c", {50, 64UL << 20, 10, 1000, 600'000});
+  EXPECT_EQ(endless.outcome.error().code(), Errc::Timeout);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(60));
+}
+
 TEST(SessionMemory, BombsEndAtTheBudget) {
   const std::vector<std::pair<const char*, std::string>> bombs = {
       {"sort", kMillion + "SELECT n, 'some more text to keep in the sorter' || n FROM c ORDER BY 2"},
