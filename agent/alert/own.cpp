@@ -31,6 +31,14 @@ constexpr Kind kKinds[] = {
     {"ResourceLimit", true, pb::SEVERITY_HIGH, "The store has no room",
      "Nothing is deleted. Make room, and it goes on by itself."},
     {"ResourceLimit", false, pb::SEVERITY_MEDIUM, "A rule was stopped at its budget", "See `rules list`."},
+    {"CanaryUnseen", true, pb::SEVERITY_HIGH, "Programs that start are not seen",
+     "Something between the kernel and the agent does not do what it says. Look at `health` and restart procmond."},
+    {"FileChanged", false, pb::SEVERITY_HIGH, "A file of DaemonEye was changed",
+     "What runs is what was there before. If it was no upgrade, compare it with the package before anything is "
+     "restarted."},
+    {"RulesChanged", false, pb::SEVERITY_MEDIUM, "The rules were changed", "See `rules list` and the ledger."},
+    {"ClockJump", false, pb::SEVERITY_MEDIUM, "The clock was set",
+     "Windows of time and retention go by it. Look at what set it."},
     {"ExecutionError", false, pb::SEVERITY_MEDIUM, "A rule could not be evaluated", "See `rules list`."},
 };
 constexpr Kind kOther{"", false, pb::SEVERITY_MEDIUM, "DaemonEye is not complete", "See `health`."};
@@ -39,6 +47,11 @@ const Kind& kind_of(const pb::Reason& reason) {
   for (const Kind& kind : kKinds)
     if (kind.reason == reason.reason() && kind.of_collector == !reason.collector().empty()) return kind;
   return kOther;
+}
+
+// Something that happened, and not a gap in what is seen.
+bool is_notice(const pb::Reason& reason) {
+  return reason.reason() == "FileChanged" || reason.reason() == "RulesChanged" || reason.reason() == "ClockJump";
 }
 
 std::string to_kebab(std::string_view name) {
@@ -65,7 +78,8 @@ pb::Alert make_own(const pb::Reason& reason, const std::string& host, const Cloc
   alert.set_id(crypto::uuid_v4());
   alert.set_correlation_id(crypto::uuid_v4());
   alert.set_rule_id("daemoneye." + to_kebab(reason.reason()));
-  alert.set_title(kind.title);
+  alert.set_title(is_notice(reason) && !reason.subject().empty() ? std::string(kind.title) + ": " + reason.subject()
+                                                                 : std::string(kind.title));
   alert.set_description(reason.detail() + ". " + kind.what_to_do);
   alert.set_severity(kind.severity);
   alert.set_category("daemoneye");
@@ -78,7 +92,7 @@ pb::Alert make_own(const pb::Reason& reason, const std::string& host, const Cloc
   if (!reason.collector().empty()) add_field(alert, "collector", reason.collector());
   if (!reason.subject().empty()) add_field(alert, "subject", reason.subject());
   add_field(alert, "detail", reason.detail());
-  *alert.mutable_completeness()->add_reasons() = reason;
+  if (!is_notice(reason)) *alert.mutable_completeness()->add_reasons() = reason;
   std::vector<std::optional<std::string_view>> parts = {alert.rule_id(), reason.collector()};
   if (!reason.subject().empty()) parts.emplace_back(reason.subject());
   alert.set_dedupe_key(dedupe_key(parts));

@@ -111,6 +111,7 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   collector.hostname = clipped(hello.hostname());
   collector.spool_id = hello.spool_id();
   collector.pid = peer.pid > 0 ? static_cast<std::uint32_t>(peer.pid) : 0;
+  collector.has_our_pids = collector.pid == hello.pid();
   collector.uid = peer.uid;
   collector.state = CollectorState::Connected;
   collector.unbalanced.clear();  // It may have been started anew and count from nothing.

@@ -32,7 +32,8 @@ struct Collector {
   std::string boot_id;
   std::string hostname;
   std::string spool_id;
-  std::uint32_t pid = 0;
+  std::uint32_t pid = 0;     // As the kernel tells us; 0: it is not in our pid namespace.
+  bool has_our_pids = true;  // It calls itself by the same.
   uid_t uid = 0;
   std::int64_t since_ms = 0;  // In this state.
   std::int64_t last_heard_ns = 0;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
+#include <filesystem>
 
 #include "daemon/budgets.h"
+#include "daemon/program.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
@@ -157,6 +159,9 @@ std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig
     program.argv = {entry.path, "--state-dir", config.paths.state_dir, "--broker", config.paths.broker_socket};
     program.log_path = config.paths.state_dir + "/" + entry.id + ".log";
   }
+  std::error_code ec;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ec);
+  if (!ec && config.canary_interval_secs > 0) out.emplace_back().argv = {self.string(), kCanaryFlag};
   return out;
 }
 
@@ -177,6 +182,7 @@ void Agent::expect_collectors() {
     };
     supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), *launcher_, clock_);
   }
+  open_canary(next_program);
 }
 
 bus::Consumers Agent::make_consumers() {
@@ -193,6 +199,7 @@ bus::Consumers Agent::make_consumers() {
   // Rules do not wait for the commit. An alert that is stored before its event has it inside.
   out.arrived = [this](const std::string& collector, const std::string& spool_id,
                        const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
+    canary_->look_at(*events);
     new_events_.push(collector, spool_id, store_->acked_sequence(collector, spool_id), events, bytes);
     detect_wake_.cancel();
   };
@@ -222,6 +229,7 @@ serve::Context Agent::make_context() {
       detect_,
       sinks_,
       supervisors_,
+      *canary_,
       query_budget(config_),
       [this] { return image_; },
       [this] { return settle(); },
@@ -257,6 +265,7 @@ pb::Completeness Agent::completeness() const {
   add(detect_reasons_);
   add(event_reasons_);
   add(new_events_.reasons());
+  add(canary_->reasons());
   if (!image_) {
     pb::Reason& reason = *out.add_reasons();
     reason.set_reason("CollectorUnavailable");

@@ -26,6 +26,9 @@
 #include "ingest/event_queue.h"
 #include "ingest/intake.h"
 #include "ingest/stored_events.h"
+#include "integrity/canary.h"
+#include "integrity/clock_watch.h"
+#include "integrity/file_watch.h"
 #include "serve/control.h"
 #include "sink/delivery.h"
 #include "store/store.h"
@@ -41,8 +44,11 @@ struct AgentIdentity {
   std::string host;
 };
 
-// The collectors that the agent starts itself, in the order of the configuration.
+// What the agent may start: collectors in the order of the configuration, then the canary, this program itself.
 std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig& config);
+
+// Programs and configuration, there or not.
+std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input);
 
 class Agent {
  public:
@@ -88,6 +94,11 @@ class Agent {
   link::Task<std::vector<serve::ChangedSetting>> reload_settings(uid_t uid);
   Result<std::vector<serve::ChangedSetting>> take_over(const config::Loaded<config::AgentConfig>& read, uid_t uid);
   void tick_supervisors();
+  void open_canary(std::size_t program);
+  std::string why_no_canary() const;
+  void watch_ourselves();
+  void notice(const char* reason, const std::string& subject, std::string detail);
+  void notice_rules(const ingest::RuleChanges& changes);
   void advance();
   void begin_monitoring();
   void on_connected(const std::string& id);
@@ -137,6 +148,9 @@ class Agent {
   supervise::TokenBook tokens_;
   const std::unique_ptr<supervise::Launcher> launcher_;
   supervise::Supervisors supervisors_;
+  std::unique_ptr<integrity::Canary> canary_;
+  integrity::ClockWatch clock_watch_{clock_};
+  integrity::FileWatch files_;
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.
 
@@ -148,7 +162,8 @@ class Agent {
   std::vector<pb::Reason> detect_reasons_;          // Of the latest snapshot,
   std::vector<pb::Reason> event_reasons_;           // and of the events since.
   alert::OwnTroubles troubles_;
-  bool trouble_untold_ = false;  // The last alert about ourselves could not be stored.
+  std::vector<pb::Reason> notices_;  // No alert yet.
+  bool trouble_untold_ = false;      // The last alert about ourselves could not be stored.
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
   bool reloading_ = false;

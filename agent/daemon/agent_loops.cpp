@@ -114,6 +114,7 @@ link::Task<> Agent::housekeeping() {
     for (const std::string& id : registry_->find_silent())
       log::error("bus", "collector is silent", {log::field("collector", id)});
     tick_supervisors();
+    watch_ourselves();
     advance();
     if (clock_.steady_ns() >= next_rules_ns) {
       next_rules_ns = clock_.steady_ns() + kRulesIntervalNs;
@@ -158,9 +159,15 @@ link::Task<> Agent::report_troubles() {
   std::vector<ingest::RaisedAlert> alerts;
   for (const pb::Reason& reason : troubles_.find_new(completeness()))
     alerts.push_back({alert::make_own(reason, identity_.host, clock_), alert::kOwnDedupeWindowMs});
+  const std::vector<pb::Reason> noticed = notices_;
+  for (const pb::Reason& reason : noticed)
+    alerts.push_back({alert::make_own(reason, identity_.host, clock_), alert::kOwnDedupeWindowMs});
   if (alerts.empty()) co_return Result<>{};
   auto stored = co_await store_alerts(std::move(alerts));
-  if (!stored) troubles_.forget();
+  if (!stored)
+    troubles_.forget();
+  else
+    notices_.erase(notices_.begin(), notices_.begin() + static_cast<std::ptrdiff_t>(noticed.size()));
   // One log line until it works again.
   const bool is_told = std::exchange(trouble_untold_, !stored);
   if (!stored && !is_told) co_return fail(std::move(stored).error());
@@ -173,6 +180,7 @@ link::Task<> Agent::reload_rules() {
   if (!changed) co_return fail(std::move(changed).error());
   if (changed->has_value()) {
     audit("rules.changed", to_json(**changed));
+    notice_rules(**changed);
     // A changed rule looks at what is known already instead of waiting for the next scan.
     to_detect_ = image_;
     detect_wake_.cancel();

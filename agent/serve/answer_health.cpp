@@ -114,6 +114,10 @@ void add_supervisors(std::vector<Line>& lines, const Context& context) {
   }
 }
 
+void add_canary(std::vector<Line>& lines, const integrity::Canary& canary) {
+  lines.push_back({"canary", canary.is_unseen() ? 2 : 0, canary.describe()});
+}
+
 void add_ledger(std::vector<Line>& lines, const LedgerBacklog& backlog) {
   lines.push_back(
       {"ledger", backlog.lost > 0 ? 1 : 0,
@@ -155,6 +159,7 @@ link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::He
   add_rules(lines, *context.detector.report());
   add_new_events(lines, context.new_events());
   add_supervisors(lines, context);
+  add_canary(lines, context.canary);
   add_ledger(lines, context.ledger());
   add_sinks(lines, context);
   add_settings(lines, context.settings);

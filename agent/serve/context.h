@@ -16,6 +16,7 @@
 #include "ingest/detector.h"
 #include "ingest/event_queue.h"
 #include "ingest/intake.h"
+#include "integrity/canary.h"
 #include "mirror/event_source.h"
 #include "mirror/session.h"
 #include "sink/delivery.h"
@@ -55,6 +56,7 @@ struct Context {
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;
   const supervise::Supervisors& supervisors;
+  const integrity::Canary& canary;
   mirror::Budget query_budget;
   std::function<std::shared_ptr<const mirror::Image>()> image;
   // Returns when everything that collectors have sent by now can be read from the store, or cannot be stored.

@@ -4,7 +4,8 @@
 //
 // Against whom: whoever takes over the agent. He can start and stop what is on the list, and nothing else.
 //
-// Thread: one at a time. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 5 s more.
+// Thread: one at a time. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 5 s more; one
+// that stands still for as long as `limit` says.
 #pragma once
 
 #include <chrono>
@@ -14,16 +15,21 @@
 #include <vector>
 
 #include "daemoneye/base/result.h"
+#include "daemoneye/base/side_process.h"
 #include "daemoneye/base/unique_fd.h"
 #include "supervise/child.h"
 
 namespace de::supervise {
+
+struct LauncherRequest;
 
 constexpr std::size_t kMaxPrograms = 64;
 constexpr std::size_t kMaxFreshBytes = 4'096;  // Of the variables of one start.
 
 class Launcher {
  public:
+  using Limit = std::chrono::milliseconds;
+  static constexpr Limit kPatience{10'000};
   struct Started {
     pid_t pid = 0;
     UniqueFd pidfd;  // Readable once it has ended.
@@ -33,22 +39,27 @@ class Launcher {
   static Result<std::unique_ptr<Launcher>> fork(std::vector<ChildOptions> programs);
 
   // `variables`: "NAME=value", besides those of the list. Errors: those of Child::start(), Conflict (it runs already),
-  // Closed (the launcher is gone).
-  Result<Started> start(std::size_t program, const std::vector<std::string>& variables);
-  // Errors: NotFound (it was never started), Closed.
-  Result<ChildState> poll(std::size_t program);
+  // Closed (the launcher is gone), Timeout (it does not answer; it may start it all the same, later).
+  Result<Started> start(std::size_t program, const std::vector<std::string>& variables, Limit limit = kPatience);
+  // Errors: NotFound (it was never started), Closed, Timeout.
+  Result<ChildState> poll(std::size_t program, Limit limit = kPatience);
   // As Child::stop(). Errors besides: NotFound, Closed.
-  Result<ChildState> stop(std::size_t program, std::chrono::milliseconds grace);
+  Result<ChildState> stop(std::size_t program, Limit grace);
 
   pid_t pid() const { return pid_; }
+  bool has(std::size_t program) const { return program < programs_; }
 
  private:
   struct Answer;
-  Launcher(UniqueFd channel, pid_t pid) : channel_(std::move(channel)), pid_(pid) {}
-  Result<Answer> ask(int what, std::size_t program, std::uint32_t grace_ms, const std::vector<std::string>& variables);
+  Launcher(UniqueFd channel, pid_t pid, std::size_t programs)
+      : channel_(std::move(channel)), pid_(pid), programs_(programs) {}
+  Result<Answer> ask(LauncherRequest request, const std::vector<std::string>& variables, Limit limit);
+  Result<Packet> receive_reply(std::chrono::steady_clock::time_point until);
 
   UniqueFd channel_;
   pid_t pid_;
+  std::size_t programs_;
+  std::uint32_t asked_ = 0;
 };
 
 // The launcher's own loop, until the other end of `channel` is closed.

@@ -16,6 +16,7 @@ struct LauncherRequest {
   std::uint32_t program = 0;
   std::uint32_t grace_ms = 0;
   std::uint32_t variables_bytes = 0;
+  std::uint32_t number = 0;  // The reply has the same.
 };
 
 // Followed by `text_bytes` of what went wrong. A start that worked comes with a pidfd.
@@ -25,6 +26,7 @@ struct LauncherReply {
   std::int32_t value = 0;
   std::int32_t pid = 0;
   std::uint32_t text_bytes = 0;
+  std::uint32_t number = 0;
 };
 
 constexpr std::size_t kMaxLauncherText = 1'024;

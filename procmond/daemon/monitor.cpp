@@ -271,7 +271,9 @@ void Monitor::on_feed_end(const std::string& reason) {
   enter("backend.degraded",
         "{\"from\":" + json_string(backend_) + ",\"to\":" + json_string(to) + ",\"why\":" + json_string(reason) + "}");
   why_not_better_ = std::move(why);
+  feed_trouble_ = "events are only seen by " + to + ", because " + backend_ + " ended: " + reason;
   backend_ = to;
+  uplink_->beat_now();
   if (const Result<> started = start_pump(); !started)
     log::error("collect", "no thread for events", {log::field("reason", started.error().message())});
   scan_requested_ = true;

@@ -117,6 +117,7 @@ class Monitor {
   collect::Counts collect_counts_;
   std::vector<pb::Finding> findings_;  // Of the latest interval.
   std::uint64_t books_checked_ = 0;
+  std::string feed_trouble_;  // A better way to see events was taken away; empty: none.
   bool opener_is_gone_ = false;
   std::string settings_refused_;  // Why the latest reload changed nothing.
   std::string settings_waiting_;  // Changed keys that take a restart.

@@ -50,6 +50,7 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
 std::string Monitor::trouble() const {
   if (!trouble_.empty()) return trouble_;
   if (!spool_trouble_.empty()) return spool_trouble_;
+  if (!feed_trouble_.empty()) return feed_trouble_;
   return opener_is_gone_ ? kWithoutOpener : "";
 }
 

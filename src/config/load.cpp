@@ -48,6 +48,16 @@ std::string_view find_variable(const char* const* env, std::string_view name) {
 
 }  // namespace
 
+std::vector<std::string> source_names(const LoadInput& input) {
+  if (!input.explicit_file.empty()) return {std::filesystem::absolute(input.explicit_file).string()};
+  std::vector<std::string> out;
+  for (const std::string& file : {input.system_file, input.user_file}) {
+    if (file.empty()) continue;
+    for (const std::string& name : possible_sources(std::filesystem::absolute(file).string())) out.push_back(name);
+  }
+  return out;
+}
+
 std::vector<std::string> directories_of(const LoadInput& input) {
   std::vector<std::string> out;
   for (const std::string& file : {input.system_file, input.user_file, input.explicit_file})

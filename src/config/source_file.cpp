@@ -37,13 +37,18 @@ Result<> check_trust(const std::string& file_name, const struct stat& status, bo
 
 }  // namespace
 
-Result<std::string> choose_source(const std::string& usual) {
+std::vector<std::string> possible_sources(const std::string& usual) {
   const auto ending = std::ranges::find_if(kEndings, [&](std::string_view one) { return usual.ends_with(one); });
-  if (ending == kEndings.end()) return usual;
+  if (ending == kEndings.end()) return {usual};
   const std::string stem = usual.substr(0, usual.size() - ending->size());
+  std::vector<std::string> out;
+  for (const std::string_view one : kEndings) out.push_back(stem + std::string(one));
+  return out;
+}
+
+Result<std::string> choose_source(const std::string& usual) {
   std::string found;
-  for (const std::string_view one : kEndings) {
-    const std::string name = stem + std::string(one);
+  for (const std::string& name : possible_sources(usual)) {
     struct stat status {};
     if (::lstat(name.c_str(), &status) != 0) continue;  // What may not be looked at fails when it is opened.
     if (!found.empty())

@@ -1,10 +1,14 @@
 #include "supervise/launcher.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
-#include "daemoneye/base/side_process.h"
 #include "supervise/launcher_wire.h"
 
 namespace de::supervise {
@@ -29,53 +33,70 @@ Result<std::unique_ptr<Launcher>> Launcher::fork(std::vector<ChildOptions> progr
   if (programs.size() > kMaxPrograms)
     return fail(Errc::Invalid, "more than " + std::to_string(kMaxPrograms) + " programs to start");
   DE_TRY(channel, make_channel());
+  const timeval patience{kPatience.count() / 1000, 0};
+  (void)::setsockopt(channel.ours.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   const pid_t child = ::fork();
   if (child < 0) return fail(Errc::Io, "start the launcher", last_os_error());
   if (child == 0) {
     channel.ours.reset();
     be_the_launcher(channel.theirs, programs);
   }
-  return std::unique_ptr<Launcher>(new Launcher(std::move(channel.ours), child));
+  return std::unique_ptr<Launcher>(new Launcher(std::move(channel.ours), child, programs.size()));
 }
 
-Result<Launcher::Answer> Launcher::ask(int what, std::size_t program, std::uint32_t grace_ms,
-                                       const std::vector<std::string>& variables) {
-  LauncherRequest request;
-  request.what = static_cast<std::uint32_t>(what);
-  request.program = static_cast<std::uint32_t>(program);
-  request.grace_ms = grace_ms;
+// Of several replies the one that was asked for last; those before it came too late.
+Result<Packet> Launcher::receive_reply(std::chrono::steady_clock::time_point until) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    pollfd waiting{channel_.get(), POLLIN, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready == 0) return fail(Errc::Timeout, "the launcher does not answer");
+    if (ready < 0 && errno == EINTR) continue;
+    auto received = receive_packet(channel_.get(), kMaxMessage);
+    LauncherReply reply;
+    if (!received || received->bytes.size() < sizeof reply)
+      return fail(Errc::Closed, "the launcher has ended: restart the agent");
+    std::memcpy(&reply, received->bytes.data(), sizeof reply);
+    if (reply.number == asked_) return received;
+  }
+}
+
+Result<Launcher::Answer> Launcher::ask(LauncherRequest request, const std::vector<std::string>& variables,
+                                       Limit limit) {
   std::string text;
   for (const std::string& variable : variables) text.append(variable).push_back('\0');
   if (text.size() > kMaxFreshBytes) return fail(Errc::TooLarge, "start program: too many variables");
   request.variables_bytes = static_cast<std::uint32_t>(text.size());
+  request.number = ++asked_;
   std::string message(sizeof request, '\0');
   std::memcpy(message.data(), &request, sizeof request);
-  message += text;
-  Result<Packet> received = fail(Errc::Closed, "");
-  if (send_packet(channel_.get(), message)) received = receive_packet(channel_.get(), kMaxMessage);
+  const auto sent = send_packet(channel_.get(), message + text);
+  if (!sent && sent.error().code() == Errc::Timeout) return fail(Errc::Timeout, "the launcher does not answer");
+  if (!sent) return fail(Errc::Closed, "the launcher has ended: restart the agent");
+  DE_TRY(received, receive_reply(std::chrono::steady_clock::now() + limit));
   Answer out;
-  if (!received || received->bytes.size() < sizeof out.reply)
-    return fail(Errc::Closed, "the launcher has ended: restart the agent");
-  std::memcpy(&out.reply, received->bytes.data(), sizeof out.reply);
-  out.fd = std::move(received->fd);
+  std::memcpy(&out.reply, received.bytes.data(), sizeof out.reply);
+  out.fd = std::move(received.fd);
   if (out.reply.failed < 0) return out;
-  const std::string said(received->bytes.begin() + sizeof out.reply, received->bytes.end());
+  const std::string said(received.bytes.begin() + sizeof out.reply, received.bytes.end());
   return fail(static_cast<Errc>(out.reply.failed), said);
 }
 
-Result<Launcher::Started> Launcher::start(std::size_t program, const std::vector<std::string>& variables) {
-  DE_TRY(answer, ask(kAskStart, program, 0, variables));
+Result<Launcher::Started> Launcher::start(std::size_t program, const std::vector<std::string>& variables, Limit limit) {
+  DE_TRY(answer, ask({kAskStart, static_cast<std::uint32_t>(program)}, variables, limit));
   if (!answer.fd || answer.reply.pid <= 0) return fail(Errc::Corrupt, "the launcher started nothing");
   return Started{answer.reply.pid, std::move(answer.fd)};
 }
 
-Result<ChildState> Launcher::poll(std::size_t program) {
-  DE_TRY(answer, ask(kAskPoll, program, 0, {}));
+Result<ChildState> Launcher::poll(std::size_t program, Limit limit) {
+  DE_TRY(answer, ask({kAskPoll, static_cast<std::uint32_t>(program)}, {}, limit));
   return ChildState{static_cast<ChildState::Kind>(answer.reply.kind), answer.reply.value};
 }
 
-Result<ChildState> Launcher::stop(std::size_t program, std::chrono::milliseconds grace) {
-  DE_TRY(answer, ask(kAskStop, program, static_cast<std::uint32_t>(grace.count()), {}));
+Result<ChildState> Launcher::stop(std::size_t program, Limit grace) {
+  const LauncherRequest request{kAskStop, static_cast<std::uint32_t>(program),
+                                static_cast<std::uint32_t>(grace.count())};
+  DE_TRY(answer, ask(request, {}, grace + kPatience));
   return ChildState{static_cast<ChildState::Kind>(answer.reply.kind), answer.reply.value};
 }
 

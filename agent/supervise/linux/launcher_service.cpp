@@ -47,7 +47,8 @@ void put_state(const Result<ChildState>& state, LauncherReply& reply, std::strin
   reply.value = state->value;
 }
 
-bool send(const UniqueFd& channel, LauncherReply reply, const std::string& text, int fd) {
+bool send(const UniqueFd& channel, const Request& request, LauncherReply reply, const std::string& text, int fd = -1) {
+  reply.number = request.head.number;
   reply.text_bytes = static_cast<std::uint32_t>(text.size());
   std::string message(sizeof reply, '\0');
   std::memcpy(message.data(), &reply, sizeof reply);
@@ -73,7 +74,7 @@ class Service {
     } else {
       return false;
     }
-    return send(channel_, reply, text, -1);
+    return send(channel_, request, reply, text);
   }
 
  private:
@@ -85,7 +86,7 @@ class Service {
       const Result<ChildState> state = known->second.poll();
       if (!state || state->kind == ChildState::Kind::Running) {
         put_error(Error(Errc::Conflict, programs_[request.head.program].argv[0] + " runs already"), reply, text);
-        return send(channel_, reply, text, -1);
+        return send(channel_, request, reply, text);
       }
       running_.erase(known);
     }
@@ -94,12 +95,12 @@ class Service {
     Result<Child> started = Child::start(options);
     if (!started) {
       put_error(started.error(), reply, text);
-      return send(channel_, reply, text, -1);
+      return send(channel_, request, reply, text);
     }
     reply.pid = started->pid();
     const int pidfd = started->wait_fd();
     running_.emplace(request.head.program, std::move(*started));
-    return send(channel_, reply, text, pidfd);
+    return send(channel_, request, reply, text, pidfd);
   }
 
   const UniqueFd& channel_;

@@ -116,6 +116,7 @@ struct AgentConfig {
   std::uint32_t dedup_seconds = 300;
   std::vector<SinkConfig> sinks;
   std::vector<CollectorConfig> collectors;
+  std::uint32_t canary_interval_secs = 10;  // 0: none.
   ControlConfig control;
 };
 
@@ -159,6 +160,9 @@ struct SettingsSource {
   LoadInput input;
   std::vector<Setting> settings;  // Those in force.
 };
+
+// Every name that one of the files may have, absolute.
+std::vector<std::string> source_names(const LoadInput& input);
 
 // The directories of the files, absolute: an editor replaces a file by another one, so it is the directory that must
 // stay in reach of who reads them again.

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/config/yaml_tree.h"
@@ -14,6 +15,9 @@ namespace de::config {
 // `usual`, or the file of the same name with another ending that is there instead: .yaml, .yml, .json or .toml.
 // Errc::Invalid, naming them, when there are several: nobody could say which of them counts.
 Result<std::string> choose_source(const std::string& usual);
+
+// `usual` with each of the endings; only `usual` when it has another one.
+std::vector<std::string> possible_sources(const std::string& usual);
 
 // Errors: NotFound, Denied (also what root must not trust, because others can change it), Invalid (no regular file),
 // TooLarge, Io.

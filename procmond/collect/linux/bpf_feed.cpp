@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
+#include <array>
 #include <bit>
 
 #include "collect/linux/bpf_load.h"
@@ -26,10 +27,27 @@ static_assert(static_cast<__u32>(Shedding::Environment) == DE_LEVEL_ENVIRONMENT 
               static_cast<__u32>(Shedding::Arguments) == DE_LEVEL_ARGUMENTS);
 static_assert(kMaxEnvironment == DE_ENV_BYTES);
 
+constexpr std::int64_t kCheckEveryNs = 500'000'000;
+
+// Attached for as long as the descriptor is open.
+struct HeldLink {
+  int fd = -1;
+  __u32 id = 0;
+  const char* what = "";
+};
+
+// 0: what is behind the descriptor is none of these.
+template <class Info>
+__u32 id_of(int fd, __u32 Info::*id) {
+  Info info{};
+  __u32 size = sizeof info;
+  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.*id : 0;
+}
+
 class BpfFeed final : public EventFeed {
  public:
   BpfFeed(const FeedOptions& options, const Clock& clock)
-      : ring_bytes_(static_cast<double>(options.buffer_bytes)), records_(options.capture, clock) {}
+      : ring_bytes_(static_cast<double>(options.buffer_bytes)), clock_(clock), records_(options.capture, clock) {}
 
   Result<> open(const FeedOptions& options);
   std::string name() const override { return "bpf"; }
@@ -43,12 +61,18 @@ class BpfFeed final : public EventFeed {
 
  private:
   void take(std::string_view record, const KernelEventFn& fn);
+  void remember_links();
+  Result<> check_links();
 
   const double ring_bytes_;
+  const Clock& clock_;
   BpfRecords records_;
   std::unique_ptr<events_bpf, SkeletonDeleter> skeleton_;
   RingReader ring_;
   FeedCounts delivered_;
+  std::array<HeldLink, 4> held_{};
+  __u32 ring_id_ = 0;
+  std::int64_t checked_ns_ = 0;
 };
 
 Result<> BpfFeed::open(const FeedOptions& options) {
@@ -66,7 +90,32 @@ Result<> BpfFeed::open(const FeedOptions& options) {
   if (const int error = events_bpf__load(skeleton_.get())) return bpf_failed("load programs", error);
   DE_CHECK(ring_.map(bpf_map__fd(skeleton_->maps.ring), options.buffer_bytes));
   if (const int error = events_bpf__attach(skeleton_.get())) return bpf_failed("attach programs", error);
+  remember_links();
   give_back_free_memory();  // The kernel's types took several megabytes while loading.
+  return {};
+}
+
+void BpfFeed::remember_links() {
+  const auto link = [](bpf_link* one, const char* what) {
+    const int fd = bpf_link__fd(one);
+    return HeldLink{fd, id_of(fd, &bpf_link_info::id), what};
+  };
+  held_ = {link(skeleton_->links.on_new_task, "the program that counts tasks"),
+           link(skeleton_->links.on_fork, "the program at fork"), link(skeleton_->links.on_exec, "the program at exec"),
+           link(skeleton_->links.on_exit, "the program at exit")};
+  ring_id_ = id_of(bpf_map__fd(skeleton_->maps.ring), &bpf_map_info::id);
+}
+
+// Nobody but us has them open: who takes over this process, or traces it, can close them, and nothing else would tell.
+Result<> BpfFeed::check_links() {
+  const std::int64_t now_ns = clock_.steady_ns();
+  if (now_ns - checked_ns_ < kCheckEveryNs) return {};
+  checked_ns_ = now_ns;
+  for (const HeldLink& held : held_)
+    if (id_of(held.fd, &bpf_link_info::id) != held.id)
+      return fail(Errc::Closed, std::string(held.what) + " was taken away");
+  const int ring = bpf_map__fd(skeleton_->maps.ring);
+  if (id_of(ring, &bpf_map_info::id) != ring_id_) return fail(Errc::Closed, "the ring was taken away");
   return {};
 }
 
@@ -94,7 +143,7 @@ void BpfFeed::take(std::string_view record, const KernelEventFn& fn) {
 
 Result<> BpfFeed::drain(const KernelEventFn& fn) {
   ring_.read([&](std::string_view record) { take(record, fn); });
-  return {};
+  return check_links();
 }
 
 // The kernel side is shared memory that every processor writes to.

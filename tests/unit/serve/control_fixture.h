@@ -97,6 +97,7 @@ class ControlTest : public testing::Test {
         detect_,
         sinks_,
         supervisors_,
+        canary_,
         mirror::kAdHocBudget,
         [this] { return image_; },
         [this] { return settle(); },
@@ -258,6 +259,7 @@ class ControlTest : public testing::Test {
   bus::Registry registry_{bus::Admission{}, clock_};
   std::vector<std::unique_ptr<sink::Delivery>> sinks_;
   supervise::Supervisors supervisors_;
+  integrity::Canary canary_{{}, {}, clock_};
   std::shared_ptr<const mirror::Image> image_;
   pb::Completeness known_;
   std::vector<std::string> audited_;

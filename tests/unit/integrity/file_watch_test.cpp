@@ -1,0 +1,67 @@
+#include "integrity/file_watch.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "temp_dir.h"
+
+namespace de::integrity {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileWatchTest : public testing::Test {
+ protected:
+  void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+  // What the look says of the file, or "" for nothing; of several files, fails.
+  std::string look() {
+    const auto changes = watch.look();
+    EXPECT_LE(changes.size(), 1U);
+    return changes.empty() ? "" : changes[0].path.substr(dir.path().size() + 1) + " " + changes[0].what;
+  }
+  test::TempDir dir;
+  const std::string file = dir.path() + "/file";
+  FileWatch watch;
+};
+
+TEST_F(FileWatchTest, ToldOnceOfEachChange) {
+  write(file, "as it was");
+  watch = FileWatch({file, dir.path() + "/other"});
+  EXPECT_EQ(look(), "");
+  write(file, "as it is");
+  EXPECT_EQ(look(), "file was written to");
+  EXPECT_EQ(look(), "");
+  ASSERT_EQ(::chmod(file.c_str(), 0777), 0);
+  EXPECT_EQ(look(), "file has other rights or owners");
+  write(dir.path() + "/new", "as it is");
+  fs::rename(dir.path() + "/new", file);
+  EXPECT_EQ(look(), "file was replaced");
+  fs::remove(file);
+  EXPECT_EQ(look(), "file was removed");
+  EXPECT_EQ(look(), "");
+  write(dir.path() + "/other", "");
+  EXPECT_EQ(look(), "other was added");
+}
+
+TEST_F(FileWatchTest, SetTimesDoNotHideAChange) {
+  write(file, "as it was");
+  const auto before = fs::last_write_time(file);
+  watch = FileWatch({file});
+  write(file, "AS IT WAS");
+  fs::last_write_time(file, before);
+  EXPECT_NE(look(), "");
+}
+
+TEST_F(FileWatchTest, FollowsALinkToWhatItLeadsTo) {
+  write(file, "x");
+  fs::create_symlink(file, dir.path() + "/link");
+  watch = FileWatch({dir.path() + "/link"});
+  write(file, "xy");
+  EXPECT_EQ(look(), "link was written to");
+}
+
+}  // namespace
+}  // namespace de::integrity
