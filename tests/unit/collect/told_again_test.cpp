@@ -1,10 +1,12 @@
 // What a source notices of a process it knows already, and what it says when it may not look; each of both sources.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 
+#include "collect/linux/opener.h"
 #include "kernel_support.h"
 #include "own_source.h"
 
@@ -57,6 +59,23 @@ TEST_P(ToldAgain, WhatIsRefusedToUsIsMarked) {
   int status = 0;
   ASSERT_EQ(::waitpid(nobody, &status, 0), nobody);
   EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : 1000, 0);
+}
+
+// Somebody ended the process that reads for us: what we know without it is told, and that it is not all.
+TEST_P(ToldAgain, WithoutItsOpenerNothingIsToldAsWhole) {
+  const Child running = Child::running({"/bin/sleep", "1000"});
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  ::close(ends[1]);
+  std::vector<UniqueFd> channels;
+  channels.emplace_back(ends[0]);
+  SourceOptions options;
+  options.opener = std::make_shared<Opener>(std::move(channels));
+  const OwnSource source(options, std::move(iterator_));
+  const pb::ProcessRecord record = sweep(*source).at(running.pid());
+  EXPECT_FALSE(record.accessible());
+  EXPECT_EQ(record.name(), "sleep");
+  EXPECT_TRUE(options.opener->is_gone());
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, ToldAgain, testing::Values("proc", "bpf"),
