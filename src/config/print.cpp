@@ -79,7 +79,7 @@ std::string print_config(const std::vector<Setting>& settings, bool origin) {
     out += std::string(setting.path) + ": " + setting.value;
     if (origin) {
       out += "  # " + std::string(to_text(setting.origin));
-      if (setting.origin != Origin::Default) out += ": " + escape_controls(setting.where);
+      if (setting.origin != Origin::Default) out += ": " + setting.where;  // Its makers escape it.
     }
     out += "\n";
   }

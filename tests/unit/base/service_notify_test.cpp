@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
@@ -52,9 +53,11 @@ TEST_F(Notified, SaysWhatSystemdUnderstands) {
   notify->ready();
   notify->status("sees\n312 processes");
   notify->status("sees\n312 processes");
+  notify->status(std::string(1'000, 'x'));
   notify->stopping();
   EXPECT_EQ(heard(), "READY=1");
   EXPECT_EQ(heard(), "STATUS=sees 312 processes");
+  EXPECT_EQ(heard(), "STATUS=" + std::string(256, 'x')) << "what a terminal can show";
   EXPECT_EQ(heard(), "STOPPING=1");
   EXPECT_EQ(heard(), "");
 }
@@ -82,6 +85,14 @@ TEST_F(Notified, IsNotAliveForAWatchdogOfAnotherProcess) {
   EXPECT_EQ(heard(), "");
 }
 
+TEST_F(Notified, IsAliveForAWatchdogThatNamesNobody) {
+  ::setenv("WATCHDOG_USEC", "20000000", 1);
+  auto notify = ServiceNotify::from_environment();
+  ASSERT_TRUE(notify);
+  notify->alive(kSecond);
+  EXPECT_EQ(heard(), "WATCHDOG=1");
+}
+
 TEST_F(Notified, LeavesNothingInTheEnvironmentOfWhatWeStart) {
   ::setenv("WATCHDOG_USEC", "1", 1);
   ::setenv("WATCHDOG_PID", "1", 1);
@@ -95,6 +106,24 @@ TEST_F(Notified, FindsAManagerThatWasReplaced) {
   listen();
   notify->status("still here");
   EXPECT_EQ(heard(), "STATUS=still here");
+}
+
+// systemd names its socket so in containers: such a name is in no directory.
+TEST_F(Notified, FindsAManagerWhoseSocketIsInNoDirectory) {
+  UniqueFd manager(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof(sa_family_t);  // The kernel chooses a name.
+  ASSERT_EQ(::bind(manager.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  size = sizeof address;
+  ASSERT_EQ(::getsockname(manager.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string name(address.sun_path + 1, size - offsetof(sockaddr_un, sun_path) - 1);
+  ::setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1);
+  auto notify = ServiceNotify::from_environment();
+  ASSERT_TRUE(notify) << notify.error().message();
+  notify->ready();
+  listener = std::move(manager);
+  EXPECT_EQ(heard(), "READY=1");
 }
 
 TEST_F(Notified, DoesNotWaitForAManagerThatReadsNothing) {
@@ -119,6 +148,10 @@ TEST_F(Notified, RefusesWhatIsNoManager) {
   EXPECT_NE(none.error().message().find("\"elsewhere\""), std::string::npos) << none.error().message();
   ::setenv("NOTIFY_SOCKET", (dir / "nobody").c_str(), 1);
   EXPECT_EQ(ServiceNotify::from_environment().error().code(), Errc::Io);
+  for (const std::string& name : {std::string("/"), std::string("@"), "/" + std::string(200, 'x')}) {
+    ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
+    EXPECT_EQ(ServiceNotify::from_environment().error().code(), Errc::Invalid) << name;
+  }
 }
 
 TEST(Pulse, SaysHowLongNothingWasHeard) {

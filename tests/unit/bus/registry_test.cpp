@@ -245,6 +245,7 @@ TEST_F(RegistryTest, WhoSaysNothingIsSilentOnceAndAMessageBringsItBack) {
   ASSERT_TRUE(registry_.admit(peer(), hello()));
   EXPECT_TRUE(silent_after(2'500).empty());
   EXPECT_EQ(silent_after(1), std::vector<std::string>{"procmond"});
+  EXPECT_EQ(at("procmond").since_ms, clock_.now_ms) << "and from then on, as answers say";
   EXPECT_TRUE(registry_.find_silent().empty());
   EXPECT_EQ(at("procmond").state, CollectorState::Silent);
   EXPECT_FALSE(registry_.all_expected_connected());

@@ -86,6 +86,29 @@ TEST_P(Unanswered, APathThatLeadsIntoSilenceStallsNobody) {
   EXPECT_TRUE(sweep(*iterated).at(running.pid()).accessible()) << "asked again once it can answer";
 }
 
+// Whoever is told only what changes is told that there was no answer.
+TEST_P(Unanswered, AProcessThatNoLongerAnswersIsNotToldAsUnchanged) {
+  std::filesystem::create_directory(dir_ / "bin");
+  const std::string program = copy_sleep(dir_, "bin/prog");
+  const Child running = Child::running({program, "1000"});
+  const auto watched = source();
+  bool accessible = false;
+  const auto sweep_once = [&] {
+    const auto swept = watched->sweep(
+        [&](pb::ProcessRecord& record, const auto&) {
+          if (record.pid() == running.pid()) accessible = record.accessible();
+        },
+        [](pb::ProcessRecord&, const auto&) { return true; });
+    EXPECT_TRUE(swept);
+  };
+  for (int sweeps = 0; sweeps < 3; ++sweeps) sweep_once();
+  EXPECT_TRUE(accessible);
+  mount_over("bin");
+  files_->fall_silent();
+  for (int sweeps = 0; sweeps < 20 && accessible; ++sweeps) sweep_once();
+  EXPECT_FALSE(accessible);
+}
+
 // From now on the arguments of this process are what is there. False: the kernel refused it.
 bool has_arguments_at(std::uintptr_t place) {
   std::ifstream in("/proc/self/stat");

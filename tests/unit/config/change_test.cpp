@@ -71,6 +71,7 @@ TEST(Change, LedgerTextIsJsonAndBounded) {
   for (int i = 0; i < 60; ++i)
     dirs += "/" + std::string(100, static_cast<char>('a' + i % 26)) + std::to_string(i) + ", ";
   EXPECT_LT(changes_json(changes("", "rules.dirs: [" + dirs + "]\n")).size(), 700U);
+  EXPECT_LT(changes_json(changes("rules.dirs: [" + dirs + "]\n", "")).size(), 700U);
 }
 
 TEST(Change, TheTableSaysWhatAReloadChanges) {

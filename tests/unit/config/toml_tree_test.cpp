@@ -61,6 +61,7 @@ TEST(TomlTree, MistakesAreToldWithTheirPlace) {
   EXPECT_THAT(error_of("a = 1\na = 2\n"), StartsWith("f.toml:2:"));
   EXPECT_THAT(error_of("\na = 1.5\n"), StartsWith("f.toml:2: a number with a fraction"));
   EXPECT_THAT(error_of("a = 2026-11-22\n"), StartsWith("f.toml:1: a date or time"));
+  EXPECT_THAT(error_of("a = 2026-11-22\nb = 1.5\n"), StartsWith("f.toml:1: a date")) << "the first of them";
   EXPECT_THAT(error_of("a = '\xff'\n"), StartsWith("f.toml:1:"));
   EXPECT_THAT(error_of(std::string("a = 1\0", 6)), HasSubstr("NUL"));
 }
@@ -87,6 +88,13 @@ TEST(TomlTree, DepthIsBounded) {
   EXPECT_THAT(error_of("[" + repeated("a.", 20) + "a]\n" + repeated("b.", 20) + "b = 1\n"),
               HasSubstr("nested more than 32"));
   EXPECT_THAT(error_of(repeated("\"a\".", 200'000) + "a = 1\n"), HasSubstr("nested more than 32"));
+  // Behind texts whose end is easily missed: a backslash means nothing between single quotes.
+  EXPECT_THAT(error_of("x = '''\\'''\n" + repeated("a.", 200'000) + "a = 1\n"),
+              HasSubstr("f.toml:2: nested more than"));
+  EXPECT_THAT(error_of("x = \"\"\"a\nb\\\nc\\\"\"\"\"\"\n" + repeated("a.", 200'000) + "a = 1\n"),
+              HasSubstr("f.toml:4: nested more than"));
+  EXPECT_THAT(error_of("x = {a = \"\"\"b\"\"\"\"\", " + repeated("a.", 200'000) + "a = 1}\n"),
+              HasSubstr("f.toml:1: nested more than"));
 }
 
 TEST(TomlTree, DotsInTextAndCommentsAreNoLevels) {

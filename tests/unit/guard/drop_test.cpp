@@ -1,32 +1,23 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
+#include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <functional>
 #include <thread>
 
 #include "daemoneye/guard/guard.h"
+#include "in_child.h"
 
 namespace de::guard {
 namespace {
 
 constexpr std::uint32_t kUid = 64123;
 constexpr std::uint32_t kGid = 64124;
-constexpr int kSkip = 77;
-
-// Runs `body` in a child, because what it gives up does not come back. 0 is success, anything else names the check.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(body());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 GuardOptions options() { return {kUid, kGid, kOpenerCaps}; }
 
@@ -36,7 +27,8 @@ bool opens(const char* path, int flags) {
   return fd >= 0;
 }
 
-// As root, in a child: drops first, then runs `body`. ThreadSanitizer's own thread makes drop() refuse.
+// As root, in a child: drops first, then runs `body`. ThreadSanitizer's own
+// thread makes drop() refuse.
 #define EXPECT_AFTER_DROP(body)                                                    \
   do {                                                                             \
     if (::geteuid() != 0) GTEST_SKIP() << "needs root";                            \
@@ -72,6 +64,25 @@ TEST(Drop, RootCannotBeRegained) {
     if (::setgroups(1, &root) == 0) return 4;
     return ::geteuid() == kUid ? 0 : 5;
   });
+}
+
+// Of whoever started it: groups that let it read more, and ways back to what
+// root may do.
+TEST(Drop, NothingOfALoginStays) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const int code = in_child([] {
+    const gid_t groups[] = {0, 4, 42};
+    if (::setgroups(3, groups) != 0) return 201;
+    const auto held = drop(options());
+    if (!held) return held.error().code() == Errc::Conflict ? kSkip : 200;
+    if (held->groups != 0 || ::getgroups(0, nullptr) != 0) return 1;
+    if (::prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) != 0) return 2;
+    constexpr int kLocked =
+        SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+    return (::prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & kLocked) == kLocked ? 0 : 3;
+  });
+  if (code == kSkip) GTEST_SKIP();
+  EXPECT_EQ(code, 0);
 }
 
 TEST(Drop, RootOnlyFilesCanBeReadButNotWritten) {
@@ -141,7 +152,8 @@ TEST(Drop, KeepingNothingIsPossible) {
 TEST(Drop, TwiceIsTheSecondTimeAsSomebodyElse) {
   EXPECT_AFTER_DROP([](const Held& first) {
     const auto second = drop({kUid, kGid, kOpenerCaps});
-    // The task list of a non-dumpable process belongs to root; with the capabilities it can still be read.
+    // The task list of a non-dumpable process belongs to root; with the
+    // capabilities it can still be read.
     if (!second) return first.caps_effective == kOpenerCaps ? 1 : 0;
     if (second->was_root || second->notes.empty()) return 2;
     return second->caps_effective == first.caps_effective ? 0 : 3;

@@ -123,13 +123,33 @@ TEST_F(ControlTest, WhoTakesMoreThanHisShareIsToldSo) {
   limits_.connections = 2;
   start(std::nullopt);
   link::Connection one = connect(), two = connect();
-  const Reply refused = query("SELECT 1");
-  EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
-  EXPECT_THAT(refused.message(), testing::HasSubstr("control.max_connections"));
-  EXPECT_EQ(control_->counts().turned_away, 1u);
+  for (std::size_t times = 1; times <= 3; ++times) {  // To be refused makes no room.
+    const Reply refused = query("SELECT 1");
+    EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
+    EXPECT_THAT(refused.message(), testing::HasSubstr("control.max_connections"));
+    EXPECT_EQ(control_->counts().turned_away, times);
+  }
   two.close();
   drive([this] { return query("SELECT 1").status() == pb::STATUS_OK; });
   EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
+TEST_F(ControlTest, AnswersNobodyReadsCountUntilTheyAreRead) {
+  listener_->close();
+  drive([this] { return ended_; });
+  limits_.held_bytes = 1 << 20;
+  start(std::nullopt);
+  snapshot(1000, std::string(4000, 'n'));
+  const std::string large = query_request("SELECT name FROM processes").SerializeAsString();
+  link::Connection lazy = connect();
+  ASSERT_TRUE(run(lazy.write(large, 5s)));
+  ASSERT_TRUE(run(link::read_message<pb::ControlReply>(lazy, 5s))) << "the answer has begun";
+  const Reply refused = query("SELECT 1");
+  EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
+  EXPECT_THAT(refused.message(), HasSubstr("not read yet"));
+  EXPECT_EQ(run(read_reply(lazy)).trailer->rows(), 1000u) << "nobody takes away what has begun";
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+  EXPECT_EQ(ask_bytes(large).rows.size(), 1000u) << "one of any size";
 }
 
 TEST_F(ControlTest, AClientThatNeverAsksIsCutOff) {
@@ -151,6 +171,19 @@ TEST_F(ControlTest, AnotherUserIsDeniedUnlessInTheReadersGroup) {
   EXPECT_THAT(reply.message(), HasSubstr("group daemoneye"));
   EXPECT_EQ(control_->counts().denied, 1u);
   EXPECT_EQ(control_->counts().requests, 0u);
+}
+
+// Who tries again and again neither fills the ledger nor is answered each time.
+TEST_F(ControlTest, AFloodOfTheDeniedIsCountedAndNotWrittenDown) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  constexpr std::uint64_t kTries = 60;
+  for (std::uint64_t i = 0; i < kTries; ++i) {
+    link::Connection denied = connect_as_other();
+    drive([&] { return control_->counts().denied > i; });
+  }
+  EXPECT_EQ(control_->counts().denied, kTries);
+  EXPECT_GE(audited_.size(), 1u);
+  EXPECT_LT(audited_.size(), kTries);
 }
 
 pb::ControlRequest reload_request() {

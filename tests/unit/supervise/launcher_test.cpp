@@ -6,9 +6,12 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "supervise/launcher_wire.h"
 #include "temp_dir.h"
@@ -55,6 +58,25 @@ TEST(Launcher, ASecondOneOfTheSameIsRefused) {
   EXPECT_EQ((*launcher)->start(0, {}).error().code(), Errc::Conflict);
   EXPECT_EQ((*launcher)->stop(0, 5s).value(), (ChildState{ChildState::Kind::Signalled, SIGTERM}));
   EXPECT_TRUE(ends(*first));
+  const auto second = (*launcher)->start(0, {});
+  ASSERT_TRUE(second) << "once the first has ended";
+  EXPECT_EQ((*launcher)->poll(0).value(), ChildState{}) << "and it is the new one that is told of";
+}
+
+TEST(Launcher, WhoDoesNotListenIsKilledWhenTheGraceIsOver) {
+  const TempDir dir;
+  ChildOptions deaf;
+  deaf.argv = {"/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"};
+  deaf.log_path = dir / "log";
+  const auto launcher = Launcher::fork({deaf});
+  ASSERT_TRUE(launcher);
+  ASSERT_TRUE((*launcher)->start(0, {}));
+  for (int tries = 0; tries < 1'000 && read_text(dir / "log").empty(); ++tries) ::usleep(10'000);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ((*launcher)->stop(0, 300ms).value(), (ChildState{ChildState::Kind::Signalled, SIGKILL}));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took, 300ms);
+  EXPECT_LT(took, 10s);
 }
 
 TEST(Launcher, WhatCannotBeStartedIsSaid) {
@@ -103,16 +125,19 @@ class Served : public testing::Test {
   }
   ~Served() override {
     ours_.reset();
-    ::waitpid(child_, nullptr, 0);
+    if (child_ > 0) ::waitpid(child_, nullptr, 0);
   }
-  // Sends it; true when the launcher ended over it.
+  // Sends it; true when the launcher ended over it, and in order: one that crashed is one that did not look.
   bool ends_over(const LauncherRequest& request, const std::string& more) {
     std::string message(sizeof request, '\0');
     std::memcpy(message.data(), &request, sizeof request);
     message += more;
     if (::send(ours_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) return false;
     char byte = 0;
-    return ::recv(ours_.get(), &byte, 1, 0) <= 0;
+    if (::recv(ours_.get(), &byte, 1, 0) > 0) return false;
+    int status = 0;
+    ::waitpid(std::exchange(child_, -1), &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 7;
   }
   UniqueFd ours_;
   pid_t child_ = -1;
@@ -123,7 +148,12 @@ TEST_F(Served, AnUnknownRequestEndsIt) {
   EXPECT_FALSE(ends_over({kAskStart, 0, 0, 0}, ""));
   EXPECT_TRUE(ends_over({9, 0, 0, 0}, ""));
 }
-TEST_F(Served, FewerBytesThanSaidEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 10}, "A=1")); }
+TEST_F(Served, FewerBytesThanSaidEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 10}, std::string("A=1\0", 4))); }
+TEST_F(Served, MoreBytesThanSaidEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 2}, std::string("A=1\0", 4))); }
+TEST_F(Served, AGraceOfMoreThanAMinuteEndsIt) {
+  EXPECT_FALSE(ends_over({kAskStop, 0, 60'000, 0}, ""));
+  EXPECT_TRUE(ends_over({kAskStop, 0, 60'001, 0}, ""));
+}
 TEST_F(Served, VariablesWithoutAnEndEndIt) { EXPECT_TRUE(ends_over({kAskStart, 0, 0, 3}, "A=1")); }
 TEST_F(Served, MoreThanAMessageEndsIt) {
   EXPECT_TRUE(ends_over({kAskStart, 0, 0, kMaxFreshBytes + 1}, std::string(kMaxFreshBytes + 1, '\0')));

@@ -249,6 +249,39 @@ TEST_F(Silence, IsNotedOnceWithItsEdges) {
   drive([&] { return !noted("agent.heard").empty(); });
   EXPECT_EQ(noted("agent.heard"), std::vector<std::string>{"{\"silent_ms\":" + std::to_string(silent_ms) + "}"});
   EXPECT_EQ(noted("agent.silent").size(), 1u);
+  credit(1);
+  pass(1);
+  EXPECT_EQ(noted("agent.heard").size(), 1u) << "what it says later is no news";
+}
+
+TEST_F(Silence, IsNotThatOfAnAgentThatSaysSomethingEverySecond) {
+  start();
+  monitor();
+  for (int i = 0; i < 16; ++i) {
+    clock_.now_ms += 250;
+    if (i % 4 == 0) credit(1);
+    const auto until = std::chrono::steady_clock::now() + 300ms;
+    io_.restart();
+    while (std::chrono::steady_clock::now() < until) io_.run_one_for(10ms);
+  }
+  for (const LedgerLine& line : ledger_lines()) EXPECT_NE(line.action, "agent.silent");
+}
+
+// Whoever listens to us must be able to tell a quiet procmond from one that stands still.
+TEST_F(Silence, IsNeverOursForMoreThanASecond) {
+  start();
+  monitor();
+  ASSERT_TRUE(next_any()->has_heartbeat());
+  pb::Envelope alive;
+  alive.mutable_alive();
+  for (int i = 0; i < 3; ++i) {
+    say(alive);
+    clock_.now_ms += 1'000;
+    const auto message = next_any();
+    ASSERT_TRUE(message) << message.error().message();
+    EXPECT_TRUE(message->has_alive());
+  }
+  EXPECT_EQ(uplink_->counts().violations, 0u) << "and an agent that says so breaks no rule";
 }
 
 TEST_F(Silence, OfOursIsNotTheAgents) {
