@@ -18,6 +18,7 @@ constexpr std::size_t kFullInbox = kCredits * 3 / 4;
 // Before a collector may bring again what could not be committed: it reconnects at once, and a disk stays full longer.
 constexpr auto kPauseWithoutRoom = 5s;
 constexpr auto kSettleLook = 1ms;
+constexpr auto kHoldBack = 50ms;
 constexpr int kMissedHeartbeats = 6;  // Then it is cut off.
 constexpr std::int64_t kAliveNs = 1'000'000'000;
 
@@ -36,6 +37,7 @@ CollectorSession::CollectorSession(boost::asio::any_io_executor executor, link::
 link::Task<> CollectorSession::greet() {
   auto welcome_uid = registry_.check_uid(connection_.peer());
   if (!welcome_uid) co_return co_await refuse(std::move(welcome_uid).error());
+  connection_.limit_reads(kGreetingBytes);
   DE_CO_TRY(message, co_await link::read_message<pb::Envelope>(connection_, kHandshakeLimit));
   if (!message.has_hello()) co_return fail(Errc::Corrupt, "expected hello as the first message");
   pb::Envelope answer;
@@ -51,6 +53,7 @@ link::Task<> CollectorSession::greet() {
                                       std::to_string(message.hello().last_sequence()) + ", we have " +
                                       std::to_string(acked));
   }
+  connection_.limit_reads(kBrokerLimits.read_bytes);
   pb::Welcome& welcome = *answer.mutable_welcome();
   welcome.set_heartbeat_interval_ms(heartbeat_interval_ms_);
   welcome.set_acked_sequence(acked);
@@ -108,14 +111,29 @@ link::Task<> CollectorSession::read_loop() {
       break;
     }
     registry_.heard(id_);
+    const bool is_paid = message->has_publish();
     auto done = handle(std::move(message), *bytes);
     if (!done) {
       end = fail(std::move(done).error());
       break;
     }
+    if (!is_paid) {
+      auto may_read = co_await keep_pace();
+      (void)may_read;  // Never fails.
+    }
   }
   end_session();
   co_return end;
+}
+
+// What is not read stays in the socket, and whoever floods it has to wait there.
+link::Task<> CollectorSession::keep_pace() {
+  if (unpaid_.take(clock_.steady_ns())) co_return Result<>{};
+  registry_.held_back(id_);
+  boost::asio::steady_timer pause(commit_wake_.get_executor(), kHoldBack);
+  boost::system::error_code ec;
+  co_await pause.async_wait(link::into(ec));
+  co_return Result<>{};
 }
 
 void CollectorSession::end_session() {

@@ -15,11 +15,16 @@
 
 #include "bus/envelope_pool.h"
 #include "bus/registry.h"
+#include "daemoneye/base/allowance.h"
 #include "daemoneye/link/connection.h"
 
 namespace de::bus {
 
 constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collector; to the collector.
+constexpr std::size_t kGreetingBytes = 8UL << 10;             // Of whom nobody knows yet. A Hello has a few hundred.
+// Messages that take no credit: a second, and at once after a pause. procmond confirms at most 2,000 entries a second;
+// whoever says more is read no faster.
+constexpr double kUnpaidPerSecond = 2'000;
 // Published messages in flight; more are a violation. Enough for two full commits of events; a snapshot of 10,000
 // processes does not fit, so that the agent never holds one whole as messages.
 constexpr std::uint32_t kCredits = 16;
@@ -77,6 +82,7 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   Result<> handle(std::unique_ptr<pb::Envelope> message, std::size_t bytes);
   void take_in(std::unique_ptr<pb::Envelope> message, std::size_t bytes);
   bool is_commit_due() const;
+  link::Task<> keep_pace();  // Returns when the next message may be read.
   link::Task<std::uint64_t> commit_next(std::uint32_t& messages);
   void end_session();
 
@@ -102,6 +108,7 @@ class CollectorSession : public std::enable_shared_from_this<CollectorSession> {
   std::uint64_t committed_ = 0;  // of which these are committed,
   std::uint64_t wanted_ = 0;     // and these at once.
   std::deque<std::string> out_;
+  Allowance unpaid_{kUnpaidPerSecond, kUnpaidPerSecond};
   std::int64_t next_heartbeat_ns_ = 0;
   std::int64_t next_alive_ns_ = 0;
   bool has_failed_ = false;  // A commit.

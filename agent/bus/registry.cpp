@@ -137,6 +137,11 @@ void Registry::heard(const std::string& id) {
   if (found->second.state == CollectorState::Silent) found->second.state = CollectorState::Connected;
 }
 
+void Registry::held_back(const std::string& id) {
+  const auto found = collectors_.find(id);
+  if (found != collectors_.end()) ++found->second.held_back;
+}
+
 void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
   const auto found = collectors_.find(id);
   if (found == collectors_.end()) return;

@@ -44,6 +44,7 @@ struct Collector {
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;
   std::uint64_t messages = 0;
+  std::uint64_t held_back = 0;  // Times it was read no faster.
 };
 
 struct Admission {
@@ -70,6 +71,7 @@ class Registry {
   Result<Collector*> admit(const link::Peer& peer, const pb::Hello& hello);
   void leave(const std::string& id, bool violation);
   void heard(const std::string& id);
+  void held_back(const std::string& id);
   void heartbeat(const std::string& id, const pb::Heartbeat& beat);
 
   // Marks collectors that have not been heard of; returns the ids that have just fallen silent. To be called often:

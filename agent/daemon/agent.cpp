@@ -204,13 +204,14 @@ bus::Consumers Agent::make_consumers() {
     detect_wake_.cancel();
   };
   out.commit_delay_ms = config_.commit_delay_ms;
-  out.ledger_appended = [this](const std::string&, const pb::LedgerAppended& appended) {
-    ledger_.confirm(appended.request_id());
+  // Only procmond writes the ledger: anybody else would make us forget entries that nobody wrote.
+  out.ledger_appended = [this](const std::string& collector, const pb::LedgerAppended& appended) {
+    if (collector == kLedgerKeeper) ledger_.confirm(appended.request_id());
   };
   out.task_result = [](const std::string& collector, const pb::DetectionResult& result) {
-    log::info("bus", "task result",
-              {log::field("collector", collector), log::field("task", result.task_id()),
-               log::field("success", result.success())});
+    log::debug("bus", "task result",
+               {log::field("collector", collector), log::field("task", result.task_id()),
+                log::field("success", result.success())});
   };
   out.connected = [this](const std::string& id) { on_connected(id); };
   out.ended = [this](const std::string& id, const std::string& why, bool violation) { on_ended(id, why, violation); };

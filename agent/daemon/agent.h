@@ -18,6 +18,7 @@
 #include "daemon/delivery_queue.h"
 #include "daemon/ledger_queue.h"
 #include "daemon/lifecycle.h"
+#include "daemoneye/base/allowance.h"
 #include "daemoneye/base/pulse.h"
 #include "daemoneye/base/service_notify.h"
 #include "daemoneye/config/config.h"
@@ -50,6 +51,8 @@ std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig
 // Programs and configuration, there or not.
 std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input);
 
+inline constexpr const char* kLedgerKeeper = "procmond";
+
 class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
@@ -76,6 +79,7 @@ class Agent {
   void expect_collectors();
   bool is_genuine(const link::Peer& peer, const pb::Hello& hello);
 
+  bool is_let_in(uid_t uid);
   link::Task<> accept_collectors();
   link::Task<> housekeeping();
   link::Task<> notify_loop();
@@ -108,6 +112,7 @@ class Agent {
   link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
   void audit(const std::string& action, const std::string& payload) { ledger_.append(action, payload); }
+  void note_ended(const std::string& id, const std::string& why, bool violation);
   bool tell_procmond(const pb::Envelope& message);
   void stop();
   void spawn(link::Task<> task, const char* what);
@@ -123,7 +128,7 @@ class Agent {
   Pulse detect_pulse_;
   boost::asio::thread_pool writer_{1};
   boost::asio::thread_pool detect_{1};
-  boost::asio::thread_pool readers_{2};
+  boost::asio::thread_pool readers_{3};  // One more than the requests of one user that are worked on.
   boost::asio::signal_set signals_{io_};
   boost::asio::signal_set hangup_{io_};
   boost::asio::steady_timer tick_{io_};
@@ -166,6 +171,10 @@ class Agent {
   bool trouble_untold_ = false;      // The last alert about ourselves could not be stored.
   LedgerQueue ledger_{[this](const pb::Envelope& message) { return tell_procmond(message); }};
   std::uint64_t open_sessions_ = 0;
+  // Whoever is turned away again and again fills neither log nor ledger, and takes no time from others.
+  std::map<uid_t, Allowance> knocks_;  // Of those who may come as collectors, and all others as one.
+  Allowance ends_told_{2, 30};
+  std::uint64_t violations_untold_ = 0;  // Since the last that was.
   bool reloading_ = false;
   bool stopping_ = false;
 };

@@ -17,6 +17,11 @@ constexpr std::int64_t kRulesIntervalNs = 740'000'000;  // A stat per file; a ru
 constexpr std::int64_t kFirstScanNs = 60'000'000'000;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
+constexpr std::size_t kMaxGreetings = 32;  // Of them at a time that have not been admitted; 5 s for each.
+// Connections of one user to the broker socket. A collector that cannot stay comes once or twice a second.
+constexpr double kKnocksPerSecond = 20;
+constexpr double kKnocksAtOnce = 64;
+constexpr auto kRestOfTheDoor = 5ms;       // Then 16 of those that wait are closed.
 constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
 constexpr std::int64_t kLongestLookNs = 100'000'000;
 constexpr auto kNextBatch = 20ms;
@@ -38,16 +43,24 @@ std::string to_json(const ingest::RuleChanges& changes) {
 }
 }  // namespace
 
+// Before anything is spent on a connection.
+bool Agent::is_let_in(uid_t uid) {
+  constexpr auto kNobody = static_cast<uid_t>(-1);
+  const bool is_known = std::ranges::find(identity_.collector_uids, uid) != identity_.collector_uids.end();
+  Allowance& knocks = knocks_.try_emplace(is_known ? uid : kNobody, kKnocksPerSecond, kKnocksAtOnce).first->second;
+  const std::size_t unknown = open_sessions_ - std::min<std::size_t>(open_sessions_, sessions_.size());
+  if (open_sessions_ < kMaxSessions && unknown < kMaxGreetings && knocks.take(clock_.steady_ns())) return true;
+  registry_->count_refused();
+  return false;
+}
+
 link::Task<> Agent::accept_collectors() {
+  broker_->ask_first([this](uid_t uid) { return is_let_in(uid); }, kRestOfTheDoor);
   for (;;) {
     auto accepted = co_await broker_->accept();
     if (!accepted) {
       if (accepted.error().code() == Errc::Cancelled) co_return Result<>{};
       log::warn("bus", "accept failed", {log::field("reason", accepted.error().message())});
-      continue;
-    }
-    if (open_sessions_ >= kMaxSessions) {
-      registry_->count_refused();
       continue;
     }
     ++open_sessions_;
@@ -72,7 +85,7 @@ void Agent::on_connected(const std::string& id) {
     sessions_pending_.erase(found);
   }
   log::info("bus", "collector connected", {log::field("collector", id)});
-  if (id == "procmond") ledger_.resend();  // What was noted while nobody was there to write it down.
+  if (id == kLedgerKeeper) ledger_.resend();  // What was noted while nobody was there to write it down.
   audit("collector.admitted", "{\"collector\":" + json_string(id) + "}");
   advance();
   begin_monitoring();
@@ -80,11 +93,20 @@ void Agent::on_connected(const std::string& id) {
 
 void Agent::on_ended(const std::string& id, const std::string& why, bool violation) {
   std::erase_if(sessions_pending_, [](const auto& weak) { return weak.expired(); });
-  log::warn("bus", "collector session ended", {log::field("collector", id), log::field("reason", why)});
-  if (violation)
-    audit("collector.refused", "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(why) + "}");
+  note_ended(id, why, violation);
   if (violation) new_events_.forget(id);
   if (!id.empty()) spawn(intake_->abandon(id), "dropping an unfinished snapshot");
+}
+
+void Agent::note_ended(const std::string& id, const std::string& why, bool violation) {
+  if (id != kLedgerKeeper && !ends_told_.take(clock_.steady_ns())) {
+    if (violation) ++violations_untold_;
+    return;
+  }
+  log::warn("bus", "collector session ended", {log::field("collector", id), log::field("reason", why)});
+  if (!violation) return;
+  audit("collector.refused", "{\"collector\":" + json_string(id) + ",\"reason\":" + json_string(why) +
+                                 ",\"untold_before\":" + std::to_string(std::exchange(violations_untold_, 0)) + "}");
 }
 
 void Agent::begin_monitoring() {
@@ -279,7 +301,7 @@ link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {
 }
 
 bool Agent::tell_procmond(const pb::Envelope& message) {
-  const auto procmond = sessions_.find("procmond");
+  const auto procmond = sessions_.find(kLedgerKeeper);
   return procmond != sessions_.end() && procmond->second->send(message);
 }
 

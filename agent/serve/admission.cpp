@@ -5,24 +5,14 @@
 namespace de::serve {
 namespace {
 
-constexpr double kToldPerSecond = 20;
 constexpr std::int64_t kIdleNs = 1'000'000'000;  // Then its bucket is full again.
 
 }  // namespace
 
-bool Admission::Bucket::take(double per_s, std::int64_t now_ns) {
-  const double passed_s = at_ns == 0 ? 1 : static_cast<double>(now_ns - at_ns) / 1e9;
-  at_ns = now_ns;
-  tokens = std::min(per_s, tokens + passed_s * per_s);
-  if (tokens < 1) return false;
-  tokens -= 1;
-  return true;
-}
-
 void Admission::forget_idle(std::int64_t now_ns) {
   std::erase_if(users_, [now_ns](const auto& entry) {
     const User& user = entry.second;
-    return user.open == 0 && user.held == 0 && now_ns - user.requests.at_ns > kIdleNs;
+    return user.open == 0 && user.held == 0 && user.at_work == 0 && now_ns - user.requests.asked_ns() > kIdleNs;
   });
 }
 
@@ -30,37 +20,77 @@ Result<> Admission::enter(uid_t uid, std::int64_t now_ns) {
   if (!users_.contains(uid) && users_.size() >= kMaxUsers) forget_idle(now_ns);
   if (!users_.contains(uid) && users_.size() >= kMaxUsers)
     return fail(Errc::Exhausted, std::to_string(kMaxUsers) + " users ask at the same time; try again later");
-  User& user = users_[uid];
+  User& user = user_of(uid);
   if (user.open >= limits_.connections)
     return fail(Errc::Exhausted, "uid " + std::to_string(uid) + " has " + std::to_string(user.open) +
                                      " connections open; end one, or raise control.max_connections");
-  if (!user.requests.take(limits_.requests_per_s, now_ns))
+  if (!user.requests.take(now_ns))
     return fail(Errc::Exhausted, "uid " + std::to_string(uid) + " asks more than " +
                                      std::to_string(limits_.requests_per_s) +
                                      " times a second; wait, or raise control.max_requests_per_s");
-  ++user.open;
+  if (user.open++ == 0) ++users_with_open_;
   return {};
+}
+
+bool Admission::has_room(uid_t uid, std::int64_t now_ns, std::size_t open, std::size_t places) {
+  if (open >= places) return false;
+  const auto found = users_.find(uid);
+  if (found == users_.end()) return true;  // Whether one more user is too many, enter() says.
+  User& user = found->second;
+  const bool is_alone = users_with_open_ == 0 || (users_with_open_ == 1 && user.open > 0);
+  if (user.open >= limits_.connections || (!is_alone && user.open >= places - open)) return false;
+  return user.requests.has(now_ns);
+}
+
+void Admission::wait_for_turn(uid_t uid, std::function<void()> begin) {
+  User& user = user_of(uid);
+  if (user.at_work >= limits_.at_work) {
+    user.waiting.push_back(std::move(begin));
+    return;
+  }
+  ++user.at_work;
+  begin();
+}
+
+void Admission::done(uid_t uid) {
+  const auto found = users_.find(uid);
+  if (found == users_.end()) return;
+  User& user = found->second;
+  if (user.waiting.empty()) {
+    if (user.at_work > 0) --user.at_work;
+    return;
+  }
+  const std::function<void()> next = std::move(user.waiting.front());
+  user.waiting.pop_front();
+  next();
 }
 
 void Admission::leave(uid_t uid) {
   const auto found = users_.find(uid);
-  if (found != users_.end() && found->second.open > 0) --found->second.open;
+  if (found == users_.end() || found->second.open == 0) return;
+  if (--found->second.open == 0) --users_with_open_;
 }
 
-bool Admission::may_tell(std::int64_t now_ns) { return refusals_.take(kToldPerSecond, now_ns); }
+bool Admission::may_tell(std::int64_t now_ns) { return refusals_.take(now_ns); }
 
+// The largest is not counted: who reads one answer slowly may still ask for others.
 Result<> Admission::hold(uid_t uid, std::uint64_t bytes) {
-  User& user = users_[uid];
-  if (user.held > 0 && user.held + bytes > limits_.held_bytes)
+  User& user = user_of(uid);
+  if (user.held > 0 && user.held + bytes - std::max(user.largest, bytes) > limits_.held_bytes)
     return fail(Errc::Exhausted, "uid " + std::to_string(uid) + " has answers of " + std::to_string(user.held >> 20) +
                                      " MB that are not read yet; read them first");
   user.held += bytes;
+  user.largest = std::max(user.largest, bytes);
   return {};
 }
 
 void Admission::release(uid_t uid, std::uint64_t bytes) {
   const auto found = users_.find(uid);
-  if (found != users_.end()) found->second.held -= std::min(found->second.held, bytes);
+  if (found == users_.end()) return;
+  User& user = found->second;
+  user.held -= std::min(user.held, bytes);
+  if (bytes == user.largest) user.largest = 0;  // Which is the next largest does not matter: none is too large.
+  user.largest = std::min(user.largest, user.held);
 }
 
 }  // namespace de::serve

@@ -26,6 +26,8 @@ void add_collectors(std::vector<Line>& lines, const Context& context) {
         line.detail += ", " + collector.status;
       }
     }
+    if (collector.held_back > 0)
+      line.detail += ", says more than it may: held back " + std::to_string(collector.held_back) + " times";
     if (collector.violations > 0) line.detail += ", " + std::to_string(collector.violations) + " protocol violations";
     lines.push_back(std::move(line));
     lines.push_back(

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 
 #include "daemoneye/link/protocol.h"
@@ -14,21 +15,40 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto kReadLimit = 5s;
 constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's pager may pause.
+// 16,000 are closed in a second at most. An io thread that did nothing else would get the processor later than one that
+// sleeps now and then, and so would all answers.
+constexpr auto kRestOfTheDoor = 1ms;
 constexpr std::size_t kPageBytes = 256UL << 10;
+// A value in memory beside what it is on the wire: SpaceUsedLong() would know, and take longer than the query.
+constexpr std::size_t kValueBytes = sizeof(pb::Value) + sizeof(std::string) + sizeof(void*);
 constexpr std::size_t kRowBytes = kControlLimits.write_bytes - 1024;  // What does not fit into a page of its own.
 
-// How many bytes the rows have. One that no frame can carry is said in the trailer, not shown as a broken connection.
+// How much memory the rows take, which is several times what they are on the wire. One that no frame can carry is said
+// in the trailer, not shown as a broken connection.
 Result<std::uint64_t> weigh_rows(const Answer& answer) {
   std::uint64_t all = 0;
   for (std::size_t i = 0; i < answer.rows.size(); ++i) {
     const std::size_t bytes = answer.rows[i].ByteSizeLong();
-    all += bytes;
+    all += bytes + static_cast<std::size_t>(answer.rows[i].values_size()) * kValueBytes;
     if (bytes > kRowBytes)
       return fail(Errc::TooLarge, "row " + std::to_string(i + 1) + " has " + std::to_string(bytes) +
                                       " bytes, more than an answer can carry; select fewer columns or use substr()");
   }
   return all;
 }
+
+// A turn that was waited for, until its end.
+class AtWork {
+ public:
+  AtWork(Admission& admission, uid_t uid) : admission_(admission), uid_(uid) {}
+  AtWork(const AtWork&) = delete;
+  AtWork& operator=(const AtWork&) = delete;
+  ~AtWork() { admission_.done(uid_); }
+
+ private:
+  Admission& admission_;
+  const uid_t uid_;
+};
 }  // namespace
 
 Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
@@ -56,7 +76,26 @@ Result<> Control::check_may_change(const link::Peer& peer) {
                                 options_.admins_name);
 }
 
+// Before anything is spent on a connection. A few of those that are turned away are let in to be told why.
+bool Control::is_let_in(uid_t uid) {
+  const std::int64_t now_ns = context_.clock.steady_ns();
+  if (admission_.has_room(uid, now_ns, open_, kMaxConnections)) return true;
+  if (open_ < kMaxConnections && admission_.may_tell(now_ns)) return true;
+  ++counts_.turned_away;
+  return false;
+}
+
+Result<> Control::admit(uid_t uid) {
+  const std::int64_t now_ns = context_.clock.steady_ns();
+  const bool has_room = admission_.has_room(uid, now_ns, open_, kMaxConnections);
+  DE_CHECK(admission_.enter(uid, now_ns));
+  if (has_room) return {};
+  admission_.leave(uid);
+  return fail(Errc::Exhausted, "too many connections are open; try again later");
+}
+
 link::Task<> Control::run(link::Listener& listener) {
+  listener.ask_first([this](uid_t uid) { return is_let_in(uid); }, kRestOfTheDoor);
   for (;;) {
     auto accepted = co_await listener.accept();
     if (!accepted) {
@@ -64,17 +103,11 @@ link::Task<> Control::run(link::Listener& listener) {
       log::warn("control", "accept failed", {log::field("reason", accepted.error().message())});
       continue;
     }
-    if (open_ >= kMaxConnections) {
-      ++counts_.turned_away;
-      continue;  // Closed by going out of scope: the client sees the end of the connection.
-    }
     auto connection = std::make_shared<link::Connection>(std::move(*accepted));
     const uid_t uid = connection->peer().uid;
-    const std::int64_t now_ns = context_.clock.steady_ns();
-    if (auto admitted = admission_.enter(uid, now_ns); !admitted) {
+    if (auto admitted = admit(uid); !admitted) {
       ++counts_.turned_away;
-      if (admission_.may_tell(now_ns))
-        spawn(turn_away(std::move(connection), std::move(admitted).error()), std::nullopt);
+      spawn(turn_away(std::move(connection), std::move(admitted).error()), std::nullopt);
       continue;
     }
     spawn(serve(std::move(connection)), uid);
@@ -108,8 +141,12 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   }
   DE_CO_TRY(request, co_await link::read_message<pb::ControlRequest>(*connection, kReadLimit));
   ++counts_.requests;
+  std::optional<AtWork> at_work;
+  co_await wait_for_turn(uid);
+  at_work.emplace(admission_, uid);
   const std::int64_t begin_ns = context_.clock.steady_ns();
   auto answered = co_await dispatch(connection->peer(), std::move(request));
+  at_work.reset();
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
   const auto bytes = weigh_rows(answer);
   if (!bytes) answer = failure(bytes.error());
@@ -120,6 +157,18 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   auto sent = co_await send(*connection, std::move(answer));
   admission_.release(uid, held);
   co_return sent;
+}
+
+// Requests of one user do not take the threads that others need.
+boost::asio::awaitable<void> Control::wait_for_turn(uid_t uid) {
+  boost::asio::steady_timer begun(executor_, boost::asio::steady_timer::time_point::max());
+  bool is_our_turn = false;
+  admission_.wait_for_turn(uid, [&begun, &is_our_turn] {
+    is_our_turn = true;
+    begun.cancel();
+  });
+  boost::system::error_code ec;
+  if (!is_our_turn) co_await begun.async_wait(link::into(ec));
 }
 
 link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {

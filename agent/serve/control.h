@@ -40,6 +40,9 @@ class Control {
  private:
   link::Task<> serve(std::shared_ptr<link::Connection> connection);
   link::Task<> turn_away(std::shared_ptr<link::Connection> connection, Error why);
+  bool is_let_in(uid_t uid);
+  Result<> admit(uid_t uid);
+  boost::asio::awaitable<void> wait_for_turn(uid_t uid);
   void spawn(link::Task<> work, std::optional<uid_t> admitted);
   link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request);
   link::Task<> send(link::Connection& connection, Answer answer);

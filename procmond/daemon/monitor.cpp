@@ -108,7 +108,14 @@ void Monitor::set_interval(std::uint32_t interval_ms) {
 link::Task<> Monitor::run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
   auto job = [this, &task]() -> Result<pb::DetectionResult> { return collector_->run_task(task); };
   auto result = co_await link::run_on(collect_, std::move(job));
-  if (result) done(std::move(*result));
+  pb::DetectionResult answer;
+  if (result) {
+    answer = std::move(*result);
+  } else {
+    answer.set_task_id(task.task_id());
+    answer.set_error_message(result.error().message());
+  }
+  done(std::move(answer));
   co_return Result<>{};
 }
 

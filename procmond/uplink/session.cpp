@@ -19,6 +19,8 @@ constexpr auto kHandshakeLimit = 5s;
 constexpr auto kSilenceLimit = 90s;  // Three missed heartbeats of the agent.
 constexpr auto kWriteLimit = 10s;    // The agent reads in a tight loop; slower means wedged.
 constexpr std::size_t kMaxTasks = 8;
+constexpr std::size_t kMaxTaskIdBytes = 256;
+constexpr std::size_t kMaxUnreadBytes = 1UL << 20;  // Beyond it no task begins: its answer may have 3.5 MB.
 constexpr std::size_t kMaxOut = 1'024;
 constexpr std::uint64_t kMaxCredits = 4'096;
 constexpr std::uint32_t kMinIntervalMs = 1'000;
@@ -165,12 +167,15 @@ link::Task<> Session::write_loop() {
     }
     std::string next = std::move(out_.front());
     out_.pop_front();
+    const std::size_t bytes = next.size();
     next_alive_ns_ = uplink_.clock_.steady_ns() + kAliveNs;
     auto sent = co_await connection_.write(std::move(next), kWriteLimit);
     if (!sent) {
       end = fail(std::move(sent).error());
       break;
     }
+    out_bytes_ -= bytes;
+    start_task();
   }
   closing_ = true;
   connection_.close();
@@ -229,7 +234,7 @@ Result<bool> Session::queue_due() {
   // Events first: they are evidence, a snapshot repeats itself.
   DE_CHECK(queue_events());
   if (out_.empty() && !snapshot_.empty()) {
-    out_.push_back(std::move(snapshot_.front()));
+    queue_bytes(std::move(snapshot_.front()));
     snapshot_.pop_front();
     snapshot_started_ = !snapshot_.empty();
     snapshot_left_ = snapshot_.empty();
@@ -247,13 +252,18 @@ Result<> Session::queue_events() {
     if (credits_ == 0) break;
     sent_sequence_ = std::max(sent_sequence_, batch.last_sequence);
     uplink_.counts_.events_sent += batch.events;
-    out_.push_back(std::move(batch.envelope));
+    queue_bytes(std::move(batch.envelope));
     --credits_;
   }
   return {};
 }
 
-void Session::queue(const pb::Envelope& message) { out_.push_back(message.SerializeAsString()); }
+void Session::queue(const pb::Envelope& message) { queue_bytes(message.SerializeAsString()); }
+
+void Session::queue_bytes(std::string message) {
+  out_bytes_ += message.size();
+  out_.push_back(std::move(message));
+}
 
 void Session::wake() {
   wake_.cancel();
@@ -322,26 +332,38 @@ Result<> Session::on_scan_now(const pb::Envelope&) {
 }
 
 Result<> Session::on_task(const pb::Envelope& message) {
-  if (tasks_running_ >= kMaxTasks) {
+  if (message.task().task_id().size() > kMaxTaskIdBytes) return fail(Errc::Corrupt, "the id of a task is too long");
+  if (tasks_.size() + (task_runs_ ? 1 : 0) >= kMaxTasks) {
+    if (out_.size() >= kMaxOut) return fail(Errc::Exhausted, "the agent does not read its answers");
     pb::Envelope busy;
     busy.mutable_task_result()->set_task_id(message.task().task_id());
     busy.mutable_task_result()->set_success(false);
-    busy.mutable_task_result()->set_error_message("too many tasks at once: 8 are running");
+    busy.mutable_task_result()->set_error_message("too many tasks at once: 8 are waiting or running");
     queue(busy);
     wake();
     return {};
   }
-  ++tasks_running_;
-  uplink_.hooks_.run_task(message.task(), [weak = weak_from_this()](pb::DetectionResult result) {
+  tasks_.push_back(message.task());
+  start_task();
+  return {};
+}
+
+// One at a time, and none while answers wait to be read: an agent that only asks does not fill our memory.
+void Session::start_task() {
+  if (task_runs_ || tasks_.empty() || closing_ || out_bytes_ > kMaxUnreadBytes) return;
+  task_runs_ = true;
+  pb::DetectionTask task = std::move(tasks_.front());
+  tasks_.pop_front();
+  uplink_.hooks_.run_task(std::move(task), [weak = weak_from_this()](pb::DetectionResult result) {
     const auto self = weak.lock();
     if (!self) return;
-    --self->tasks_running_;
+    self->task_runs_ = false;
     pb::Envelope answer;
     answer.mutable_task_result()->Swap(&result);
     self->queue(answer);
+    self->start_task();
     self->wake();
   });
-  return {};
 }
 
 Result<> Session::on_ledger_append(const pb::Envelope& message) {

@@ -51,6 +51,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Result<bool> queue_due();  // Moves what may be sent into out_; whether there is anything.
   Result<> queue_events();
   void queue(const pb::Envelope& message);
+  void queue_bytes(std::string message);
+  void start_task();  // The next one, when it may.
   void note_silence(std::int64_t now_ns);
   void note_heard();
   pb::Envelope hello() const;
@@ -66,7 +68,8 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::steady_timer wake_;
   boost::asio::steady_timer watch_;
   Phase phase_ = Phase::Greeting;
-  std::deque<std::string> out_;       // Serialised, in order; small messages and at most a credit's worth of data.
+  std::deque<std::string> out_;  // Serialised, in order; small messages and at most a credit's worth of data.
+  std::size_t out_bytes_ = 0;
   std::deque<std::string> snapshot_;  // The one being sent.
   std::deque<std::string> next_snapshot_;
   bool snapshot_started_ = false;
@@ -76,9 +79,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::int64_t heartbeat_interval_ns_ = 0;
   std::int64_t next_heartbeat_ns_ = 0;
   std::int64_t next_alive_ns_ = 0;
-  std::int64_t heard_ns_ = 0;  // When the agent last said anything.
-  bool is_silent_ = false;     // It was noted that it does not.
-  std::size_t tasks_running_ = 0;
+  std::int64_t heard_ns_ = 0;            // When the agent last said anything.
+  bool is_silent_ = false;               // It was noted that it does not.
+  std::deque<pb::DetectionTask> tasks_;  // Asked for, not begun.
+  bool task_runs_ = false;
   std::map<int, Rate> rates_;  // By message case.
   bool closing_ = false;
 };

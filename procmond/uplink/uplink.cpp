@@ -14,6 +14,7 @@ namespace {
 constexpr auto kDialLimit = 5s;
 // A dial that nobody answers costs a system call; the agent is expected to be back in service within 10 s of its start.
 constexpr std::chrono::milliseconds kMaxDialPause = 2s;
+constexpr std::int64_t kWorkedNs = 5'000'000'000;  // A session of so long is worth dialling again at once.
 }  // namespace
 
 Uplink::Uplink(boost::asio::any_io_executor executor, Options options, Hooks hooks, spool::Spool& spool,
@@ -42,12 +43,12 @@ link::Task<> Uplink::run() {
   std::string last_failure;
   while (!stopping_) {
     auto dialled = co_await link::dial(options_.broker_socket, kLimits, kDialLimit);
-    const bool is_served = dialled.has_value();
+    const std::uint64_t before = counts_.violations + counts_.refused;
     Result<> ended;
-    if (is_served) {
-      const std::uint64_t before = counts_.sessions;
+    if (dialled) {
+      const std::int64_t begin_ns = clock_.steady_ns();
       ended = co_await one_session(std::move(*dialled));
-      if (counts_.sessions != before) backoff.reset();
+      if (clock_.steady_ns() - begin_ns >= kWorkedNs) backoff.reset();
     } else {
       ended = fail(std::move(dialled).error());
     }
@@ -56,8 +57,10 @@ link::Task<> Uplink::run() {
     const std::string failure = ended ? "closed" : ended.error().message();
     if (failure != last_failure) log::warn("uplink", "no agent", {log::field("reason", failure)});
     last_failure = failure;
+    // Whoever breaks the protocol does it again, and each time is a session and a ledger entry.
+    const bool is_hopeless = counts_.violations + counts_.refused != before;
     const auto pause = backoff.next();
-    pause_.expires_after(is_served ? pause : std::min(pause, kMaxDialPause));
+    pause_.expires_after(is_hopeless ? pause : std::min(pause, kMaxDialPause));
     boost::system::error_code ec;
     co_await pause_.async_wait(link::into(ec));
   }

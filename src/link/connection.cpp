@@ -1,5 +1,6 @@
 #include "daemoneye/link/connection.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -19,6 +20,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
+
+constexpr std::size_t kFirstRoom = 16UL << 10;  // Almost every message fits; many who only claim one do not cost much.
 
 // Asio's own condition moves 64 KiB a system call; a frame should go in as few as the kernel allows.
 struct WholeFrame {
@@ -120,6 +123,10 @@ const Limits& Connection::limits() const {
   return stream_ ? stream_->limits : kNothing;
 }
 
+void Connection::limit_reads(std::size_t bytes) {
+  if (stream_) stream_->limits.read_bytes = bytes;
+}
+
 bool Connection::is_open() const { return stream_ && stream_->socket.is_open(); }
 
 void Connection::close() {
@@ -153,12 +160,18 @@ Task<std::string> Connection::read_frame(std::shared_ptr<Stream> stream, std::ch
   if (ec) co_return fail(io_error(*stream, "read", ec));
 
   DE_CO_TRY(header, frame::read_header(raw, stream->limits.read_bytes));
-  std::string payload(header.payload_bytes, '\0');  // Bounded: read_header checked the limit.
-  const auto into_payload = asio::buffer(payload);
-  co_await asio::async_read(stream->socket, into_payload, WholeFrame(), into(ec));
-  if (ec && stream->end == Stream::End::None && is_gone(ec))
-    co_return fail(Errc::Corrupt, "read payload: the connection ended inside a frame");
-  if (ec) co_return fail(io_error(*stream, "read payload", ec));
+  std::string payload;
+  // Bounded: read_header checked the limit. A length that is only claimed costs nothing: there is room for as much
+  // again as has come.
+  while (payload.size() < header.payload_bytes) {
+    const std::size_t have = payload.size();
+    payload.resize(std::min<std::size_t>(header.payload_bytes, std::max(2 * have, kFirstRoom)));
+    const auto into_rest = asio::buffer(payload.data() + have, payload.size() - have);
+    co_await asio::async_read(stream->socket, into_rest, WholeFrame(), into(ec));
+    if (ec && stream->end == Stream::End::None && is_gone(ec))
+      co_return fail(Errc::Corrupt, "read payload: the connection ended inside a frame");
+    if (ec) co_return fail(io_error(*stream, "read payload", ec));
+  }
 
   if (auto intact = frame::check_payload(header, payload); !intact) co_return fail(std::move(intact).error());
   stream->readable = true;

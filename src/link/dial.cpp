@@ -12,24 +12,29 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 namespace {
-constexpr auto kRetryPause = 10ms;
-}
+// A full queue has room again in a moment; where it has not for so long, asking less often costs less.
+constexpr auto kRetryPause = 1ms;
+constexpr auto kLongRetryPause = 10ms;
+constexpr auto kSoon = 100ms;
+}  // namespace
 
 Task<Connection> dial(std::string path, Limits limits, std::chrono::milliseconds limit) {
   if (auto usable = check_socket_path(path); !usable) co_return fail(std::move(usable).error());
   DE_CO_TRY(socket, make_socket());
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  const auto until = std::chrono::steady_clock::now() + bounded(limit);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto until = begin + bounded(limit);
   asio::steady_timer pause(executor);
   // By hand and not by async_connect: a full queue is EAGAIN here, the socket polls as writable at once, and Asio would
   // take that for a connection.
   for (;;) {
     DE_CO_TRY(connected, try_connect(socket.get(), path));
     if (connected) break;
-    if (std::chrono::steady_clock::now() >= until)
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until)
       co_return fail(Errc::Timeout, "connect to " + path + ": the listener does not accept connections");
     boost::system::error_code ignored;
-    pause.expires_after(kRetryPause);
+    pause.expires_after(now - begin < kSoon ? kRetryPause : kLongRetryPause);
     co_await pause.async_wait(into(ignored));
   }
   co_return Connection::adopt(executor, std::move(socket), limits);

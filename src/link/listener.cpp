@@ -3,6 +3,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <utility>
 
 #include "endpoint.h"
 
@@ -16,6 +17,8 @@ namespace {
 // A connection that cannot be accepted stays queued and ready: without a pause the loop would eat the processor until
 // somebody closes a descriptor.
 constexpr auto kPauseAfterFailure = 100ms;
+// Then others have their turn. An answer takes several turns, and waits for this in each: 16 take a tenth of a ms.
+constexpr int kClosedInARow = 16;
 }  // namespace
 
 struct Listener::State {
@@ -35,6 +38,9 @@ struct Listener::State {
   asio::steady_timer pause;
   SocketFile file;
   ListenOptions options;
+  std::function<bool(uid_t uid)> is_let_in;  // Or nobody asks.
+  std::chrono::milliseconds rest{0};         // After kClosedInARow of those that were not.
+  bool wants_rest = false;
   bool accepting = false;
   bool closed = false;
 };
@@ -65,6 +71,24 @@ Result<Listener> Listener::open(asio::any_io_executor executor, ListenOptions op
   return Listener(std::move(state));
 }
 
+// The next queued connection of somebody who is let in, if any.
+Result<UniqueFd> Listener::accept_welcome(State& state) {
+  for (int closed = 0; closed < kClosedInARow; ++closed) {
+    DE_TRY(accepted, accept_from(state.acceptor.native_handle()));
+    if (!accepted || !state.is_let_in) return std::move(accepted);
+    DE_TRY(uid, uid_of(accepted.get()));
+    if (state.is_let_in(uid)) return std::move(accepted);
+  }
+  state.wants_rest = true;
+  return UniqueFd();
+}
+
+void Listener::ask_first(std::function<bool(uid_t uid)> is_let_in, std::chrono::milliseconds rest) {
+  if (!state_) return;
+  state_->is_let_in = std::move(is_let_in);
+  state_->rest = rest;
+}
+
 Task<Connection> Listener::accept() { return accept_on(state_); }
 
 Task<Connection> Listener::accept_on(std::shared_ptr<State> state) {
@@ -80,7 +104,11 @@ Task<Connection> Listener::accept_on(std::shared_ptr<State> state) {
     if (ec)
       accepted = fail(Errc::Io, "wait for a connection", ec);
     else
-      accepted = accept_from(state->acceptor.native_handle());
+      accepted = accept_welcome(*state);
+    if (std::exchange(state->wants_rest, false) && state->rest > 0ms && !state->closed) {
+      state->pause.expires_after(state->rest);
+      co_await state->pause.async_wait(into(ec));
+    }
   }
   Result<Connection> connection;
   if (accepted && *accepted)

@@ -57,6 +57,8 @@ class Connection {
   // One read and one write may be pending at the same time. The reference lives as long as the connection.
   const Peer& peer() const;
   const Limits& limits() const;
+  // From the next frame on.
+  void limit_reads(std::size_t bytes);
   bool is_open() const;
   void close();
 

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +46,11 @@ class Listener {
   // descriptors left) and Io call again: accept() has already waited a moment, so a loop around it does not spin.
   Task<Connection> accept();
 
+  // From now on `is_let_in` is asked who is at the other end before anything is spent on a connection. What it does not
+  // let in is closed at once, and accept() goes on; after 16 of them in a row it rests so long, that whoever connects
+  // without end does not take our time. The function outlives the listener or a later call of this.
+  void ask_first(std::function<bool(uid_t uid)> is_let_in, std::chrono::milliseconds rest);
+
   const std::string& path() const;
 
   // Stops accepting and removes the socket if it is still the one that open() made. Only the process that opened it
@@ -54,6 +61,7 @@ class Listener {
   struct State;
   explicit Listener(std::shared_ptr<State> state);
   static Task<Connection> accept_on(std::shared_ptr<State> state);
+  static Result<UniqueFd> accept_welcome(State& state);
 
   // Shared with the accept that is pending, so that the listener may be moved or destroyed under it.
   std::shared_ptr<State> state_;

@@ -30,13 +30,23 @@ Result<std::vector<gid_t>> groups_of(int socket) {
   return fail(Errc::Io, "groups of the peer changed");
 }
 
-}  // namespace
-
-Result<Peer> peer_of(int socket) {
+Result<ucred> credentials_of(int socket) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
     return fail(Errc::Io, "credentials of the peer", last_os_error());
+  return credentials;
+}
+
+}  // namespace
+
+Result<uid_t> uid_of(int socket) {
+  DE_TRY(credentials, credentials_of(socket));
+  return credentials.uid;
+}
+
+Result<Peer> peer_of(int socket) {
+  DE_TRY(credentials, credentials_of(socket));
   DE_TRY(groups, groups_of(socket));
   return Peer{credentials.uid, credentials.gid, credentials.pid, std::move(groups)};
 }

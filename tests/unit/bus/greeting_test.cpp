@@ -127,6 +127,7 @@ INSTANTIATE_TEST_SUITE_P(Broker, NoGreeting,
                                          FirstWords{"Garbage", "\xff\xff\xff"},
                                          FirstWords{"UnknownMessage", "\xfa\x07\x01x"},
                                          FirstWords{"Oversized", std::string((4u << 20) + 1, '\n')},
+                                         FirstWords{"TooLongForAGreeting", std::string(kGreetingBytes + 1, '\n')},
                                          FirstWords{"OtherMajor", hello_of("procmond", 2)},
                                          FirstWords{"BadId", hello_of("../procmond", 1)}),
                          [](const auto& row) { return row.param.name; });

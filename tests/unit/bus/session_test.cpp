@@ -228,6 +228,25 @@ TEST_F(SessionTest, TheAgentSaysSomethingEverySecond) {
   EXPECT_EQ(alive, 3);
 }
 
+TEST_F(SessionTest, WhoSaysMoreThanItMayIsReadNoFasterAndLosesNothing) {
+  Played& collector = admit("talks");
+  Played& other = admit("other");
+  pb::Envelope entered;
+  constexpr auto kMost = static_cast<std::uint64_t>(kUnpaidPerSecond);
+  for (std::uint64_t i = 1; i <= kMost + 3; ++i) {
+    entered.mutable_ledger_appended()->set_sequence(i);
+    say(collector, entered);
+    if (i == kMost) EXPECT_EQ(at("talks").held_back, 0u);
+  }
+  say(other, events(1, 1));
+  EXPECT_EQ(next(other)->ack().sequence(), 1u);
+  drive([&] { return noted("talks entered " + std::to_string(kMost + 3)); });
+  EXPECT_TRUE(noted("talks entered " + std::to_string(kMost + 3)));
+  EXPECT_GE(at("talks").held_back, 3u) << "the clock stands still";
+  EXPECT_EQ(at("other").held_back, 0u);
+  EXPECT_EQ(at("talks").violations, 0u);
+}
+
 TEST_F(SessionTest, ASilentCollectorIsBackWithItsNextMessage) {
   Played& collector = admit("procmond");
   pb::Envelope beat, alive;

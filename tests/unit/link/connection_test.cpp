@@ -101,6 +101,18 @@ TEST_F(ConnectionTest, LimitsAreInclusiveInBothDirections) {
   EXPECT_TRUE(run(connection.write(std::string(20, 'w'), 1s)));
 }
 
+TEST_F(ConnectionTest, AnotherLimitCountsFromTheNextFrameOn) {
+  std::optional<RawPeer> raw;
+  Connection connection = pair_with(raw, Limits{10, 20});
+  connection.limit_reads(100'000);
+  const std::string large(100'000, 'r');
+  raw->send(framed(large));
+  EXPECT_EQ(run(connection.read(1s)).value(), large) << "and comes whole, however it was made room for";
+  connection.limit_reads(5);
+  raw->send(framed("123456"));
+  EXPECT_EQ(run(connection.read(1s)).error().code(), Errc::TooLarge);
+}
+
 TEST_F(ConnectionTest, RefusedWritesSendNothing) {
   std::optional<RawPeer> raw;
   Connection connection = pair_with(raw, Limits{10, 20});

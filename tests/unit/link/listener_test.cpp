@@ -285,6 +285,38 @@ TEST_F(ListenerTest, ClientThatLeftAgainIsAcceptedAndReadsAsClosed) {
   EXPECT_EQ(run(connection->read(1s)).error().code(), Errc::Closed);
 }
 
+TEST_F(ListenerTest, WhoIsNotLetInIsHungUpOnAndNobodyWaitsForIt) {
+  Listener listener = listen();
+  std::vector<uid_t> asked;
+  listener.ask_first(
+      [&asked](uid_t uid) {
+        asked.push_back(uid);
+        return asked.size() > 2;
+      },
+      0ms);
+  RawPeer first(raw_connect(path())), second(raw_connect(path())), third(raw_connect(path()));
+  auto connection = run(listener.accept());
+  ASSERT_TRUE(connection) << connection.error().message();
+  EXPECT_EQ(asked, std::vector<uid_t>(3, ::geteuid()));
+  EXPECT_EQ(first.receive(1), "");
+  EXPECT_EQ(second.receive(1), "");
+  third.send(framed("hello"));
+  EXPECT_EQ(run(connection->read(1s)).value(), "hello");
+}
+
+TEST_F(ListenerTest, WhoIsNotLetInMayHaveToWaitForItAndOthersStillComeIn) {
+  Listener listener = listen();
+  std::size_t asked = 0;
+  listener.ask_first([&asked](uid_t) { return ++asked > 40; }, 20ms);
+  std::vector<RawPeer> peers;
+  for (int i = 0; i < 41; ++i) peers.emplace_back(raw_connect(path()));
+  const auto begin = std::chrono::steady_clock::now();
+  auto connection = run(listener.accept());
+  ASSERT_TRUE(connection) << connection.error().message();
+  EXPECT_EQ(asked, 41u);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 40ms) << "after 16 and after 32";
+}
+
 TEST_F(ListenerTest, WithoutDescriptorsItWaitsAndRecovers) {
   Listener listener = listen();
   const RawPeer client(raw_connect(path()));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace de::serve {
 namespace {
 
@@ -41,12 +43,54 @@ TEST(Admission, ConnectionsOfOneUserAreCountedByHimself) {
 TEST(Admission, AnswersThatAreNotReadAreCountedToo) {
   Admission admission({.requests_per_s = 1'000, .connections = 10, .held_bytes = 100});
   EXPECT_TRUE(admission.hold(1000, 1'000)) << "one of any size";
-  EXPECT_EQ(admission.hold(1000, 1).error().code(), Errc::Exhausted);
+  EXPECT_TRUE(admission.hold(1000, 60)) << "who reads one slowly may ask for others";
+  EXPECT_EQ(admission.hold(1000, 41).error().code(), Errc::Exhausted);
+  EXPECT_TRUE(admission.hold(1001, 60));
   EXPECT_TRUE(admission.hold(1001, 60));
   EXPECT_TRUE(admission.hold(1001, 40));
-  EXPECT_FALSE(admission.hold(1001, 1));
+  EXPECT_FALSE(admission.hold(1001, 1)) << "the largest and a hundred";
   admission.release(1000, 1'000);
-  EXPECT_TRUE(admission.hold(1000, 100));
+  admission.release(1000, 60);
+  EXPECT_TRUE(admission.hold(1000, 1'000));
+}
+
+TEST(Admission, WhoIsNotAloneLeavesPlacesForTheNext) {
+  Admission admission({.requests_per_s = 1'000, .connections = 16, .held_bytes = 0});
+  constexpr std::size_t kPlaces = 32;
+  std::size_t open = 0;
+  for (uid_t uid = 1000; uid < 1004; ++uid) {
+    EXPECT_TRUE(admission.has_room(uid, kNow, open, kPlaces)) << uid;
+    while (open < kPlaces && admission.has_room(uid, kNow, open, kPlaces) && admission.enter(uid, kNow)) ++open;
+    EXPECT_LT(open, kPlaces) << uid;
+  }
+  EXPECT_EQ(open, 30U) << "16, half of the other 16, half of the other 8, half of the other 4";
+  EXPECT_FALSE(admission.has_room(1000, kNow, open, kPlaces));
+  EXPECT_FALSE(admission.has_room(1005, kNow, kPlaces, kPlaces)) << "none left";
+}
+
+TEST(Admission, NoRoomForWhoAsksMoreThanHeMay) {
+  Admission admission({.requests_per_s = 2, .connections = 16, .held_bytes = 0});
+  ASSERT_TRUE(admission.enter(1000, kNow));
+  EXPECT_TRUE(admission.has_room(1000, kNow, 1, 32)) << "asking takes nothing";
+  EXPECT_TRUE(admission.has_room(1000, kNow, 1, 32));
+  ASSERT_TRUE(admission.enter(1000, kNow));
+  EXPECT_FALSE(admission.has_room(1000, kNow, 2, 32));
+  EXPECT_TRUE(admission.has_room(1000, kNow + kSecond, 2, 32));
+}
+
+TEST(Admission, RequestsOfOneUserWaitForEachOther) {
+  Admission admission({.requests_per_s = 1'000, .connections = 16, .held_bytes = 0, .at_work = 2});
+  std::string begun;
+  for (const char name : {'a', 'b', 'c', 'd'}) admission.wait_for_turn(1000, [&begun, name] { begun += name; });
+  EXPECT_EQ(begun, "ab");
+  admission.wait_for_turn(1001, [&begun] { begun += 'X'; });
+  EXPECT_EQ(begun, "abX") << "somebody else does not wait for them";
+  admission.done(1000);
+  EXPECT_EQ(begun, "abXc");
+  for (int i = 0; i < 3; ++i) admission.done(1000);
+  EXPECT_EQ(begun, "abXcd");
+  admission.wait_for_turn(1000, [&begun] { begun += 'e'; });
+  EXPECT_EQ(begun, "abXcde");
 }
 
 TEST(Admission, KnowsABoundedNumberOfUsersAndForgetsThoseWhoLeft) {

@@ -60,7 +60,7 @@ TEST_F(RequestTest, TaskGoesToTheDaemonAndItsResultComesBack) {
   EXPECT_EQ(answer->task_result().SerializeAsString(), result.SerializeAsString());
 }
 
-TEST_F(RequestTest, NinthTaskAtOnceIsRefusedAndTheSessionGoesOn) {
+TEST_F(RequestTest, TasksRunOneByOneAndTheNinthAtOnceIsRefused) {
   start();
   monitor();
   for (int i = 1; i <= 9; ++i) say(task("t-" + std::to_string(i)));
@@ -69,14 +69,32 @@ TEST_F(RequestTest, NinthTaskAtOnceIsRefusedAndTheSessionGoesOn) {
   EXPECT_EQ(busy->task_result().task_id(), "t-9");
   EXPECT_FALSE(busy->task_result().success());
   EXPECT_FALSE(busy->task_result().error_message().empty());
-  EXPECT_EQ(tasks_.size(), 8u);
-
-  tasks_[3].done(done("t-4"));
-  EXPECT_EQ(next()->task_result().task_id(), "t-4");
+  for (std::size_t i = 0; i < 8; ++i) {
+    ASSERT_EQ(tasks_.size(), i + 1);
+    const std::string id = "t-" + std::to_string(i + 1);
+    EXPECT_EQ(tasks_[i].task.task_id(), id);
+    tasks_[i].done(done(id));
+    EXPECT_EQ(next()->task_result().task_id(), id);
+  }
   say(task("t-10"));
   drive([this] { return tasks_.size() == 9; });
   EXPECT_EQ(tasks_.size(), 9u);
   EXPECT_EQ(uplink_->counts().violations, 0u);
+}
+
+TEST_F(RequestTest, NoTaskBeginsWhileAnswersWaitToBeRead) {
+  start();
+  monitor();
+  for (const char* id : {"t-1", "t-2", "t-3"}) say(task(id));
+  drive([this] { return !tasks_.empty(); });
+  pb::DetectionResult large = done("t-1");
+  large.set_error_message(std::string(3u << 20, 'x'));
+  tasks_[0].done(large);
+  settle();
+  EXPECT_EQ(tasks_.size(), 1u);
+  EXPECT_EQ(next()->task_result().task_id(), "t-1");
+  drive([this] { return tasks_.size() == 2; });
+  EXPECT_EQ(tasks_.size(), 2u);
 }
 
 TEST_F(RequestTest, ResultOfABrokenSessionIsNotSentToTheNext) {
@@ -174,6 +192,7 @@ const std::string kTooSlow =
     message([](pb::Envelope& m) { m.mutable_adjust_interval()->set_scan_interval_ms(3'600'001); });
 const std::string kScanNow = message([](pb::Envelope& m) { m.mutable_scan_now(); });
 const std::string kTask = message([](pb::Envelope& m) { m.mutable_task()->set_task_id("t"); });
+const std::string kLongTask = message([](pb::Envelope& m) { m.mutable_task()->set_task_id(std::string(257, 't')); });
 const std::string kTaskResult = message([](pb::Envelope& m) { m.mutable_task_result()->set_task_id("t"); });
 const std::string kHeartbeat = message([](pb::Envelope& m) { m.mutable_heartbeat()->set_time_ms(1); });
 const std::string kNoAction = append(1, "").SerializeAsString();
@@ -206,6 +225,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"AdjustSlowerThanAnHour", When::Monitoring, {kTooSlow}},
                     Misbehaviour{"PublishFromTheAgent", When::Monitoring, {kPublish}},
                     Misbehaviour{"TaskResultFromTheAgent", When::Monitoring, {kTaskResult}},
+                    Misbehaviour{"TaskIdTooLong", When::Monitoring, {kLongTask}},
                     Misbehaviour{"UnknownMessage", When::Monitoring, {kUnknownMessage}},
                     Misbehaviour{"Garbage", When::Monitoring, {kGarbage}},
                     Misbehaviour{"CutMessage", When::Monitoring, {kCutMessage}},
