@@ -29,7 +29,7 @@ inline double longest_wait_ms(const Waits& undisturbed) { return 20 * undisturbe
 
 inline std::chrono::milliseconds act_length() {
   const char* chosen = std::getenv("DE_HOSTILE_MS");
-  return std::chrono::milliseconds(chosen != nullptr ? std::atoi(chosen) : 2'000);
+  return std::chrono::milliseconds(chosen != nullptr ? std::atoi(chosen) : 700);
 }
 
 inline void print(const Round& round) {

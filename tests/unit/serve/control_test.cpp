@@ -144,7 +144,8 @@ TEST_F(ControlTest, AnswersNobodyReadsCountUntilTheyAreRead) {
   link::Connection lazy = connect();
   ASSERT_TRUE(run(lazy.write(large, 5s)));
   ASSERT_TRUE(run(link::read_message<pb::ControlReply>(lazy, 5s))) << "the answer has begun";
-  const Reply refused = query("SELECT 1");
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK) << "beside the largest there is room for small ones";
+  const Reply refused = ask_bytes(large);
   EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
   EXPECT_THAT(refused.message(), HasSubstr("not read yet"));
   EXPECT_EQ(run(read_reply(lazy)).trailer->rows(), 1000u) << "nobody takes away what has begun";
