@@ -57,9 +57,11 @@ void Agent::notice_rules(const ingest::RuleChanges& changes) {
   add_ids(detail, "added", changes.added);
   add_ids(detail, "removed", changes.removed);
   add_ids(detail, "changed", changes.changed);
-  if (changes.rejected_files > 0)
-    detail += (detail.empty() ? "" : "; ") + std::to_string(changes.rejected_files) + " files cannot be read";
-  if (!detail.empty()) notice("RulesChanged", "", "The rules in force are others: " + detail);
+  if (detail.empty()) detail = "no rule is another one";
+  const std::size_t refused = changes.rejected_files;
+  if (refused > 0)
+    detail += "; " + std::to_string(refused) + (refused == 1 ? " file is refused" : " files are refused");
+  notice("RulesChanged", "", "The rule files were changed: " + detail);
 }
 
 void Agent::open_canary(std::size_t program) {
