@@ -13,10 +13,17 @@
 namespace de {
 namespace {
 
+Channel open_channel() {
+  Channel out;
+  auto made = make_channel();
+  EXPECT_TRUE(made);
+  if (made) out = std::move(*made);
+  return out;
+}
+
 class Channels : public testing::Test {
  protected:
-  Channels() : channel(std::move(*make_channel())) {}
-  Channel channel;
+  Channel channel = open_channel();
 };
 
 TEST_F(Channels, CarryWholePacketsInTheirOrder) {
@@ -66,7 +73,7 @@ TEST_F(Channels, SayThatTheirLimitOfTimeIsOver) {
 }
 
 TEST(SideProcess, KeepsWhatItIsToKeepAndOutlivesTheSignalsOfTheDaemon) {
-  Channel kept = std::move(*make_channel());
+  Channel kept = open_channel();
   const UniqueFd low(::open("/dev/null", O_RDONLY));
   const UniqueFd high(::fcntl(low.get(), F_DUPFD, 200));
   const pid_t child = ::fork();
