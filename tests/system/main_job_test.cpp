@@ -46,7 +46,8 @@ class MainJob : public testing::Test {
     const Ran listed = host.cli({"--output", "jsonl", "alerts", "list"});
     std::istringstream rows(listed.out);
     std::size_t count = 0;
-    for (std::string row; std::getline(rows, row);) count += contains(row, "\"rule\":\"run-from-demo\"") ? 1 : 0;
+    for (std::string row; std::getline(rows, row);)
+      if (contains(row, "\"rule\":\"run-from-demo\"")) ++count;
     return count;
   }
   Host host;

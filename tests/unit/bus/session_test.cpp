@@ -236,7 +236,9 @@ TEST_F(SessionTest, WhoSaysMoreThanItMayIsReadNoFasterAndLosesNothing) {
   for (std::uint64_t i = 1; i <= kMost + 3; ++i) {
     entered.mutable_ledger_appended()->set_sequence(i);
     say(collector, entered);
-    if (i == kMost) EXPECT_EQ(at("talks").held_back, 0u);
+    if (i == kMost) {
+      EXPECT_EQ(at("talks").held_back, 0u);
+    }
   }
   say(other, events(1, 1));
   EXPECT_EQ(next(other)->ack().sequence(), 1u);
