@@ -18,18 +18,13 @@ class HostileAgent : public testing::Test {
  protected:
   // Long enough for a few sessions, whose pauses double.
   static std::chrono::milliseconds session_time() { return kFirstScan + act_length(); }
-  void start_demo() {
-    demos.push_back("demo" + std::to_string(demos.size()));
-    stage.host.run_from_tmp(demos.back());
-  }
   HostileStage stage;
-  std::vector<std::string> demos;
 };
 
 TEST_F(HostileAgent, DoesNotHarmProcmondAndAGoodOneGetsEverything) {
   std::uint64_t usual_kb = 0;
   for (const AgentAct& act : agent_acts()) {
-    Round round = stage.attack_procmond(act, act_length(), [&] { start_demo(); });
+    Round round = stage.attack_procmond(act, act_length(), [&] { stage.start_demo(); });
     if (usual_kb == 0) usual_kb = round.growth_kb;
     round.growth_kb -= std::min(round.growth_kb, usual_kb);
     print(round);
@@ -45,8 +40,7 @@ TEST_F(HostileAgent, DoesNotHarmProcmondAndAGoodOneGetsEverything) {
   EXPECT_EQ(kept->acked, 0U) << "nobody took anything";
   stage.start_agent();
   EXPECT_TRUE(eventually([&] { return is_running_steadily(stage.host); }, 60s)) << logs_of(stage.host);
-  EXPECT_TRUE(eventually([&] { return not_stored(stage.host, demos).empty(); }))
-      << not_stored(stage.host, demos) << logs_of(stage.host);
+  EXPECT_TRUE(eventually([&] { return stage.not_stored().empty(); })) << stage.not_stored() << logs_of(stage.host);
   EXPECT_TRUE(eventually([&] { return is_exact(read_health(stage.host)); })) << read_health(stage.host).text;
   EXPECT_EQ(read_health(stage.host).lost_events(), 0U);
   const std::string ledger = stage.host.cli({"audit", "tail", "1000"}).out;

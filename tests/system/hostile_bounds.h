@@ -42,16 +42,4 @@ inline void print(const Round& round) {
   std::fflush(stdout);
 }
 
-// Those of these, run by Host::run_from_tmp, whose exec is not in the store; and why not, if that is known.
-inline std::string not_stored(Host& host, const std::vector<std::string>& demos) {
-  const Ran ran = host.cli({"--output", "csv", "query",
-                            "SELECT name || ';' FROM processes.events WHERE event_type = 'exec' AND "
-                            "executable_path LIKE '" +
-                                host.demo_dir() + "/%'"});
-  std::string out = ran.out.empty() ? ran.err : "";
-  for (const std::string& demo : demos)
-    if (!contains(ran.out, demo + ";")) out += demo + " ";
-  return out;
-}
-
 }  // namespace de::system_test

@@ -33,7 +33,8 @@ class HostileCollector : public testing::Test {
   }
   void attack_as(const User& user) {
     for (const Act& act : collector_acts()) {
-      const Round round = stage.attack_agent(act, stage.broker_socket(), user, act_length(), [&] { start_demo(); });
+      const Round round =
+          stage.attack_agent(act, stage.broker_socket(), user, act_length(), [&] { stage.start_demo(); });
       print(round);
       ASSERT_TRUE(stage.host.agent.is_running()) << act.name << logs_of(stage.host);
       EXPECT_EQ(round.good.failures, 0U) << act.name << ": " << round.good.failure;
@@ -41,17 +42,11 @@ class HostileCollector : public testing::Test {
       EXPECT_LT(round.growth_kb, kMostGrowthKb) << act.name;
       EXPECT_EQ(session(), connected_before) << act.name << ": procmond stays in the same session";
     }
-    EXPECT_TRUE(eventually([&] { return not_stored(stage.host, demos).empty(); }))
-        << not_stored(stage.host, demos) << logs_of(stage.host);
-  }
-  void start_demo() {
-    demos.push_back("demo" + std::to_string(demos.size()));
-    stage.host.run_from_tmp(demos.back());
+    EXPECT_TRUE(eventually([&] { return stage.not_stored().empty(); })) << stage.not_stored() << logs_of(stage.host);
   }
   HostileStage stage;
   Waits undisturbed;
   std::string connected_before;
-  std::vector<std::string> demos;
 };
 
 TEST_F(HostileCollector, ThatMayCollectTakesNothingFromOthers) {

@@ -29,25 +29,19 @@ class HostileConsole : public testing::Test {
     ASSERT_TRUE(stage.host.agent.is_running()) << logs_of(stage.host);
     EXPECT_TRUE(eventually([&] { return is_running_steadily(stage.host); })) << logs_of(stage.host);
     EXPECT_EQ(read_health(stage.host).detail("collector.procmond"), connected_before) << "in the same session";
-    EXPECT_TRUE(eventually([&] { return not_stored(stage.host, demos).empty(); }))
-        << not_stored(stage.host, demos) << logs_of(stage.host);
+    EXPECT_TRUE(eventually([&] { return stage.not_stored().empty(); })) << stage.not_stored() << logs_of(stage.host);
     EXPECT_EQ(read_health(stage.host).lost_events(), 0U);
-  }
-  void start_demo() {
-    demos.push_back("demo" + std::to_string(demos.size()));
-    stage.host.run_from_tmp(demos.back());
   }
   HostileStage stage;
   Waits undisturbed;
   std::string connected_before;
-  std::vector<std::string> demos;
 };
 
 TEST_F(HostileConsole, ThatIsAnotherReaderTakesNothingFromAGoodOne) {
   if (!stage.has_users()) GTEST_SKIP() << "needs root and a second user";
   for (const Act& act : console_acts()) {
     const Round round =
-        stage.attack_agent(act, stage.control_socket(), stage.hostile(), act_length(), [&] { start_demo(); });
+        stage.attack_agent(act, stage.control_socket(), stage.hostile(), act_length(), [&] { stage.start_demo(); });
     print(round);
     ASSERT_TRUE(stage.host.agent.is_running()) << act.name << logs_of(stage.host);
     EXPECT_EQ(round.good.failures, 0U) << act.name << ": " << round.good.failure;
@@ -62,7 +56,7 @@ TEST_F(HostileConsole, ThatIsAnotherReaderTakesNothingFromAGoodOne) {
 TEST_F(HostileConsole, OfTheSameUserLeavesNothingBehind) {
   for (const Act& act : console_acts()) {
     const Round round =
-        stage.attack_agent(act, stage.control_socket(), stage.good(), act_length(), [&] { start_demo(); });
+        stage.attack_agent(act, stage.control_socket(), stage.good(), act_length(), [&] { stage.start_demo(); });
     print(round);
     ASSERT_TRUE(stage.host.agent.is_running()) << act.name << logs_of(stage.host);
     EXPECT_LT(round.growth_kb, kMostGrowthKb) << act.name;

@@ -103,4 +103,20 @@ Round HostileStage::attack_procmond(const AgentAct& act, std::chrono::millisecon
   return out;
 }
 
+void HostileStage::start_demo() {
+  demos_.push_back("demo" + std::to_string(demos_.size()));
+  host.run_from_tmp(demos_.back());
+}
+
+std::string HostileStage::not_stored() {
+  const Ran ran = host.cli({"--output", "csv", "query",
+                            "SELECT name || ';' FROM processes.events WHERE event_type = 'exec' AND "
+                            "executable_path LIKE '" +
+                                host.demo_dir() + "/%'"});
+  std::string out = ran.out.empty() ? ran.err : "";
+  for (const std::string& demo : demos_)
+    if (ran.out.find(demo + ";") == std::string::npos) out += demo + " ";
+  return out;
+}
+
 }  // namespace de::system_test

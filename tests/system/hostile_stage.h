@@ -42,6 +42,11 @@ class HostileStage {
   Round attack_procmond(
       const AgentAct& act, std::chrono::milliseconds length, const std::function<void()>& during = [] {});
 
+  // A program whose exec is to be in the store in the end.
+  void start_demo();
+  // Those of them that are not; and why not, if that is known.
+  std::string not_stored();
+
   std::string control_socket() const { return host.dir() + "/control.sock"; }
   std::string broker_socket() const { return host.dir() + "/broker.sock"; }
   bool has_users() const { return has_users_; }
@@ -53,6 +58,7 @@ class HostileStage {
   std::vector<std::string> account() const;
   std::vector<std::string> requests() const;
 
+  std::vector<std::string> demos_;
   bool has_users_ = false;
   User good_;
   User hostile_;

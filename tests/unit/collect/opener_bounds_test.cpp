@@ -23,13 +23,6 @@ namespace {
 
 using namespace test;
 
-UniqueFd open_proc() { return UniqueFd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
-
-std::string stat_of(std::uint32_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 // Nothing where there is no error: that of a result which has none is whatever was there before.
 template <class T>
 std::optional<Errc> error_of(const Result<T>& result) {

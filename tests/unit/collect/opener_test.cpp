@@ -25,13 +25,8 @@ namespace {
 
 using namespace test;
 
-UniqueFd open_proc() { return UniqueFd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
-
 std::uint64_t start_ticks_of(std::uint32_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::stringstream text;
-  text << in.rdbuf();
-  return parse_proc_stat(text.str())->start_ticks;
+  return parse_proc_stat(stat_of(pid))->start_ticks;
 }
 
 // An opener on a thread, in place of the process.

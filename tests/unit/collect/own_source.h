@@ -1,15 +1,18 @@
 // A source of processes and the texts it remembers, and ways to look through it.
 #pragma once
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "collect/process_source.h"
+#include "daemoneye/base/unique_fd.h"
 #include "live_process.h"
 
 namespace de::collect::test {
@@ -33,6 +36,13 @@ class OwnSource {
   std::unique_ptr<TextPool> texts_;
   std::unique_ptr<ProcessSource> source_;
 };
+
+inline UniqueFd open_proc() { return UniqueFd(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+
+inline std::string stat_of(std::uint32_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
 
 inline OwnSource real_source(SourceOptions options = {}) { return OwnSource(std::move(options)); }
 
