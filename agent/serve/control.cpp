@@ -36,19 +36,6 @@ Result<std::uint64_t> weigh_rows(const Answer& answer) {
   }
   return all;
 }
-
-// A turn that was waited for, until its end.
-class AtWork {
- public:
-  AtWork(Admission& admission, uid_t uid) : admission_(admission), uid_(uid) {}
-  AtWork(const AtWork&) = delete;
-  AtWork& operator=(const AtWork&) = delete;
-  ~AtWork() { admission_.done(uid_); }
-
- private:
-  Admission& admission_;
-  const uid_t uid_;
-};
 }  // namespace
 
 Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
@@ -141,12 +128,9 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   }
   DE_CO_TRY(request, co_await link::read_message<pb::ControlRequest>(*connection, kReadLimit));
   ++counts_.requests;
-  std::optional<AtWork> at_work;
   co_await wait_for_turn(uid);
-  at_work.emplace(admission_, uid);
   const std::int64_t begin_ns = context_.clock.steady_ns();
-  auto answered = co_await dispatch(connection->peer(), std::move(request));
-  at_work.reset();
+  auto answered = co_await work_on(connection->peer(), std::move(request));
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
   const auto bytes = weigh_rows(answer);
   if (!bytes) answer = failure(bytes.error());
@@ -157,6 +141,20 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   auto sent = co_await send(*connection, std::move(answer));
   admission_.release(uid, held);
   co_return sent;
+}
+
+// Its turn ends with it, however that is. Not by a destructor: one of those runs, too, when the agent is taken down
+// with requests under way, and whoever waits for the turn may be gone by then.
+link::Task<Answer> Control::work_on(link::Peer peer, pb::ControlRequest request) {
+  const uid_t uid = peer.uid;
+  try {
+    auto answered = co_await dispatch(std::move(peer), std::move(request));
+    admission_.done(uid);
+    co_return answered;
+  } catch (...) {
+    admission_.done(uid);
+    throw;
+  }
 }
 
 // Requests of one user do not take the threads that others need.

@@ -25,9 +25,7 @@ namespace {
 
 using namespace test;
 
-std::uint64_t start_ticks_of(std::uint32_t pid) {
-  return parse_proc_stat(stat_of(pid))->start_ticks;
-}
+std::uint64_t start_ticks_of(std::uint32_t pid) { return parse_proc_stat(stat_of(pid))->start_ticks; }
 
 // An opener on a thread, in place of the process.
 class Served {
