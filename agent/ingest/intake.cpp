@@ -15,8 +15,6 @@ namespace {
 constexpr std::size_t kMaxReasons = 16;
 constexpr std::int64_t kGapCountsForMs = 3'600'000;
 
-std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
-
 }  // namespace
 
 Intake::Intake(store::Store& store, mirror::Mirror& mirror, boost::asio::thread_pool& writer, const Clock& clock,

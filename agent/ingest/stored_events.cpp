@@ -124,8 +124,6 @@ class Reading {
   std::set<std::string> at_edge_;
 };
 
-std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
-
 }  // namespace
 
 pb::Reason reason_of(const std::string& collector, const pb::Gap& gap) {

@@ -18,6 +18,9 @@
 
 namespace de::ingest {
 
+// How many events fell into it.
+inline std::uint64_t events_in(const pb::Gap& gap) { return gap.last_sequence() - gap.first_sequence() + 1; }
+
 class StoredEvents final : public mirror::EventSource {
  public:
   static constexpr std::size_t kPageRows = 512;

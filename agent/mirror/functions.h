@@ -25,6 +25,9 @@ namespace de::mirror {
 // process can make a rule fail by having long arguments; every allowed built-in is done with this in about 10 ms.
 constexpr int kMaxValueBytes = 1 << 20;
 
+// What all of them are to SQLite.
+constexpr int kFunctionFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+
 // trim, ltrim, rtrim, instr, replace, concat, split, basename, dirname, cidr_match. Errors: Exhausted.
 Result<> add_text_functions(sqlite3* db);
 // Compiled patterns that outlive a run. SQLite itself forgets what belongs to a statement when it is reset.

@@ -9,7 +9,6 @@
 namespace de::mirror {
 namespace {
 
-constexpr int kFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 constexpr std::int64_t kRegexMemory = 1 << 20;  // Of one compiled pattern with its caches.
 constexpr std::size_t kMaxPatternBytes = 8UL << 10;
 // When its automaton outgrows the memory, RE2 falls back to instructions x bytes of work, and does it in one go. With
@@ -164,7 +163,8 @@ Result<> check_pattern(std::string_view pattern) {
 Result<> add_regex_functions(sqlite3* db, PatternCache* patterns) {
   const auto add = [db, patterns](const char* name, int arguments,
                                   void (*function)(sqlite3_context*, int, sqlite3_value**)) {
-    return sqlite3_create_function_v2(db, name, arguments, kFlags, patterns, function, nullptr, nullptr, nullptr);
+    return sqlite3_create_function_v2(db, name, arguments, kFunctionFlags, patterns, function, nullptr, nullptr,
+                                      nullptr);
   };
   if (add("regexp", 2, regexp) != SQLITE_OK || add("regex_match", 3, regex_match) != SQLITE_OK ||
       add("regex_split", 3, regex_split) != SQLITE_OK)

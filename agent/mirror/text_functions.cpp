@@ -13,7 +13,6 @@ namespace de::mirror {
 namespace {
 
 constexpr std::size_t kMaxTrimSetBytes = 256;
-constexpr int kFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 
 bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U; }
 
@@ -225,11 +224,12 @@ constexpr const char* kRemoved[] = {"printf", "format"};
 
 Result<> add_text_functions(sqlite3* db) {
   for (const Row& row : kFunctions)
-    if (sqlite3_create_function_v2(db, row.name, row.arguments, kFlags, nullptr, row.function, nullptr, nullptr,
+    if (sqlite3_create_function_v2(db, row.name, row.arguments, kFunctionFlags, nullptr, row.function, nullptr, nullptr,
                                    nullptr) != SQLITE_OK)
       return fail(Errc::Exhausted, std::string("add SQL function ") + row.name + ": " + sqlite3_errmsg(db));
   for (const char* name : kRemoved)
-    if (sqlite3_create_function_v2(db, name, -1, kFlags, nullptr, nullptr, nullptr, nullptr, nullptr) != SQLITE_OK)
+    if (sqlite3_create_function_v2(db, name, -1, kFunctionFlags, nullptr, nullptr, nullptr, nullptr, nullptr) !=
+        SQLITE_OK)
       return fail(Errc::Exhausted, std::string("remove SQL function ") + name + ": " + sqlite3_errmsg(db));
   return {};
 }

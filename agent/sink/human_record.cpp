@@ -52,7 +52,7 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-void append_data(std::string& out, const pb::Alert& alert) {
+void append_data_lines(std::string& out, const pb::Alert& alert) {
   std::size_t width = 0;
   for (const pb::AlertField& field : alert.data()) width = std::max(width, shown(field.column()).size());
   width = std::min<std::size_t>(width, 32);
@@ -110,7 +110,7 @@ std::string human_record(const pb::Alert& alert) {
   for (const std::string& tag : alert.tags()) tags += (tags.empty() ? "" : ", ") + shown(tag);
   if (!tags.empty()) append_line(out, "tags", tags);
   if (const std::string ancestry = ancestry_text(alert); !ancestry.empty()) append_line(out, "ancestry", ancestry);
-  append_data(out, alert);
+  append_data_lines(out, alert);
   if (alert.count() > 1)
     append_line(out, "seen",
                 std::to_string(alert.count()) + " times, " + to_iso8601(alert.first_seen_ms()).text + " to " +

@@ -11,11 +11,6 @@ namespace {
 using Words = std::vector<std::string>;
 constexpr std::size_t kMaxNameBytes = 128;  // No flag is longer; what is, is no name.
 
-template <std::size_t N>
-bool is_one_of(std::string_view word, const std::array<std::string_view, N>& list) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
-
 // Secret wherever they stand in the name, also glued to the end of a word ("dbpassword").
 constexpr std::array<std::string_view, 6> kAnywhere = {"password", "passwd",   "passphrase",
                                                        "secret",   "passcode", "apikey"};

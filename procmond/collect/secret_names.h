@@ -3,6 +3,8 @@
 // Thread: any (pure functions).
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -14,6 +16,11 @@ enum class NameKind : unsigned char {
   Key,     // private-key, signing-key, ...: secret, unless the value is the path of a file.
   Header,  // Authorization, Cookie: the value may hold blanks and goes on to the end.
 };
+
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::array<std::string_view, N>& list) {
+  return std::find(list.begin(), list.end(), word) != list.end();
+}
 
 // What a flag or variable of this name holds. Leading dashes, case and the separator ("_", "-", ".") do not matter.
 // "--password-file", "--token-ttl" and "--no-password" are Plain.

@@ -1,7 +1,8 @@
 #include "collect/secret_programs.h"
 
-#include <algorithm>
 #include <array>
+
+#include "collect/secret_names.h"
 
 namespace de::collect {
 
@@ -81,11 +82,6 @@ constexpr std::array<std::string_view, 53> kWrappers = {
     "gosu",   "tini",    "dumb-init", "proxychains", "proxychains4", "torsocks", "faketime", "command"};
 constexpr std::array<std::string_view, 10> kShells = {"sh",  "bash", "dash", "zsh",   "ksh",
                                                       "ash", "fish", "tcsh", "rbash", "mksh"};
-
-template <std::size_t N>
-bool is_one_of(std::string_view word, const std::array<std::string_view, N>& list) {
-  return std::find(list.begin(), list.end(), word) != list.end();
-}
 
 }  // namespace
 

@@ -87,12 +87,12 @@ std::string print_config(const std::vector<Setting>& settings, bool origin) {
 }
 
 std::string changed_settings_json(const std::vector<Setting>& settings) {
-  constexpr std::size_t kMaxValueBytes = 256;
+  constexpr std::size_t kMaxListedBytes = 256;
   std::string out = "{";
   for (const Setting& setting : settings) {
     if (setting.origin == Origin::Default) continue;
     if (out.size() > 1) out += ",";
-    out += json_string(setting.path) + ":{\"value\":" + json_string(setting.value.substr(0, kMaxValueBytes)) +
+    out += json_string(setting.path) + ":{\"value\":" + json_string(setting.value.substr(0, kMaxListedBytes)) +
            ",\"where\":" + json_string(setting.where) + "}";
   }
   return out + "}";

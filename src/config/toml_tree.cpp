@@ -122,7 +122,7 @@ class Survey {
   std::string why_;
 };
 
-class TreeBuilder {
+class TomlBuilder {
  public:
   Result<Node> build(std::string_view file_name, const toml::table& table) {
     Node root = convert(table, 0);
@@ -211,7 +211,7 @@ Result<Node> parse_toml(std::string_view file_name, std::string_view text) {
       return fail(Errc::Invalid, file + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) +
                                      ": " + escape_controls(parsed.error().description()));
     }
-    return TreeBuilder().build(file_name, parsed.table());
+    return TomlBuilder().build(file_name, parsed.table());
   } catch (const Unexpected&) {
     return fail(Errc::Invalid, file + ": is no TOML that can be understood; look for brackets and quotes too many");
   } catch (const std::exception& e) {

@@ -17,7 +17,7 @@ namespace de::config {
 namespace {
 
 // Thrown out of the library's callbacks and caught in this file: it offers no other way to stop.
-struct Refused {
+struct YamlRefused {
   YAML::Mark mark;
   std::string why;
 };
@@ -33,7 +33,7 @@ class TextBuffer : public std::streambuf {
 
 // Builds the tree from the library's events. Its own loader would resolve aliases as shared nodes, without a bound
 // and without an end when they are followed.
-class TreeBuilder : public YAML::EventHandler {
+class YamlBuilder : public YAML::EventHandler {
  public:
   Node take_root() { return std::move(root_); }
 
@@ -44,7 +44,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     // Also an alias inside the node it names: that one is not finished yet.
-    if (found == anchors_.end()) throw Refused{mark, "alias to a value that is not complete"};
+    if (found == anchors_.end()) throw YamlRefused{mark, "alias to a value that is not complete"};
     charge(mark, found->second.nodes);
     Node copy = found->second.node;
     if (open_.size() + found->second.depth > static_cast<std::size_t>(kMaxYamlDepth)) too_deep(mark);
@@ -93,7 +93,7 @@ class TreeBuilder : public YAML::EventHandler {
     return node;
   }
   static void too_deep(const YAML::Mark& mark) {
-    throw Refused{mark, "nested more than " + std::to_string(kMaxYamlDepth) + " levels deep"};
+    throw YamlRefused{mark, "nested more than " + std::to_string(kMaxYamlDepth) + " levels deep"};
   }
   static std::size_t count(const Node& node) {
     std::size_t nodes = 1;
@@ -110,7 +110,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void charge(const YAML::Mark& mark, std::size_t nodes) {
     nodes_ += nodes;
-    if (nodes_ > kMaxYamlNodes) throw Refused{mark, "more than " + std::to_string(kMaxYamlNodes) + " values"};
+    if (nodes_ > kMaxYamlNodes) throw YamlRefused{mark, "more than " + std::to_string(kMaxYamlNodes) + " values"};
   }
   void add(const YAML::Mark& mark, Node::Kind kind, YAML::anchor_t anchor) {
     charge(mark, 1);
@@ -150,10 +150,10 @@ class TreeBuilder : public YAML::EventHandler {
       parent.key.reset();
       return;
     }
-    if (!node.is_scalar()) throw Refused{mark, "a key must be plain text"};
-    if (node.text == "<<" && !node.quoted) throw Refused{mark, "merge keys (<<) are not supported"};
+    if (!node.is_scalar()) throw YamlRefused{mark, "a key must be plain text"};
+    if (node.text == "<<" && !node.quoted) throw YamlRefused{mark, "merge keys (<<) are not supported"};
     if (!parent.keys.insert(node.text).second)
-      throw Refused{mark, "key \"" + escape_controls(node.text) + "\" appears twice"};
+      throw YamlRefused{mark, "key \"" + escape_controls(node.text) + "\" appears twice"};
     parent.key = std::move(node);
   }
 
@@ -213,12 +213,12 @@ Result<Node> parse_yaml(std::string_view file_name, std::string_view text) {
     TextBuffer buffer(text);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    TreeBuilder builder;
+    YamlBuilder builder;
     if (!parser.HandleNextDocument(builder)) return Node{};
-    TreeBuilder second;
+    YamlBuilder second;
     if (parser.HandleNextDocument(second)) return fail(Errc::Invalid, file + ": more than one document");
     return builder.take_root();
-  } catch (const Refused& refused) {
+  } catch (const YamlRefused& refused) {
     return fail(Errc::Invalid, where(file_name, refused.mark) + refused.why);
   } catch (const YAML::Exception& e) {
     return fail(Errc::Invalid, where(file_name, e.mark) + e.msg);

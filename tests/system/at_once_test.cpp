@@ -13,8 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 class AtOnce : public testing::Test {
  protected:
   void SetUp() override {

@@ -40,6 +40,8 @@ class Background {
   pid_t pid_ = -1;
 };
 
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+
 bool eventually(const std::function<bool()>& condition,
                 std::chrono::milliseconds limit = std::chrono::milliseconds(30'000));
 

@@ -27,8 +27,6 @@ std::string tail(const std::string& text) {
 
 }  // namespace
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
-
 std::size_t count_lines(const std::string& text, const std::string& part) {
   std::istringstream in(text);
   std::string line;

@@ -38,13 +38,16 @@ HealthReport read_health(Host& host);
 // Asking makes events itself, so that the agent's own numbers are compared, which belong to one moment.
 bool is_exact(const HealthReport& health);
 
+// `start` of the fixture, which skips where the kernel does not let us look.
+#define START_OR_SKIP(...)                     \
+  ASSERT_NO_FATAL_FAILURE(start(__VA_ARGS__)); \
+  if (IsSkipped()) return
+
 // The agent is in SteadyState and the procmond this test started last is connected.
 bool is_running_steadily(Host& host);
 
 // Rows of CSV without quoting: the header first.
 std::vector<std::vector<std::string>> read_csv(const std::string& text);
-
-bool contains(const std::string& text, const std::string& part);
 
 // How many lines of `text` contain `part`.
 std::size_t count_lines(const std::string& text, const std::string& part);

@@ -15,13 +15,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kCrowd = 64;  // More than either socket takes.
-constexpr std::size_t kMessagesAtOnce = 512;
-
-std::string repeat(const std::string& text, std::size_t times) {
-  std::string out;
-  for (std::size_t i = 0; i < times; ++i) out += text;
-  return out;
-}
 
 std::string rubbish(std::size_t bytes) {
   static std::minstd_rand random(7);
@@ -78,20 +71,6 @@ void drip(const std::string& socket, Tally& tally, Deadline end, const std::stri
       if (wires[i].is_open() && at[i] + 1 < bytes.size()) tally.offered += wires[i].offer(bytes.substr(at[i]++, 1));
     }
     std::this_thread::sleep_for(20ms);
-  }
-}
-
-// The same message on one connection without an end; whether it is taken is up to the other side.
-void flood(Wire& wire, Tally& tally, Deadline end, const std::string& message) {
-  const std::string many = repeat(message, kMessagesAtOnce);
-  std::size_t at = 0;  // In `many`: no frame is ever cut.
-  std::uint64_t bytes = 0;
-  while (wire.is_open() && !is_over(end)) {
-    const std::size_t sent = wire.offer(std::string_view(many).substr(at));
-    at = (at + sent) % many.size();
-    tally.offered += (bytes + sent) / message.size() - bytes / message.size();
-    bytes += sent;
-    if (sent == 0) std::this_thread::sleep_for(200us);
   }
 }
 

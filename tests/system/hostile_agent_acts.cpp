@@ -24,19 +24,6 @@ bool begin(Wire& wire, Tally& tally, Deadline end) {
   return wire.send(frame_of(welcome), end) && wire.send(frame_of(begins), end);
 }
 
-// Until procmond hangs up. Reads nothing.
-void flood(Wire& wire, Tally& tally, Deadline end, const std::string& message) {
-  std::string many;
-  while (many.size() < (64U << 10)) many += message;
-  std::size_t at = 0;  // In `many`: no frame is ever cut.
-  while (wire.is_open() && !is_over(end)) {
-    const std::size_t sent = wire.offer(std::string_view(many).substr(at));
-    tally.offered += (at + sent) / message.size() - at / message.size();
-    at = (at + sent) % many.size();
-    if (sent == 0) std::this_thread::sleep_for(200us);
-  }
-}
-
 void begin_and_flood(Wire& wire, Tally& tally, Deadline end, const pb::Envelope& message) {
   if (begin(wire, tally, end)) flood(wire, tally, end, frame_of(message));
 }

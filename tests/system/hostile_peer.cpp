@@ -272,4 +272,23 @@ MemoryWatch::MemoryWatch(pid_t pid)
           *most_kb_ = std::max<std::uint64_t>(*most_kb_, private_kb(pid));
       }) {}
 
+std::string repeat(const std::string& text, std::size_t times) {
+  std::string out;
+  for (std::size_t i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+void flood(Wire& wire, Tally& tally, Deadline end, const std::string& message) {
+  const std::string many = repeat(message, kMessagesAtOnce);
+  std::size_t at = 0;  // In `many`: no frame is ever cut.
+  std::uint64_t bytes = 0;
+  while (wire.is_open() && !is_over(end)) {
+    const std::size_t sent = wire.offer(std::string_view(many).substr(at));
+    at = (at + sent) % many.size();
+    tally.offered += (bytes + sent) / message.size() - bytes / message.size();
+    bytes += sent;
+    if (sent == 0) std::this_thread::sleep_for(200us);
+  }
+}
+
 }  // namespace de::system_test

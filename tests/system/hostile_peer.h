@@ -98,6 +98,14 @@ struct Tally {
   std::atomic<std::uint64_t> failures = 0;
 };
 
+// Messages sent in one go.
+inline constexpr std::size_t kMessagesAtOnce = 512;
+std::string repeat(const std::string& text, std::size_t times);
+
+// The same message on one connection, until the end or until the other side hangs up; whether it is taken is up to the
+// other side. Reads nothing.
+void flood(Wire& wire, Tally& tally, Deadline end, const std::string& message);
+
 // A process of its own that does one thing until it returns, or is killed with this object.
 class Actor {
  public:

@@ -100,12 +100,8 @@ class UnderPressure : public testing::Test {
   Host host;
 };
 
-#define START_OR_SKIP(...)                       \
-  ASSERT_NO_FATAL_FAILURE(start({__VA_ARGS__})); \
-  if (IsSkipped()) return
-
 TEST_F(UnderPressure, ARingThatFillsIsSaidAndPasses) {
-  START_OR_SKIP("--set", "events.buffer_mb=8");  // Room for what others do meanwhile.
+  START_OR_SKIP({"--set", "events.buffer_mb=8"});  // Room for what others do meanwhile.
   ASSERT_TRUE(is_calm()) << read_health(host).text;
   expect_whole("before");
   host.procmond.signal(SIGSTOP);
@@ -139,7 +135,7 @@ TEST_F(UnderPressure, ARingThatFillsIsSaidAndPasses) {
 }
 
 TEST_F(UnderPressure, AnAgentThatTakesNothingIsPressureAndLosesNothing) {
-  START_OR_SKIP("--set", "spool.max_mb=48", "--set", "events.buffer_mb=8");
+  START_OR_SKIP({"--set", "spool.max_mb=48", "--set", "events.buffer_mb=8"});
   ASSERT_TRUE(is_calm()) << read_health(host).text;
   host.agent.signal(SIGSTOP);
   std::vector<Truth> before;
@@ -166,7 +162,7 @@ TEST_F(UnderPressure, AnAgentThatTakesNothingIsPressureAndLosesNothing) {
 }
 
 TEST_F(UnderPressure, MoreTimeThanAllowedIsPressure) {
-  START_OR_SKIP("--set", "events.max_cpu_percent=1");
+  START_OR_SKIP({"--set", "events.max_cpu_percent=1"});
   HealthReport health;
   EXPECT_TRUE(eventually([&] {
     (void)storm("300");

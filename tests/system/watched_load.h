@@ -32,10 +32,6 @@ class WatchedLoad : public testing::Test {
   Host host;
 };
 
-#define START_OR_SKIP(...)                     \
-  ASSERT_NO_FATAL_FAILURE(start(__VA_ARGS__)); \
-  if (IsSkipped()) return
-
 // Is this start that of the process, and not of another owner of its pid? When a scan was faster than the kernel's
 // event, it tells the start, as exactly as /proc does: in hundredths of a second.
 bool is_start_of(const TrueProcess& truth, const Row& start);

@@ -14,7 +14,6 @@
 namespace de::collect {
 namespace {
 
-constexpr std::string_view kDeleted = " (deleted)";
 constexpr unsigned kWanted = STATX_BASIC_STATS | STATX_BTIME;
 
 std::int64_t to_ns(const statx_timestamp& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }

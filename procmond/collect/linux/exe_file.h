@@ -15,6 +15,9 @@
 
 namespace de::collect {
 
+// What the kernel appends to the path of a file that is gone.
+inline constexpr std::string_view kDeleted = " (deleted)";
+
 struct FileFacts {
   FileKey key;
   std::uint64_t links = 0;

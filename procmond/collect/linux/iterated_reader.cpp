@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "collect/identity.h"
+#include "collect/linux/exe_file.h"
 #include "collect/linux/iterated_values.h"
 #include "collect/linux/kernel_path.h"
 #include "collect/linux/proc_cgroup.h"
@@ -22,7 +23,6 @@ namespace de::collect {
 namespace {
 
 constexpr std::size_t kKeepBuffer = 64UL * 1024;
-constexpr char kDeleted[] = " (deleted)";
 
 void set_cgroup(std::string path, pb::ProcessRecord& out) {
   out.set_cgroup(std::move(path));

@@ -6,13 +6,12 @@
 #include <cstring>
 #include <utility>
 
+#include "collect/linux/exe_file.h"
 #include "collect/linux/opener_answer.h"
 #include "collect/linux/proc_dir.h"
 
 namespace de::collect {
 namespace {
-
-constexpr std::string_view kDeleted = " (deleted)";
 
 tl::unexpected<Error> told_error(int error, const char* step) {
   const std::error_code os(error, std::generic_category());

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "collect/linux/exe_file.h"
 #include "collect/linux/proc_dir.h"
 #include "collect/linux/proc_stat.h"
 #include "collect/linux/proc_status.h"
@@ -16,7 +17,6 @@
 namespace de::collect {
 namespace {
 
-constexpr std::string_view kDeleted = " (deleted)";
 constexpr std::uint32_t kMaxDescriptors = 1'048'576;  // fs.nr_open; counting stops there.
 constexpr std::size_t kMaxStat = 4096;
 // O_NONBLOCK: whatever else the name may lead to, opening it does not wait.

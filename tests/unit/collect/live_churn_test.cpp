@@ -16,9 +16,9 @@ constexpr const char* kBoot = "6a1f0d3e-8c57-5b42-9e10-4d61656d6f6e";
 constexpr std::int64_t kBootMs = 1'700'000'000'000;
 constexpr std::uint64_t kMs = 1'000'000;
 
-class Churn : public testing::Test {
+class LiveChurn : public testing::Test {
  protected:
-  Churn() {
+  LiveChurn() {
     live.set_boot({kBoot, kBootMs});
     live.set_fed(true);
     alive.emplace(1, kMs);
@@ -80,7 +80,7 @@ class Churn : public testing::Test {
   std::uint64_t now = 1'000'000 * kMs;
 };
 
-TEST_F(Churn, TheDeadWhoseEndWasLostAreKeptNoLongerThanToTheNextScan) {
+TEST_F(LiveChurn, TheDeadWhoseEndWasLostAreKeptNoLongerThanToTheNextScan) {
   constexpr int kLives = 20'000, kLost = 10, kScan = 1'000;
   const std::size_t texts_before = texts.size();
   std::uint64_t lost = 0;
@@ -108,7 +108,7 @@ TEST_F(Churn, TheDeadWhoseEndWasLostAreKeptNoLongerThanToTheNextScan) {
 }
 
 // Without any scan: as many dead as there are pids.
-TEST_F(Churn, AndNoLongerThanTheirPidIsFree) {
+TEST_F(LiveChurn, AndNoLongerThanTheirPidIsFree) {
   constexpr std::uint32_t kPids = 50;
   for (std::uint32_t i = 0; i < 5'000; ++i) {
     tell(KernelEventKind::Fork, 2 + i % kPids);

@@ -10,7 +10,7 @@ namespace {
 const std::string kId = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const std::string kOther = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
-struct Case {
+struct Contained {
   const char* why;
   std::string path;
   std::string_view runtime;  // Empty: no container.
@@ -18,37 +18,37 @@ struct Case {
 
 TEST(Container, IsToldFromTheGroup) {
   const std::string pod = "pod12345678_1234_1234_1234_123456789abc";
-  for (const Case& c : {
-           Case{"docker on systemd", "/system.slice/docker-" + kId + ".scope", "docker"},
-           Case{"docker on cgroupfs", "/docker/" + kId, "docker"},
-           Case{"docker, systemd inside", "/docker/" + kId + "/init.scope", "docker"},
-           Case{"podman as root", "/machine.slice/libpod-" + kId + ".scope/container", "podman"},
-           Case{"podman rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + kId + ".scope",
-                "podman"},
-           Case{"podman on cgroupfs", "/libpod_parent/libpod-" + kId, "podman"},
-           Case{"podman's monitor is outside", "/machine.slice/libpod-conmon-" + kId + ".scope", ""},
-           Case{"containerd in kubernetes",
-                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-" + pod + ".slice/cri-containerd-" + kId +
-                    ".scope",
-                "containerd"},
-           Case{"containerd without systemd",
-                "/system.slice/containerd.service/kubepods-burstable-" + pod + ".slice:cri-containerd:" + kId,
-                "containerd"},
-           Case{"nerdctl", "/system.slice/nerdctl-" + kId + ".scope", "containerd"},
-           Case{"ctr", "/default/" + kId, "containerd"},
-           Case{"cri-o", "/kubepods.slice/kubepods-" + pod + ".slice/crio-" + kId + ".scope", "cri-o"},
-           Case{"cri-o's monitor", "/kubepods.slice/kubepods-" + pod + ".slice/crio-conmon-" + kId + ".scope", ""},
-           Case{"kubernetes on cgroupfs", "/kubepods/burstable/pod1234/" + kId, "kubernetes"},
-           Case{"docker in kubernetes", "/kubepods.slice/kubepods-" + pod + ".slice/docker-" + kId + ".scope",
-                "docker"},
-           Case{"removed under it", "/system.slice/docker-" + kId + ".scope (deleted)", "docker"},
-           Case{"a service", "/system.slice/ssh.service", ""},
-           Case{"docker's own daemon", "/system.slice/docker.service", ""},
-           Case{"id too short", "/docker/0123456789abcdef", ""},
-           Case{"id not hexadecimal", "/docker/" + std::string(64, 'x'), ""},
-           Case{"hex name of nobody", "/mine/" + kId, ""},
-           Case{"root", "/", ""},
-           Case{"nothing", "", ""},
+  for (const Contained& c : {
+           Contained{"docker on systemd", "/system.slice/docker-" + kId + ".scope", "docker"},
+           Contained{"docker on cgroupfs", "/docker/" + kId, "docker"},
+           Contained{"docker, systemd inside", "/docker/" + kId + "/init.scope", "docker"},
+           Contained{"podman as root", "/machine.slice/libpod-" + kId + ".scope/container", "podman"},
+           Contained{"podman rootless",
+                     "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + kId + ".scope", "podman"},
+           Contained{"podman on cgroupfs", "/libpod_parent/libpod-" + kId, "podman"},
+           Contained{"podman's monitor is outside", "/machine.slice/libpod-conmon-" + kId + ".scope", ""},
+           Contained{"containerd in kubernetes",
+                     "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-" + pod + ".slice/cri-containerd-" +
+                         kId + ".scope",
+                     "containerd"},
+           Contained{"containerd without systemd",
+                     "/system.slice/containerd.service/kubepods-burstable-" + pod + ".slice:cri-containerd:" + kId,
+                     "containerd"},
+           Contained{"nerdctl", "/system.slice/nerdctl-" + kId + ".scope", "containerd"},
+           Contained{"ctr", "/default/" + kId, "containerd"},
+           Contained{"cri-o", "/kubepods.slice/kubepods-" + pod + ".slice/crio-" + kId + ".scope", "cri-o"},
+           Contained{"cri-o's monitor", "/kubepods.slice/kubepods-" + pod + ".slice/crio-conmon-" + kId + ".scope", ""},
+           Contained{"kubernetes on cgroupfs", "/kubepods/burstable/pod1234/" + kId, "kubernetes"},
+           Contained{"docker in kubernetes", "/kubepods.slice/kubepods-" + pod + ".slice/docker-" + kId + ".scope",
+                     "docker"},
+           Contained{"removed under it", "/system.slice/docker-" + kId + ".scope (deleted)", "docker"},
+           Contained{"a service", "/system.slice/ssh.service", ""},
+           Contained{"docker's own daemon", "/system.slice/docker.service", ""},
+           Contained{"id too short", "/docker/0123456789abcdef", ""},
+           Contained{"id not hexadecimal", "/docker/" + std::string(64, 'x'), ""},
+           Contained{"hex name of nobody", "/mine/" + kId, ""},
+           Contained{"root", "/", ""},
+           Contained{"nothing", "", ""},
        }) {
     const ContainerName found = container_of(c.path);
     EXPECT_EQ(found.runtime, c.runtime) << c.why;

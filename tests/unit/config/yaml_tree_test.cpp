@@ -7,20 +7,20 @@ namespace {
 
 using testing::HasSubstr;
 
-Node must_parse(std::string_view text) {
+Node must_parse_yaml(std::string_view text) {
   auto node = parse_yaml("f.yaml", text);
   EXPECT_TRUE(node) << node.error().message();
   return node ? std::move(*node) : Node{};
 }
 
-std::string error_of(std::string_view text) {
+std::string yaml_error_of(std::string_view text) {
   const auto node = parse_yaml("f.yaml", text);
   return node ? "no error" : node.error().message();
 }
 
 TEST(YamlTree, KeepsShapeTextAndPlace) {
   const Node root =
-      must_parse("name: web\nlist:\n  - 1\n  - 'two'\nmap: {a: b}\nnone:\ntilde: ~\nblock: |\n  x\n  y\n");
+      must_parse_yaml("name: web\nlist:\n  - 1\n  - 'two'\nmap: {a: b}\nnone:\ntilde: ~\nblock: |\n  x\n  y\n");
   ASSERT_TRUE(root.is_map());
   EXPECT_EQ(root.entries.size(), 6U);
   EXPECT_EQ(root.find("name")->text, "web");
@@ -41,27 +41,21 @@ TEST(YamlTree, KeepsShapeTextAndPlace) {
 }
 
 TEST(YamlTree, QuotedNullIsText) {
-  EXPECT_TRUE(must_parse("'null'").is_scalar());
-  EXPECT_TRUE(must_parse("\"\"").is_scalar());
-  EXPECT_TRUE(must_parse("null").is_null());
+  EXPECT_TRUE(must_parse_yaml("'null'").is_scalar());
+  EXPECT_TRUE(must_parse_yaml("\"\"").is_scalar());
+  EXPECT_TRUE(must_parse_yaml("null").is_null());
 }
 
 TEST(YamlTree, EmptyAndJsonTextsAreFine) {
-  EXPECT_TRUE(must_parse("").is_null());
-  EXPECT_TRUE(must_parse("# only a comment\n").is_null());
-  EXPECT_EQ(must_parse("{\"a\": [1, {\"b\": null}]}").find("a")->items.size(), 2U);
+  EXPECT_TRUE(must_parse_yaml("").is_null());
+  EXPECT_TRUE(must_parse_yaml("# only a comment\n").is_null());
+  EXPECT_EQ(must_parse_yaml("{\"a\": [1, {\"b\": null}]}").find("a")->items.size(), 2U);
 }
 
 TEST(YamlTree, AliasesAreCopies) {
-  const Node root = must_parse("a: &x {k: v}\nb: *x\n");
+  const Node root = must_parse_yaml("a: &x {k: v}\nb: *x\n");
   EXPECT_EQ(root.find("b")->find("k")->text, "v");
 }
-
-struct Bad {
-  const char* name;
-  std::string text;
-  const char* expected;
-};
 
 std::string bomb() {
   std::string text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
@@ -80,7 +74,12 @@ std::string repeat(int count, std::string_view what) {
 }
 
 TEST(YamlTree, RefusesWithThePlace) {
-  const std::vector<Bad> cases = {
+  struct BadYaml {
+    const char* name;
+    std::string text;
+    const char* expected;
+  };
+  const std::vector<BadYaml> cases = {
       {"same key", "a: 1\nb: 2\na: 3\n", "f.yaml:3:1: key \"a\" appears twice"},
       {"same key below", "m:\n  k: 1\n  k: 2\n", "f.yaml:3:3: key \"k\" appears twice"},
       {"alias bomb", bomb(), "more than 100000 values"},
@@ -99,8 +98,8 @@ TEST(YamlTree, RefusesWithThePlace) {
       {"unclosed quote", "a: 'x", "f.yaml:"},
       {"NUL", std::string("a: b\0c", 6), "NUL byte"},
   };
-  for (const Bad& bad : cases) {
-    const std::string error = error_of(bad.text);
+  for (const BadYaml& bad : cases) {
+    const std::string error = yaml_error_of(bad.text);
     EXPECT_THAT(error, HasSubstr(bad.expected)) << bad.name;
     EXPECT_EQ(error.find("f.yaml"), 0U) << bad.name;
   }
@@ -109,7 +108,7 @@ TEST(YamlTree, RefusesWithThePlace) {
 TEST(YamlTree, ManyKeysAreNotQuadratic) {
   std::string text;
   for (int i = 0; i < 45'000; ++i) text += "k" + std::to_string(i) + ": v\n";
-  EXPECT_EQ(must_parse(text).entries.size(), 45'000U);
+  EXPECT_EQ(must_parse_yaml(text).entries.size(), 45'000U);
 }
 
 TEST(YamlTree, RefusesLargeTexts) {

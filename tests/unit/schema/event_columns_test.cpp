@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "cell_text.h"
 #include "daemoneye/schema/process_columns.h"
 
 namespace de::schema {
@@ -15,13 +16,6 @@ Cell read(const pb::ProcessEvent& event, std::string_view column) {
     if (c.name == column) return c.read(event);
   ADD_FAILURE() << "no column " << column;
   return {};
-}
-
-std::string text(const Cell& cell) {
-  if (const auto* view = std::get_if<std::string_view>(&cell)) return std::string(*view);
-  if (const auto* owned = std::get_if<std::string>(&cell)) return *owned;
-  if (const auto* number = std::get_if<std::int64_t>(&cell)) return std::to_string(*number);
-  return std::holds_alternative<std::monostate>(cell) ? "NULL" : "real";
 }
 
 TEST(EventColumns, HaveUniqueNamesAndHelp) {

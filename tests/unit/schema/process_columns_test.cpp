@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+#include "cell_text.h"
+
 namespace de::schema {
 namespace {
 
@@ -13,12 +15,6 @@ Cell read(const pb::ProcessRecord& record, std::string_view column) {
     if (c.name == column) return c.read(record);
   ADD_FAILURE() << "no column " << column;
   return {};
-}
-
-std::string text(const Cell& cell) {
-  if (const auto* view = std::get_if<std::string_view>(&cell)) return std::string(*view);
-  if (const auto* owned = std::get_if<std::string>(&cell)) return *owned;
-  return std::holds_alternative<std::monostate>(cell) ? "NULL" : "not text";
 }
 
 TEST(ProcessColumns, HaveUniqueNamesAndHelp) {

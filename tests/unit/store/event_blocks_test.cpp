@@ -17,8 +17,6 @@
 namespace de::store {
 namespace {
 
-const std::string kToday = "2026-01-02";
-
 class Blocks : public StoreTest {
  protected:
   struct Layout {

@@ -6,7 +6,6 @@
 namespace de::store {
 namespace {
 
-constexpr std::int64_t kDay = 86'400'000;
 using Events = StoreTest;
 
 TEST_F(Events, ComeBackAsTheyWere) {

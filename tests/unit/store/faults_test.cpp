@@ -14,9 +14,7 @@
 namespace de::store {
 namespace {
 
-constexpr std::int64_t kDay = 86'400'000;
 constexpr std::uint64_t kMap = 64ULL << 30;
-const std::string kToday = "2026-01-02";
 const std::string kYesterday = "2026-01-01";
 
 std::string read_file(const std::string& path) {

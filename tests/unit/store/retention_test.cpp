@@ -6,8 +6,6 @@
 namespace de::store {
 namespace {
 
-constexpr std::int64_t kDay = 86'400'000;
-
 class Retention : public StoreTest {
  protected:
   void SetUp() override {}

@@ -20,6 +20,8 @@ namespace de::store {
 constexpr std::int64_t kNoon = 1'767'355'200'000;  // 2026-01-02T12:00:00Z
 constexpr std::int64_t kMidnight = kNoon + 12 * 3'600'000;
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kDay = 24 * kHourMs;
+inline const std::string kToday = "2026-01-02";  // The day of kNoon.
 
 class FakeClock final : public Clock {
  public:

@@ -7,8 +7,6 @@
 namespace de::store {
 namespace {
 
-constexpr std::int64_t kDay = 86'400'000;
-
 TEST_F(StoreTest, ReadersAreNotDisturbedByWritesAndRemovals) {
   std::atomic<bool> done = false;
   std::atomic<std::uint64_t> rows = 0;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "fake_clock.h"
 #include "temp_dir.h"
 
 namespace de::supervise {
@@ -14,14 +15,6 @@ using test::TempDir;
 
 using namespace std::chrono_literals;
 using Change = Supervisor::Change;
-
-class FakeClock final : public Clock {
- public:
-  std::int64_t unix_ms() const override { return now_ns / 1'000'000; }
-  std::int64_t steady_ns() const override { return now_ns; }
-  void advance(std::chrono::milliseconds time) { now_ns += std::chrono::nanoseconds(time).count(); }
-  std::int64_t now_ns = 1'000'000'000;
-};
 
 class SupervisorTest : public testing::Test {
  protected:

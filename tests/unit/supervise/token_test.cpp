@@ -4,17 +4,12 @@
 
 #include <set>
 
+#include "fake_clock.h"
+
 namespace de::supervise {
 namespace {
 
 using namespace std::chrono_literals;
-
-class FakeClock final : public Clock {
- public:
-  std::int64_t unix_ms() const override { return now_ns / 1'000'000; }
-  std::int64_t steady_ns() const override { return now_ns; }
-  std::int64_t now_ns = 1'000'000'000;
-};
 
 class TokenBookTest : public testing::Test {
  protected:
