@@ -31,6 +31,10 @@ int level_above(const Gauge& gauge, const PressureReading& reading, double facto
 
 std::string percent(double value) { return std::to_string(std::lround(value)) + " %"; }
 
+std::string share_of(const Gauge& gauge, const PressureReading& reading) {
+  return percent(100 * std::min(reading.*gauge.value, 1.0)) + " " + gauge.what;
+}
+
 }  // namespace
 
 void Pressure::measure_cpu(const PressureReading& reading) {
@@ -55,12 +59,13 @@ void Pressure::rise(int to, const PressureReading& reading, std::string why) {
   ++rises_;
 }
 
+bool Pressure::cpu_stays() const { return max_cpu_percent_ > 0 && cpu_percent_ > kStay * max_cpu_percent_; }
+
 // True when one level less is enough.
 bool Pressure::fall(const PressureReading& reading) {
   int stays = 0;
   for (const Gauge& gauge : kGauges) stays = std::max(stays, level_above(gauge, reading, kStay));
-  const bool cpu_stays = max_cpu_percent_ > 0 && cpu_percent_ > kStay * max_cpu_percent_;
-  if (stays >= level_ || cpu_stays) {
+  if (stays >= level_ || cpu_stays()) {
     calm_since_ns_ = reading.now_ns;
     return false;
   }
@@ -68,6 +73,22 @@ bool Pressure::fall(const PressureReading& reading) {
   --level_;
   if (level_ == 0) why_.clear();
   calm_since_ns_ = fell_ns_ = reading.now_ns;
+  return true;
+}
+
+// Set when what began it is over and something else keeps it up. An answer that blames what is long over sends people
+// looking in the wrong place.
+bool Pressure::has_another_cause(const PressureReading& reading) {
+  const auto keeps = [&](const Gauge& gauge) { return level_above(gauge, reading, kStay) >= level_; };
+  const Gauge* other = nullptr;
+  for (const Gauge& gauge : kGauges) {
+    if (!keeps(gauge)) continue;
+    if (gauge.value == cause_) return false;
+    other = &gauge;
+  }
+  if (level_ == 0 || other == nullptr || (cause_ == nullptr && cpu_stays())) return false;
+  cause_ = other->value;
+  why_ = share_of(*other, reading);
   return true;
 }
 
@@ -82,6 +103,7 @@ std::optional<Pressure::Change> Pressure::observe(const PressureReading& reading
   measure_cpu(reading);
   Change change;
   change.from = level();
+  const Gauge* cause = nullptr;
   // What the processor costs cannot be told beforehand: one step for each interval that was over the quota.
   int wanted = cpu_is_over_ ? std::min(level_ + 1, 3) : 0;
   std::string why = percent(cpu_percent_) + " of a processor used, " + std::to_string(max_cpu_percent_) + " % allowed";
@@ -89,11 +111,16 @@ std::optional<Pressure::Change> Pressure::observe(const PressureReading& reading
     const int level = level_above(gauge, reading, 1);
     if (level <= wanted) continue;
     wanted = level;
-    why = percent(100 * std::min(reading.*gauge.value, 1.0)) + " " + gauge.what;
+    cause = &gauge;
+    why = share_of(gauge, reading);
   }
   if (wanted > level_) {
     rise(wanted, reading, why);
     calm_since_ns_ = reading.now_ns;
+    cause_ = cause == nullptr ? nullptr : cause->value;
+  } else if (has_another_cause(reading)) {
+    calm_since_ns_ = reading.now_ns;
+    why = why_;
   } else if (level_ == 0 || !fall(reading)) {
     return std::nullopt;
   } else {

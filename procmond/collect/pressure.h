@@ -40,16 +40,21 @@ class Pressure {
 
   // From the next whole interval on.
   void set_max_cpu_percent(std::uint32_t percent) { max_cpu_percent_ = percent; }
-  // What changed by this reading; the first one only begins the measuring of CPU time.
+  // What changed by this reading, be it only the reason (`from` equals `to` then); the first one only begins the
+  // measuring of CPU time.
   std::optional<Change> observe(const PressureReading& reading);
 
   Shedding level() const { return static_cast<Shedding>(level_); }
-  const std::string& why() const { return why_; }  // Of the last rise; empty when nothing is left out.
+  const std::string& why() const { return why_; }  // Of the last change but a fall; empty when nothing is left out.
   // Time spent at each level until the last reading, by level.
   const std::array<std::int64_t, 4>& time_ns() const { return time_ns_; }
   std::uint64_t rises() const { return rises_; }
 
  private:
+  using Reading = double PressureReading::*;
+
+  bool has_another_cause(const PressureReading& reading);
+  bool cpu_stays() const;
   void measure_cpu(const PressureReading& reading);
   void rise(int to, const PressureReading& reading, std::string why);
   bool fall(const PressureReading& reading);
@@ -57,6 +62,7 @@ class Pressure {
   std::uint32_t max_cpu_percent_;
   int level_ = 0;
   std::string why_;
+  Reading cause_ = nullptr;  // Null: the processor.
   std::int64_t calm_since_ns_ = 0;
   std::int64_t calm_needed_ns_ = kCalmNs;
   std::int64_t fell_ns_ = 0;

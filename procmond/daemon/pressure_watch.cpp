@@ -33,21 +33,28 @@ void PressureWatch::look(double waiting, double spool) {
   const auto change = pressure_.observe(reading);
   if (!change) return;
   collector_.shed(change->to);
-  since_ms_ = clock_.unix_ms();
+  if (change->to != change->from) since_ms_ = clock_.unix_ms();
   enter(*change);
 }
 
 void PressureWatch::enter(const collect::Pressure::Change& change) {
   const char* const left_out = collect::to_text(change.to);
   const bool rose = change.to > change.from;
-  if (rose)
+  const bool stays = change.to == change.from;
+  if (stays)
+    log::warn("pressure", "details of processes stay left out, for another reason",
+              {log::field("left_out", left_out), log::field("why", change.why)});
+  else if (rose)
     log::warn("pressure", "details of processes are left out",
               {log::field("left_out", left_out), log::field("why", change.why)});
   else
     log::info("pressure", "fewer details of processes are left out",
               {log::field("left_out", left_out), log::field("why", change.why)});
   const auto entered =
-      ledger_.append("procmond", rose ? "pressure.rose" : "pressure.fell",
+      ledger_.append("procmond",
+                     stays  ? "pressure.stays"
+                     : rose ? "pressure.rose"
+                            : "pressure.fell",
                      "{\"from\":" + number(static_cast<std::uint64_t>(change.from)) +
                          ",\"to\":" + number(static_cast<std::uint64_t>(change.to)) + ",\"left_out\":\"" + left_out +
                          "\",\"why\":" + json_string(change.why) + "}");

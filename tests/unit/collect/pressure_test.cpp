@@ -130,6 +130,32 @@ TEST_F(PressureTest, AnotherQuotaCountsFromTheNextInterval) {
   EXPECT_FALSE(after(2, {}, 3.0));
 }
 
+// Otherwise who looks at a full spool is told of a ring that has been empty for an hour.
+TEST_F(PressureTest, AReasonThatIsOverIsReplacedByTheOneThatHolds) {
+  ASSERT_TRUE(after(1, {.ring = 0.6}));
+  EXPECT_FALSE(after(1, {.ring = 0.45, .spool = 0.9})) << "the ring alone would still hold it";
+  const auto change = after(1, {.ring = 0.1, .spool = 0.9});
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->from, change->to);
+  EXPECT_EQ(change->why, "90 % of the spool is full");
+  EXPECT_EQ(pressure.why(), change->why);
+  EXPECT_EQ(pressure.rises(), 1U);
+  EXPECT_FALSE(after(1, {.ring = 0.1, .spool = 0.9})) << "once";
+  EXPECT_EQ(seconds_to_fall(), 5);
+  EXPECT_FALSE(after(1, {.spool = 0.7})) << "the spool still is the reason";
+}
+
+TEST_F(PressureTest, TheReasonIsTheOneThatKeepsTheLevelUp) {
+  ASSERT_TRUE(after(1, {.ring = 0.6}));
+  EXPECT_FALSE(after(1, {.spool = 0.6})) << "this much keeps the second level only";
+  EXPECT_EQ(pressure.why(), "60 % of the kernel's buffer is full");
+  for (int i = 0; i < 5 && pressure.level() == Shedding::Arguments; ++i) (void)after(1, {.spool = 0.6});
+  const auto change = after(1, {.spool = 0.6});
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->to, Shedding::Hashes);
+  EXPECT_EQ(change->why, "60 % of the spool is full");
+}
+
 // What the processor was used for before anybody looked is not held against us.
 TEST_F(PressureTest, TheStartIsNoPressure) {
   EXPECT_FALSE(after(0, {}, 3.0));
