@@ -99,6 +99,7 @@ std::int64_t thread_cpu_ns() {
 }
 
 bool Charge::is_late() {
+  if (!over_time && is_unwanted != nullptr) over_time = is_unwanted->load(std::memory_order_relaxed);
   if (over_time) return true;
   const std::int64_t now_ns = clock->steady_ns();
   if (now_ns < deadline_ns) return false;

@@ -5,6 +5,7 @@
 // Thread: any; a charge belongs to the thread that opened its scope.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,6 +30,7 @@ struct Charge {
   unsigned calls = 0;
   bool over_memory = false;
   bool over_time = false;
+  const std::atomic<bool>* is_unwanted = nullptr;  // As in Budget: as if there were no time left.
 
   // Looks at the clock and remembers the verdict.
   bool is_late();

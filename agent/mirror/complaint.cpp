@@ -23,6 +23,8 @@ std::string in_units(std::size_t bytes) {
 bool is_overrun(const Charge& charge) { return charge.over_time || charge.over_memory; }
 
 Error overrun(const Charge& charge, const Budget& budget) {
+  if (charge.is_unwanted != nullptr && charge.is_unwanted->load(std::memory_order_relaxed))
+    return {Errc::Cancelled, "nobody waits for the answer any more"};
   if (charge.over_time)
     return {Errc::Timeout, "the query took longer than its limit of " + std::to_string(budget.time_ms) +
                                " ms; narrow it with WHERE or a join on an indexed column"};

@@ -91,6 +91,7 @@ Meter::Meter(sqlite3* db, bool& busy, const Clock& clock, const Budget& budget)
       scope_(charge) {
   charge.patience_ns = charge.deadline_ns + (budget.patience_ms - budget.time_ms) * 1'000'000;
   if (budget.patience_ms > budget.time_ms) charge.cpu_deadline_ns = thread_cpu_ns() + budget.time_ms * 1'000'000;
+  charge.is_unwanted = budget.is_unwanted;
   busy_ = true;
   sqlite3_progress_handler(db_, kStepsPerClockLook, on_progress, &charge);
 }

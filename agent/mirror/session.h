@@ -7,6 +7,7 @@
 // Thread: one thread at a time, any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,8 @@ struct Budget {
   // Absent: `time_ms` is what the clock says. Else it is what the run computes itself, and this is what the clock may
   // say at the most: a host that is busy with something else must not keep rules from being evaluated.
   std::int64_t patience_ms = 0;
+  // Set from another thread when nobody waits for the outcome any more: the run ends with Cancelled. Outlives the run.
+  const std::atomic<bool>* is_unwanted = nullptr;
 };
 
 constexpr Budget kAdHocBudget{5'000, 64UL << 20, 100'000, 64UL << 20};

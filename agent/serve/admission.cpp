@@ -6,6 +6,7 @@ namespace de::serve {
 namespace {
 
 constexpr std::int64_t kIdleNs = 1'000'000'000;  // Then its bucket is full again.
+constexpr std::int64_t kSharingNs = 1'000'000'000;
 
 }  // namespace
 
@@ -42,9 +43,17 @@ bool Admission::has_room(uid_t uid, std::int64_t now_ns, std::size_t open, std::
   return user.requests.has(now_ns);
 }
 
-void Admission::wait_for_turn(uid_t uid, std::function<void()> begin) {
+std::uint32_t Admission::turns_of(uid_t uid, std::int64_t now_ns) const {
+  const Asked& other = last_.uid == uid ? last_other_ : last_;
+  const bool shares = other.at_ns != 0 && now_ns - other.at_ns < kSharingNs;
+  return shares ? std::min(1U, limits_.at_work) : limits_.at_work;
+}
+
+void Admission::wait_for_turn(uid_t uid, std::int64_t now_ns, std::function<void()> begin) {
   User& user = user_of(uid);
-  if (user.at_work >= limits_.at_work) {
+  if (last_.uid != uid) last_other_ = last_;
+  last_ = {uid, now_ns};
+  if (user.at_work >= turns_of(uid, now_ns)) {
     user.waiting.push_back(std::move(begin));
     return;
   }
@@ -52,17 +61,17 @@ void Admission::wait_for_turn(uid_t uid, std::function<void()> begin) {
   begin();
 }
 
-void Admission::done(uid_t uid) {
+void Admission::done(uid_t uid, std::int64_t now_ns) {
   const auto found = users_.find(uid);
   if (found == users_.end()) return;
   User& user = found->second;
-  if (user.waiting.empty()) {
-    if (user.at_work > 0) --user.at_work;
-    return;
+  if (user.at_work > 0) --user.at_work;
+  while (!user.waiting.empty() && user.at_work < turns_of(uid, now_ns)) {
+    const std::function<void()> next = std::move(user.waiting.front());
+    user.waiting.pop_front();
+    ++user.at_work;
+    next();
   }
-  const std::function<void()> next = std::move(user.waiting.front());
-  user.waiting.pop_front();
-  next();
 }
 
 void Admission::leave(uid_t uid) {

@@ -21,7 +21,7 @@ struct AdmissionLimits {
   std::uint32_t requests_per_s = 200;  // And as many at once after a pause.
   std::uint32_t connections = 16;
   std::uint64_t held_bytes = 4ULL << 20;  // Of all answers but the largest.
-  std::uint32_t at_work = 2;
+  std::uint32_t at_work = 2;              // Of a user who is alone.
 };
 
 class Admission {
@@ -38,9 +38,11 @@ class Admission {
   // is not alone gets at most half of what is left, so that there is always something left for the next one.
   bool has_room(uid_t uid, std::int64_t now_ns, std::size_t open, std::size_t places);
 
-  // A request is worked on when `begin` is called, at once or when another one of the same user is done().
-  void wait_for_turn(uid_t uid, std::function<void()> begin);
-  void done(uid_t uid);
+  // A request is worked on when `begin` is called, at once or when another one of the same user is done(). Who shares
+  // the agent with somebody who asked within the last second has one at a time: two that compute without end would take
+  // both processors of a small host.
+  void wait_for_turn(uid_t uid, std::int64_t now_ns, std::function<void()> begin);
+  void done(uid_t uid, std::int64_t now_ns);
   // Whether somebody who was refused is told so; a flood of them is not answered.
   bool may_tell(std::int64_t now_ns);
 
@@ -60,10 +62,16 @@ class Admission {
   };
   User& user_of(uid_t uid) { return users_.try_emplace(uid, limits_.requests_per_s).first->second; }
   void forget_idle(std::int64_t now_ns);
+  std::uint32_t turns_of(uid_t uid, std::int64_t now_ns) const;
 
   const AdmissionLimits limits_;
   std::map<uid_t, User> users_;
   std::size_t users_with_open_ = 0;
+  struct Asked {
+    uid_t uid = 0;
+    std::int64_t at_ns = 0;  // 0: never.
+  };
+  Asked last_, last_other_;  // The latest of all, and the latest of anybody else than that user.
   Allowance refusals_{kToldPerSecond, kToldPerSecond};
 };
 

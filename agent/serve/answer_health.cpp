@@ -139,7 +139,7 @@ void add_control(std::vector<Line>& lines, const ControlCounts& counts) {
   lines.push_back({"control", counts.violations + counts.turned_away > 0 ? 1 : 0,
                    std::to_string(counts.requests) + " requests, " + std::to_string(counts.denied) + " denied, " +
                        std::to_string(counts.violations) + " malformed, " + std::to_string(counts.turned_away) +
-                       " turned away"});
+                       " turned away, " + std::to_string(counts.abandoned) + " left before their answer"});
 }
 
 bool is_wanted(const std::string& component, const std::string& wanted) {

@@ -128,7 +128,8 @@ void SessionShelf::put_back(std::unique_ptr<mirror::Session> session) {
   if (session->load(nothing_)) idle_.push_back(std::move(session));
 }
 
-link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request) {
+link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
+                                Unwanted is_unwanted) {
   if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
   DE_CO_TRY(taken, shelf.take());
   std::unique_ptr<mirror::Session> session = std::move(taken);
@@ -138,7 +139,8 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   }
   const auto image = context.image();
   const pb::Completeness completeness = context.completeness();
-  const mirror::Budget budget = budget_for(request, context.query_budget);
+  mirror::Budget budget = budget_for(request, context.query_budget);
+  budget.is_unwanted = is_unwanted.get();
   auto job = [&session, &image, &request, &budget, &completeness]() -> Result<std::shared_ptr<Answer>> {
     if (image) DE_CHECK(session->load(image));
     const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {

@@ -4,6 +4,7 @@
 // Thread: io.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -21,7 +22,11 @@ struct ControlCounts {
   std::uint64_t denied = 0;
   std::uint64_t violations = 0;   // Not a request: damaged, too large, does not parse.
   std::uint64_t turned_away = 0;  // Too many at once.
+  std::uint64_t abandoned = 0;    // The asker left before there was an answer.
 };
+
+// Set when the asker has left: what is computed for him may end.
+using Unwanted = std::shared_ptr<std::atomic<bool>>;
 
 // SQL sessions that are not in use. At most as many as there are reader threads are kept, and none of them holds on to
 // a snapshot: it would be one that nobody else has any more.
@@ -39,7 +44,8 @@ class SessionShelf {
   std::shared_ptr<const mirror::Image> nothing_;
 };
 
-link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request);
+link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
+                                Unwanted is_unwanted);
 link::Task<Answer> answer_schema(pb::SchemaRequest request);
 link::Task<Answer> answer_rules_list(Context& context);
 link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request);

@@ -128,9 +128,17 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   }
   DE_CO_TRY(request, co_await link::read_message<pb::ControlRequest>(*connection, kReadLimit));
   ++counts_.requests;
+  // Who has more unread than he may does not make us work for the next refusal.
+  if (auto room = admission_.hold(uid, 0); !room) co_return co_await send(*connection, failure(room.error()));
+  const auto is_unwanted = std::make_shared<std::atomic<bool>>(false);
+  const link::HangUpWatch watch(*connection, [is_unwanted] { is_unwanted->store(true, std::memory_order_relaxed); });
   co_await wait_for_turn(uid);
   const std::int64_t begin_ns = context_.clock.steady_ns();
-  auto answered = co_await work_on(connection->peer(), std::move(request));
+  auto answered = co_await work_on(connection->peer(), std::move(request), is_unwanted);
+  if (is_unwanted->load(std::memory_order_relaxed)) {
+    ++counts_.abandoned;
+    co_return Result<>{};
+  }
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
   const auto bytes = weigh_rows(answer);
   if (!bytes) answer = failure(bytes.error());
@@ -145,14 +153,16 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
 
 // Its turn ends with it, however that is. Not by a destructor: one of those runs, too, when the agent is taken down
 // with requests under way, and whoever waits for the turn may be gone by then.
-link::Task<Answer> Control::work_on(link::Peer peer, pb::ControlRequest request) {
+link::Task<Answer> Control::work_on(link::Peer peer, pb::ControlRequest request, Unwanted is_unwanted) {
   const uid_t uid = peer.uid;
   try {
-    auto answered = co_await dispatch(std::move(peer), std::move(request));
-    admission_.done(uid);
+    Result<Answer> answered = fail(Errc::Cancelled, "the asker left before his turn came");
+    if (!is_unwanted->load(std::memory_order_relaxed))
+      answered = co_await dispatch(std::move(peer), std::move(request), std::move(is_unwanted));
+    admission_.done(uid, context_.clock.steady_ns());
     co_return answered;
   } catch (...) {
-    admission_.done(uid);
+    admission_.done(uid, context_.clock.steady_ns());
     throw;
   }
 }
@@ -161,7 +171,7 @@ link::Task<Answer> Control::work_on(link::Peer peer, pb::ControlRequest request)
 boost::asio::awaitable<void> Control::wait_for_turn(uid_t uid) {
   boost::asio::steady_timer begun(executor_, boost::asio::steady_timer::time_point::max());
   bool is_our_turn = false;
-  admission_.wait_for_turn(uid, [&begun, &is_our_turn] {
+  admission_.wait_for_turn(uid, context_.clock.steady_ns(), [&begun, &is_our_turn] {
     is_our_turn = true;
     begun.cancel();
   });
@@ -169,14 +179,15 @@ boost::asio::awaitable<void> Control::wait_for_turn(uid_t uid) {
   if (!is_our_turn) co_await begun.async_wait(link::into(ec));
 }
 
-link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request) {
+link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request, Unwanted is_unwanted) {
   if (request.protocol_major() != link::kControlMajor)
     co_return fail(Errc::Invalid, "this agent speaks protocol " + std::to_string(link::kControlMajor) +
                                       ", the request " + std::to_string(request.protocol_major()) +
                                       "; use the same version of both");
   switch (request.request_case()) {
     case pb::ControlRequest::kQuery:
-      co_return co_await answer_query(context_, shelf_, std::move(peer), std::move(*request.mutable_query()));
+      co_return co_await answer_query(context_, shelf_, std::move(peer), std::move(*request.mutable_query()),
+                                      std::move(is_unwanted));
     case pb::ControlRequest::kSchema:
       co_return co_await answer_schema(request.schema());
     case pb::ControlRequest::kRulesList:

@@ -43,9 +43,9 @@ class Control {
   bool is_let_in(uid_t uid);
   Result<> admit(uid_t uid);
   boost::asio::awaitable<void> wait_for_turn(uid_t uid);
-  link::Task<Answer> work_on(link::Peer peer, pb::ControlRequest request);
+  link::Task<Answer> work_on(link::Peer peer, pb::ControlRequest request, Unwanted is_unwanted);
   void spawn(link::Task<> work, std::optional<uid_t> admitted);
-  link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request);
+  link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request, Unwanted is_unwanted);
   link::Task<> send(link::Connection& connection, Answer answer);
   bool may_read(const link::Peer& peer) const;
   Result<> check_may_change(const link::Peer& peer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -111,6 +112,21 @@ Result<Connection> Connection::adopt(asio::any_io_executor executor, UniqueFd so
   if (ec) return fail(Errc::Io, "watch a connection", ec);
   (void)socket.release();  // The stream owns it now.
   return Connection(std::move(stream));
+}
+
+HangUpWatch::HangUpWatch(Connection& connection, std::function<void()> gone) {
+  if (!connection.stream_) return;
+  auto tell = [over = over_, gone = std::move(gone)](const error_code& ec) {
+    if (!ec && !*over) gone();
+  };
+  // What is urgent, and there is no such thing on these sockets, or has hung up.
+  connection.stream_->socket.async_wait(asio::socket_base::wait_error,
+                                        asio::bind_cancellation_slot(stop_.slot(), std::move(tell)));
+}
+
+HangUpWatch::~HangUpWatch() {
+  *over_ = true;
+  stop_.emit(asio::cancellation_type::all);
 }
 
 const Peer& Connection::peer() const {

@@ -13,9 +13,10 @@ using namespace std::chrono_literals;
 
 namespace {
 // A full queue has room again in a moment; where it has not for so long, asking less often costs less.
-constexpr auto kRetryPause = 1ms;
-constexpr auto kLongRetryPause = 10ms;
-constexpr auto kSoon = 100ms;
+std::chrono::microseconds pause_after(std::chrono::steady_clock::duration waited) {
+  if (waited < 20ms) return 100us;
+  return waited < 200ms ? 1ms : 10ms;
+}
 }  // namespace
 
 Task<Connection> dial(std::string path, Limits limits, std::chrono::milliseconds limit) {
@@ -34,7 +35,7 @@ Task<Connection> dial(std::string path, Limits limits, std::chrono::milliseconds
     if (now >= until)
       co_return fail(Errc::Timeout, "connect to " + path + ": the listener does not accept connections");
     boost::system::error_code ignored;
-    pause.expires_after(now - begin < kSoon ? kRetryPause : kLongRetryPause);
+    pause.expires_after(pause_after(now - begin));
     co_await pause.async_wait(into(ignored));
   }
   co_return Connection::adopt(executor, std::move(socket), limits);

@@ -75,7 +75,7 @@ Wire Wire::dial_until(const std::string& path, Deadline end) {
   for (;;) {
     Wire wire = dial(path);
     if (wire.is_open() || is_over(end)) return wire;
-    std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(100us);  // As link::dial does.
   }
 }
 

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -65,6 +67,7 @@ class Connection {
  private:
   struct Stream;
   class Deadline;
+  friend class HangUpWatch;
 
   explicit Connection(std::shared_ptr<Stream> stream);
   static Error io_error(const Stream& stream, const char* step, const boost::system::error_code& ec);
@@ -73,6 +76,22 @@ class Connection {
 
   // Shared with the operations that are pending, so that the connection may be moved or destroyed under them.
   std::shared_ptr<Stream> stream_;
+};
+
+// Calls `gone` once, when the peer has closed its end, be there something unread or not; never after this object is
+// destroyed. The connection outlives it. While it watches, what the peer sends can be read as ever.
+//
+// Thread: that of the connection.
+class HangUpWatch {
+ public:
+  HangUpWatch(Connection& connection, std::function<void()> gone);
+  HangUpWatch(const HangUpWatch&) = delete;
+  HangUpWatch& operator=(const HangUpWatch&) = delete;
+  ~HangUpWatch();
+
+ private:
+  boost::asio::cancellation_signal stop_;
+  std::shared_ptr<bool> over_ = std::make_shared<bool>(false);  // Of a handler that is queued already.
 };
 
 // Reads one protobuf message. Errors: as Connection::read; Corrupt when the payload does not parse.

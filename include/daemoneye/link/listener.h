@@ -23,6 +23,9 @@ struct ListenOptions {
   mode_t mode;                 // Permission bits of the socket: who may connect.
   std::optional<gid_t> group;  // Group of the socket; unchanged when absent.
   Limits limits;               // Of every connection that is accepted.
+  // Connections that wait to be accepted. A short queue is a short wait behind somebody who connects without end; who
+  // finds it full asks again in a moment, and has as good a chance as he.
+  int queued = 1;
 };
 
 class Listener {

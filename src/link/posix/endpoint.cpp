@@ -22,7 +22,6 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMaxPathBytes = sizeof(sockaddr_un::sun_path) - 1;  // 107 on Linux; one byte ends the string.
 // Short: whoever comes while somebody connects without end waits behind all that are queued. Who finds it full tries
 // again a millisecond later.
-constexpr int kQueuedConnections = 64;
 constexpr int kLockAttempts = 50;  // Together one second: another agent needs milliseconds to start or give up.
 constexpr auto kLockPause = 20ms;
 
@@ -181,7 +180,7 @@ Result<SocketFile> SocketFile::create(int socket, const ListenOptions& options) 
   DE_CHECK(file.clear_stale(path));
   DE_CHECK(file.bind(socket, path));
   Result<> ready = file.set_access(options);
-  if (ready && ::listen(socket, kQueuedConnections) != 0) ready = fail(Errc::Io, "listen on " + path, last_os_error());
+  if (ready && ::listen(socket, options.queued) != 0) ready = fail(Errc::Io, "listen on " + path, last_os_error());
   if (!ready) {
     file.remove();
     return fail(std::move(ready).error());

@@ -18,6 +18,36 @@ TEST_F(ConnectionTest, WritesTheFrameOfTheFormat) {
   EXPECT_EQ(raw->receive(100), std::string("\x09\0\0\0\x83\x92\x06\xe3", 8) + "123456789");
 }
 
+TEST_F(ConnectionTest, WhoWatchesIsToldOnceThatThePeerLeft) {
+  std::optional<RawPeer> raw;
+  Connection connection = pair_with(raw);
+  int told = 0;
+  const HangUpWatch watch(connection, [&told] { ++told; });
+  settle();
+  EXPECT_EQ(told, 0);
+  raw->send("more than was asked for");
+  settle();
+  EXPECT_EQ(told, 0) << "something unread is no hanging up";
+  raw.reset();
+  settle();
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(ConnectionTest, WhoNoLongerWatchesIsToldNothing) {
+  std::optional<RawPeer> raw;
+  Connection connection = pair_with(raw);
+  int told = 0;
+  {
+    const HangUpWatch watch(connection, [&told] { ++told; });
+  }
+  {
+    const HangUpWatch late(connection, [&told] { told += 10; });
+    raw.reset();
+  }
+  settle();
+  EXPECT_EQ(told, 0);
+}
+
 TEST_F(ConnectionTest, HeaderAndPayloadLeaveInOneSystemCall) {
   std::optional<RawPeer> raw;  // A packet socket keeps the borders of system calls.
   Connection connection = pair_with(raw, kLarge, SOCK_SEQPACKET);

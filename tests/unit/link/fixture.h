@@ -63,7 +63,7 @@ class LinkTest : public testing::Test {
   ~LinkTest() override { std::filesystem::remove_all(directory_); }
 
   std::string path(const std::string& name = "a.sock") const { return directory_ + "/" + name; }
-  ListenOptions options(Limits limits = kSmall) const { return ListenOptions{path(), 0600, std::nullopt, limits}; }
+  ListenOptions options(Limits limits = kSmall) const { return {path(), 0600, std::nullopt, limits, 64}; }
 
   // Runs `task` on io_ until it is done, for at most ten seconds.
   template <class T>

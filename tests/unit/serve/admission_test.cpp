@@ -81,16 +81,36 @@ TEST(Admission, NoRoomForWhoAsksMoreThanHeMay) {
 TEST(Admission, RequestsOfOneUserWaitForEachOther) {
   Admission admission({.requests_per_s = 1'000, .connections = 16, .held_bytes = 0, .at_work = 2});
   std::string begun;
-  for (const char name : {'a', 'b', 'c', 'd'}) admission.wait_for_turn(1000, [&begun, name] { begun += name; });
+  for (const char name : {'a', 'b', 'c', 'd'}) admission.wait_for_turn(1000, kNow, [&begun, name] { begun += name; });
   EXPECT_EQ(begun, "ab");
-  admission.wait_for_turn(1001, [&begun] { begun += 'X'; });
+  admission.done(1000, kNow);
+  EXPECT_EQ(begun, "abc");
+  for (int i = 0; i < 3; ++i) admission.done(1000, kNow);
+  EXPECT_EQ(begun, "abcd");
+  admission.wait_for_turn(1000, kNow, [&begun] { begun += 'e'; });
+  EXPECT_EQ(begun, "abcde");
+}
+
+TEST(Admission, WhoIsNotAloneHasOneTurn) {
+  Admission admission({.requests_per_s = 1'000, .connections = 16, .held_bytes = 0, .at_work = 2});
+  std::string begun;
+  const auto ask = [&](uid_t uid, std::int64_t now, char name) {
+    admission.wait_for_turn(uid, now, [&begun, name] { begun += name; });
+  };
+  for (const char name : {'a', 'b', 'c', 'd', 'e'}) ask(1000, kNow, name);
+  ask(1001, kNow, 'X');
   EXPECT_EQ(begun, "abX") << "somebody else does not wait for them";
-  admission.done(1000);
+  ask(1001, kNow, 'Y');
+  EXPECT_EQ(begun, "abX") << "and does not get both threads that are left either";
+  admission.done(1000, kNow);
+  EXPECT_EQ(begun, "abX") << "one of the two ends without a successor";
+  admission.done(1000, kNow);
   EXPECT_EQ(begun, "abXc");
-  for (int i = 0; i < 3; ++i) admission.done(1000);
-  EXPECT_EQ(begun, "abXcd");
-  admission.wait_for_turn(1000, [&begun] { begun += 'e'; });
-  EXPECT_EQ(begun, "abXcde");
+  admission.done(1001, kNow);
+  EXPECT_EQ(begun, "abXcY");
+  admission.done(1001, kNow);
+  admission.done(1000, kNow + kSecond);
+  EXPECT_EQ(begun, "abXcYde") << "nobody else asked for a second";
 }
 
 TEST(Admission, KnowsABoundedNumberOfUsersAndForgetsThoseWhoLeft) {

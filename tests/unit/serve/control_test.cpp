@@ -70,6 +70,26 @@ TEST_F(ControlTest, AClientThatLeavesInTheMiddleOfItsAnswerHarmsNobody) {
   EXPECT_EQ(control_->counts().violations, 0u);
 }
 
+// Control-C at a console ends the work as well, also of what waits for its turn behind it.
+TEST_F(ControlTest, TheQuestionOfOneWhoLeftIsNotWorkedOn) {
+  const std::string endless = query_request(
+                                  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                                  "i < 100000000000) SELECT count(*) FROM n")
+                                  .SerializeAsString();
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    std::vector<link::Connection> asked;
+    for (int i = 0; i < 6; ++i) {
+      asked.push_back(connect());
+      ASSERT_TRUE(run(asked.back().write(endless, 5s)));
+    }
+    drive([this] { return control_->counts().requests == 6; });
+  }
+  drive([this] { return control_->counts().abandoned == 6; });
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s) << "one of them would have taken 5 s";
+}
+
 TEST_F(ControlTest, LongAnswersComeInPages) {
   snapshot(1000, std::string(4000, 'n'));
   const Reply reply = query("SELECT pid, name FROM processes ORDER BY pid");
