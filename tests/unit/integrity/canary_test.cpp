@@ -35,12 +35,22 @@ class CanaryTest : public testing::Test {
   FakeClock clock;
   pid_t started = 100;
   bool can_start = true;
+  bool has_ended = true;
+  std::int64_t start_takes_ms = 0;
+  int tries = 0;
+  int looks = 0;  // Whether it has ended.
   Canary canary{{.interval_ns = 10'000'000'000},
                 {.start = [this]() -> Result<pid_t> {
+                   ++tries;
+                   clock.now_ms += start_takes_ms;
                    if (!can_start) return fail(Errc::Closed, "the launcher has ended");
                    return ++started;
                  },
-                 .has_ended = [] { return true; }},
+                 .has_ended =
+                     [this] {
+                       ++looks;
+                       return has_ended;
+                     }},
                 clock};
 };
 
@@ -84,6 +94,37 @@ TEST_F(CanaryTest, OnlyItsOwnExecIsIt) {
   EXPECT_EQ(canary.counts().seen, 1U);
 }
 
+TEST_F(CanaryTest, AClockThatWasSetBackALittleDoesNotHideIt) {
+  canary.tick("");
+  arrives(101, 1'100);
+  EXPECT_EQ(canary.counts().seen, 0U) << "who had the pid before";
+  arrives(101, 900);
+  EXPECT_EQ(canary.counts().seen, 1U);
+}
+
+TEST_F(CanaryTest, TimeThatTheStartTakesIsNotCountedAgainstIt) {
+  start_takes_ms = 500;
+  canary.tick("");
+  pass(3'000);
+  EXPECT_EQ(canary.counts().unseen, 0U);
+  start_takes_ms = 1'500;
+  pass(kTickMs);
+  ASSERT_EQ(started, 102);
+  arrives(102, 1'500);
+  EXPECT_EQ(canary.counts().seen, 1U) << "it ran before the launcher said so";
+}
+
+TEST_F(CanaryTest, ItIsLookedAfterUntilItHasEnded) {
+  has_ended = false;
+  canary.tick("");
+  arrives(101);
+  pass(2 * kTickMs);
+  EXPECT_EQ(looks, 2);
+  has_ended = true;
+  pass(2 * kTickMs);
+  EXPECT_EQ(looks, 3) << "once more, and then nothing of it is left";
+}
+
 TEST_F(CanaryTest, WhileOlderEventsStillComeItIsWaitedFor) {
   canary.tick("");
   for (int i = 0; i < 50; ++i) {
@@ -113,6 +154,30 @@ TEST_F(CanaryTest, WhatComesAfterItSaysThatItWasPassedOver) {
   EXPECT_EQ(canary.reasons().size(), 1U);
 }
 
+TEST_F(CanaryTest, AStragglerAmongNewerEventsDoesNotExcuseIt) {
+  canary.tick("");
+  for (int i = 0; i < 14; ++i) {
+    pass(500);
+    arrives(1);
+    arrives(2, 30'000);
+  }
+  EXPECT_EQ(canary.reasons().size(), 1U);
+}
+
+// As after the clock was set back.
+TEST_F(CanaryTest, WhatCameBeforeItWasStartedDoesNotSayThatItWasPassedOver) {
+  canary.tick("");
+  arrives(1, -60'000);
+  arrives(101);
+  pass(10'000);
+  ASSERT_EQ(started, 102);
+  for (int i = 0; i < 20; ++i) {
+    arrives(1, 30'000);
+    pass(500);
+  }
+  EXPECT_EQ(canary.counts().unseen, 0U);
+}
+
 TEST_F(CanaryTest, WhileOthersTellWhyNothingIsSeenNoneIsStarted) {
   canary.tick("");
   pass(20'000, "procmond is not connected");
@@ -122,6 +187,20 @@ TEST_F(CanaryTest, WhileOthersTellWhyNothingIsSeenNoneIsStarted) {
   EXPECT_NE(canary.describe().find("procmond is not connected"), std::string::npos);
   pass(250);
   EXPECT_EQ(started, 102) << "as soon as it must be seen";
+}
+
+TEST_F(CanaryTest, WhatOthersTellByNowIsNotToldTwice) {
+  canary.tick("");
+  pass(7'000);
+  ASSERT_EQ(canary.reasons().size(), 1U);
+  const pid_t last = started;
+  pass(kTickMs, "procmond is not connected");
+  EXPECT_TRUE(canary.reasons().empty());
+  pass(kTickMs);
+  EXPECT_EQ(started, last + 1) << "not only when the interval is over";
+  pass(3'250);
+  EXPECT_EQ(canary.counts().unseen, 3U);
+  EXPECT_TRUE(canary.reasons().empty()) << "it takes two again";
 }
 
 TEST_F(CanaryTest, ThatWeStoodStillIsNobodysFault) {
@@ -147,11 +226,31 @@ TEST_F(CanaryTest, ThatItCannotBeStartedTwiceIsToldAsWell) {
   EXPECT_TRUE(canary.reasons().empty());
 }
 
+// Each try may hold up everybody else.
+TEST_F(CanaryTest, WhatCannotBeStartedIsTriedOnceInEachInterval) {
+  can_start = false;
+  canary.tick("");
+  pass(kTickMs);
+  EXPECT_EQ(tries, 2) << "at once, to be sure";
+  pass(9'750);
+  EXPECT_EQ(tries, 2);
+  pass(kTickMs);
+  EXPECT_EQ(tries, 3);
+}
+
+TEST_F(CanaryTest, SaysHowLongTheLastOneTook) {
+  canary.tick("");
+  clock.now_ms += 8;
+  arrives(101);
+  EXPECT_EQ(canary.describe(), "1 of 1 seen, the last one within 8 ms");
+}
+
 TEST_F(CanaryTest, IsSwitchedOffByAnIntervalOfNothing) {
   const CanaryProgram program{.start = [this]() -> Result<pid_t> { return ++started; }, .has_ended = {}};
   Canary off({}, program, clock);
   off.tick("");
   EXPECT_EQ(started, 100);
+  EXPECT_EQ(off.describe(), "switched off: canary.interval_secs is 0");
 }
 
 }  // namespace

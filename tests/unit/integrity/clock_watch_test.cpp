@@ -8,6 +8,8 @@ namespace {
 class TwoClocks final : public Clock {
  public:
   std::int64_t unix_ms() const override {
+    wall_ms += before_ms;
+    steady_ms += before_ms;
     steady_ms += between_ms;
     return wall_ms;
   }
@@ -16,9 +18,10 @@ class TwoClocks final : public Clock {
     wall_ms += ms;
     steady_ms += ms;
   }
-  std::int64_t wall_ms = 1'000'000'000;
+  mutable std::int64_t wall_ms = 1'000'000'000;
   mutable std::int64_t steady_ms = 1'000;
-  std::int64_t between_ms = 0;  // That pass from reading the one to reading the other.
+  std::int64_t before_ms = 0;   // That pass before the wall clock is read, after the steady one was,
+  std::int64_t between_ms = 0;  // and from reading it to reading the steady one again.
 };
 
 TEST(ClockWatch, AJumpIsToldOnceWithBothTimes) {
@@ -58,6 +61,22 @@ TEST(ClockWatch, AHostThatSleptOrStoodStillIsNone) {
   clock.between_ms = 0;
   clock.wall_ms += 5'000;
   EXPECT_FALSE(watch.look());
+  clock.before_ms = 5'000;
+  EXPECT_FALSE(watch.look());
+  clock.before_ms = 0;
+  EXPECT_FALSE(watch.look());
+}
+
+TEST(ClockWatch, AJumpWhileWeStoodStillIsToldAfterwards) {
+  TwoClocks clock;
+  ClockWatch watch(clock);
+  clock.wall_ms += 3'600'000;
+  clock.before_ms = 5'000;
+  EXPECT_FALSE(watch.look());
+  clock.before_ms = 0;
+  const auto jump = watch.look();
+  ASSERT_TRUE(jump);
+  EXPECT_EQ(jump->to_ms - jump->from_ms, 3'600'000);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -53,6 +54,19 @@ TEST_F(FileWatchTest, SetTimesDoNotHideAChange) {
   write(file, "AS IT WAS");
   fs::last_write_time(file, before);
   EXPECT_NE(look(), "");
+}
+
+TEST_F(FileWatchTest, WhatWasWrittenIsToldAsThat) {
+  write(file, "as it was");
+  const auto before = fs::last_write_time(file);
+  watch = FileWatch({file});
+  write(file, "as it was, and more");
+  fs::last_write_time(file, before);
+  EXPECT_EQ(look(), "file was written to") << "it is longer";
+  write(file, "AS IT WAS, AND MORE");
+  const auto second = std::chrono::floor<std::chrono::seconds>(before);
+  fs::last_write_time(file, second + std::chrono::milliseconds(before == second ? 1 : 0));
+  EXPECT_EQ(look(), "file was written to") << "within the same second";
 }
 
 TEST_F(FileWatchTest, FollowsALinkToWhatItLeadsTo) {
