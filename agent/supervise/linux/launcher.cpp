@@ -1,8 +1,6 @@
 #include "supervise/launcher.h"
 
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +20,17 @@ constexpr std::size_t kMaxMessage = sizeof(LauncherReply) + kMaxLauncherText;
   ::_exit(0);
 }
 
+// Until the channel can be read or written; not longer.
+Result<> await(const UniqueFd& channel, short event, std::chrono::steady_clock::time_point until) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    pollfd waiting{channel.get(), event, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready == 0) return fail(Errc::Timeout, "the launcher does not answer");
+    if (ready > 0 || errno != EINTR) return {};
+  }
+}
+
 }  // namespace
 
 struct Launcher::Answer {
@@ -33,8 +42,6 @@ Result<std::unique_ptr<Launcher>> Launcher::fork(std::vector<ChildOptions> progr
   if (programs.size() > kMaxPrograms)
     return fail(Errc::Invalid, "more than " + std::to_string(kMaxPrograms) + " programs to start");
   DE_TRY(channel, make_channel());
-  const timeval patience{kPatience.count() / 1000, 0};
-  (void)::setsockopt(channel.ours.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   const pid_t child = ::fork();
   if (child < 0) return fail(Errc::Io, "start the launcher", last_os_error());
   if (child == 0) {
@@ -47,11 +54,7 @@ Result<std::unique_ptr<Launcher>> Launcher::fork(std::vector<ChildOptions> progr
 // Of several replies the one that was asked for last; those before it came too late.
 Result<Packet> Launcher::receive_reply(std::chrono::steady_clock::time_point until) {
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd waiting{channel_.get(), POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready == 0) return fail(Errc::Timeout, "the launcher does not answer");
-    if (ready < 0 && errno == EINTR) continue;
+    DE_CHECK(await(channel_, POLLIN, until));
     auto received = receive_packet(channel_.get(), kMaxMessage);
     LauncherReply reply;
     if (!received || received->bytes.size() < sizeof reply)
@@ -70,10 +73,11 @@ Result<Launcher::Answer> Launcher::ask(LauncherRequest request, const std::vecto
   request.number = ++asked_;
   std::string message(sizeof request, '\0');
   std::memcpy(message.data(), &request, sizeof request);
-  const auto sent = send_packet(channel_.get(), message + text);
-  if (!sent && sent.error().code() == Errc::Timeout) return fail(Errc::Timeout, "the launcher does not answer");
-  if (!sent) return fail(Errc::Closed, "the launcher has ended: restart the agent");
-  DE_TRY(received, receive_reply(std::chrono::steady_clock::now() + limit));
+  const auto until = std::chrono::steady_clock::now() + limit;
+  DE_CHECK(await(channel_, POLLOUT, until));  // Full: of what one that stands still did not read.
+  if (!send_packet(channel_.get(), message + text))
+    return fail(Errc::Closed, "the launcher has ended: restart the agent");
+  DE_TRY(received, receive_reply(until));
   Answer out;
   std::memcpy(&out.reply, received.bytes.data(), sizeof out.reply);
   out.fd = std::move(received.fd);

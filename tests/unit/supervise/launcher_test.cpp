@@ -107,6 +107,37 @@ TEST(Launcher, ItEndsWithWhoForkedItAndSoDoesWhatItStarted) {
   EXPECT_TRUE(WIFEXITED(status));
 }
 
+TEST(Launcher, OneThatStandsStillIsNotWaitedForLongerThanOneMay) {
+  const auto launcher = Launcher::fork({sleeping()});
+  ASSERT_TRUE(launcher);
+  ASSERT_EQ(::kill((*launcher)->pid(), SIGSTOP), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ((*launcher)->start(0, {}, 200ms).error().code(), Errc::Timeout);
+  EXPECT_EQ((*launcher)->poll(0, 100ms).error().code(), Errc::Timeout);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took, 300ms);
+  EXPECT_LT(took, 5s);
+  ASSERT_EQ(::kill((*launcher)->pid(), SIGCONT), 0);
+  EXPECT_EQ((*launcher)->start(0, {}).error().code(), Errc::Conflict) << "what is late answers nothing else";
+  EXPECT_EQ((*launcher)->poll(0).value(), ChildState{});
+}
+
+// What it does not read fills the channel at last.
+TEST(Launcher, OneThatStandsStillForLongIsNotWaitedForLongerEither) {
+  const auto launcher = Launcher::fork({sleeping()});
+  ASSERT_TRUE(launcher);
+  ASSERT_EQ(::kill((*launcher)->pid(), SIGSTOP), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 2'000 && std::chrono::steady_clock::now() - begin < 5s; ++i) {
+    const auto state = (*launcher)->poll(0, 0ms);
+    ASSERT_FALSE(state);
+    ASSERT_EQ(state.error().code(), Errc::Timeout) << state.error().message();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  ASSERT_EQ(::kill((*launcher)->pid(), SIGCONT), 0);
+  EXPECT_EQ((*launcher)->poll(0).error().code(), Errc::NotFound);
+}
+
 // ---- An agent that somebody took over ----
 
 class Served : public testing::Test {
