@@ -38,6 +38,8 @@ TEST(Admission, ConnectionsOfOneUserAreCountedByHimself) {
   EXPECT_TRUE(admission.enter(1000, kNow));
   admission.leave(4711);  // Whoever was never there changes nothing.
   EXPECT_FALSE(admission.enter(1000, kNow));
+  for (int i = 0; i < 3; ++i) admission.leave(1001);
+  EXPECT_TRUE(admission.enter(1001, kNow)) << "nor does who left already";
 }
 
 TEST(Admission, AnswersThatAreNotReadAreCountedToo) {
@@ -52,6 +54,29 @@ TEST(Admission, AnswersThatAreNotReadAreCountedToo) {
   admission.release(1000, 1'000);
   admission.release(1000, 60);
   EXPECT_TRUE(admission.hold(1000, 1'000));
+}
+
+TEST(Admission, WhatWasTheLargestAnswerExcusesNobodyOnceItIsRead) {
+  Admission admission({.requests_per_s = 1'000, .connections = 10, .held_bytes = 100});
+  EXPECT_TRUE(admission.hold(1000, 1'000));
+  EXPECT_TRUE(admission.hold(1000, 50));
+  EXPECT_TRUE(admission.hold(1000, 50));
+  admission.release(1000, 1'000);
+  EXPECT_TRUE(admission.hold(1000, 50));
+  EXPECT_FALSE(admission.hold(1000, 50)) << "one and a hundred";
+}
+
+TEST(Admission, WhoIsAloneMayTakeAllPlaces) {
+  constexpr std::size_t kPlaces = 8;
+  Admission admission({.requests_per_s = 1'000, .connections = kPlaces, .held_bytes = 0});
+  ASSERT_TRUE(admission.enter(1001, kNow));
+  ASSERT_TRUE(admission.enter(1001, kNow));
+  admission.leave(1001);
+  admission.leave(1001);  // Was here, which makes nobody less alone.
+  for (std::size_t open = 0; open < kPlaces; ++open) {
+    EXPECT_TRUE(admission.has_room(1000, kNow, open, kPlaces)) << open;
+    ASSERT_TRUE(admission.enter(1000, kNow));
+  }
 }
 
 TEST(Admission, WhoIsNotAloneLeavesPlacesForTheNext) {
@@ -121,6 +146,22 @@ TEST(Admission, KnowsABoundedNumberOfUsersAndForgetsThoseWhoLeft) {
   for (uid_t uid = 0; uid < 10; ++uid) admission.leave(uid);
   EXPECT_FALSE(admission.enter(70'000, kNow)) << "not yet: it would let them begin anew";
   EXPECT_TRUE(admission.enter(70'000, kNow + 2 * kSecond));
+}
+
+TEST(Admission, WhoHasSomethingUnderWayIsNotForgotten) {
+  Admission admission({.requests_per_s = 10, .connections = 1, .held_bytes = 0, .at_work = 1});
+  for (uid_t uid = 0; uid < Admission::kMaxUsers; ++uid) ASSERT_TRUE(admission.enter(uid, kNow));
+  for (uid_t uid = 1; uid < Admission::kMaxUsers; ++uid) admission.leave(uid);
+  ASSERT_TRUE(admission.hold(1, 1'000));
+  admission.wait_for_turn(2, [] {});
+  ASSERT_TRUE(admission.enter(70'000, kNow + 2 * kSecond)) << "the others are";
+  EXPECT_FALSE(admission.enter(0, kNow + 2 * kSecond)) << "a connection";
+  ASSERT_TRUE(admission.enter(1, kNow + 2 * kSecond));
+  ASSERT_TRUE(admission.enter(2, kNow + 2 * kSecond));
+  EXPECT_FALSE(admission.hold(1, 1'000)) << "an answer that is not read";
+  bool has_begun = false;
+  admission.wait_for_turn(2, [&has_begun] { has_begun = true; });
+  EXPECT_FALSE(has_begun) << "a request that is worked on";
 }
 
 TEST(Admission, AFloodOfRefusalsIsNotAnswered) {

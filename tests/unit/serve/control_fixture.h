@@ -8,6 +8,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -123,6 +124,12 @@ class ControlTest : public testing::Test {
   // What the agent does before a query is answered.
   link::Task<> settle() {
     if (on_settle_) on_settle_();
+    boost::asio::steady_timer pause(io_);
+    while (is_held_) {
+      boost::system::error_code ec;
+      pause.expires_after(1ms);
+      co_await pause.async_wait(link::into(ec));
+    }
     co_return Result<>{};
   }
 
@@ -268,6 +275,7 @@ class ControlTest : public testing::Test {
   std::vector<uid_t> reloaded_by_;
   Result<std::vector<ChangedSetting>> reloaded_;  // What the next reload comes to.
   std::function<void()> on_settle_;
+  bool is_held_ = false;  // What settles does not.
   std::unique_ptr<Context> context_;
   std::unique_ptr<Control> control_;
   std::optional<link::Listener> listener_;

@@ -16,6 +16,17 @@ TEST_F(ControlTest, OneAnswerPerConnectionEndedByATrailer) {
   EXPECT_EQ(reply.end, Errc::Closed);
 }
 
+TEST_F(ControlTest, AnAnswerSaysHowLongItTook) {
+  pb::ControlRequest schema;
+  schema.mutable_schema();
+  const auto begin = std::chrono::steady_clock::now();
+  const Reply reply = ask(schema);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  ASSERT_TRUE(reply.trailer);
+  EXPECT_GT(reply.trailer->elapsed_us(), 0u);
+  EXPECT_LE(std::chrono::microseconds(reply.trailer->elapsed_us()), took);
+}
+
 TEST_F(ControlTest, AnotherMajorVersionIsRefusedAndNamesBoth) {
   pb::ControlRequest request = query_request("SELECT 1");
   request.set_protocol_major(9);
@@ -154,6 +165,65 @@ TEST_F(ControlTest, WhoTakesMoreThanHisShareIsToldSo) {
   EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
 }
 
+TEST_F(ControlTest, AFloodOfThoseWhoTakeTooMuchIsNotAnswered) {
+  limits_.connections = 1;
+  restart(std::nullopt, std::nullopt);
+  link::Connection one = connect();
+  constexpr std::uint64_t kTries = 60;
+  std::size_t told = 0;
+  for (std::uint64_t i = 0; i < kTries; ++i) told += query("SELECT 1").trailer ? 1 : 0;
+  EXPECT_EQ(control_->counts().turned_away, kTries);
+  EXPECT_GE(told, 1u);
+  EXPECT_LT(told, kTries);
+}
+
+TEST_F(ControlTest, WhoIsToldThatThereIsNoRoomTakesNone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  limits_.connections = 24;
+  restart(::getegid(), std::nullopt);
+  std::vector<link::Connection> others, own;
+  while (others.size() < 24) others.push_back(connect());
+  while (own.size() < 4) own.push_back(connect_as_other());  // Half of what was left.
+  for (int i = 0; i < 12; ++i) {
+    link::Connection refused = connect_as_other();
+    EXPECT_THAT(run(read_reply(refused)).message(), HasSubstr("too many connections are open"));
+  }
+  own.clear();
+  drive([this] { return query("SELECT 1").status() == pb::STATUS_OK; });  // Until they were seen to be closed.
+  link::Connection again = connect_as_other();
+  const Reply reply = run(exchange(again, query_request("SELECT 1").SerializeAsString()));
+  EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
+}
+
+TEST_F(ControlTest, RequestsOfOneUserTakeTurns) {
+  limits_.at_work = 1;
+  restart(std::nullopt, std::nullopt);
+  int begun = 0, answered = 0;
+  on_settle_ = [&begun] { ++begun; };
+  is_held_ = true;
+  link::Connection first = connect(), second = connect();
+  for (link::Connection* client : {&first, &second})
+    boost::asio::co_spawn(
+        io_, exchange(*client, query_request("SELECT count(*) FROM processes.events").SerializeAsString()),
+        [&answered](const std::exception_ptr&, const Reply& reply) { answered += reply.rows.empty() ? 0 : 1; });
+  drive([&] { return control_->counts().requests == 2 && begun > 0; });
+  for (int i = 0; i < 50; ++i) io_.run_one_for(1ms);
+  EXPECT_EQ(begun, 1);
+  is_held_ = false;
+  drive([&] { return answered == 2; });
+  EXPECT_EQ(answered, 2);
+  EXPECT_EQ(begun, 2);
+}
+
+TEST_F(ControlTest, ARequestThatThrowsEndsItsTurn) {
+  limits_.at_work = 1;
+  restart(std::nullopt, std::nullopt);
+  on_settle_ = [] { throw std::bad_alloc(); };
+  EXPECT_FALSE(query("SELECT count(*) FROM processes.events").trailer);
+  on_settle_ = nullptr;
+  EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
+}
+
 TEST_F(ControlTest, AnswersNobodyReadsCountUntilTheyAreRead) {
   listener_->close();
   drive([this] { return ended_; });
@@ -192,6 +262,15 @@ TEST_F(ControlTest, AnotherUserIsDeniedUnlessInTheReadersGroup) {
   EXPECT_THAT(reply.message(), HasSubstr("group daemoneye"));
   EXPECT_EQ(control_->counts().denied, 1u);
   EXPECT_EQ(control_->counts().requests, 0u);
+}
+
+TEST_F(ControlTest, WhomTheAgentRunsAsMayAsk) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  link::Connection own = connect_as_other();
+  ASSERT_EQ(::seteuid(65'534), 0);
+  const Reply reply = run(exchange(own, query_request("SELECT 1").SerializeAsString()));
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
 }
 
 // Who tries again and again neither fills the ledger nor is answered each time.
@@ -272,6 +351,7 @@ TEST_F(ControlTest, WhoMayAskMayNotThereforeChange) {
   const Reply denied = run(exchange(reader, reload_request().SerializeAsString()));
   EXPECT_EQ(denied.status(), pb::STATUS_DENIED);
   EXPECT_THAT(denied.message(), HasSubstr("group daemoneye-admin"));
+  EXPECT_EQ(control_->counts().denied, 1u);
   EXPECT_TRUE(reloaded_by_.empty());
   ASSERT_EQ(audited_.size(), 1u);
   EXPECT_EQ(audited_[0], "control.denied {\"uid\":65534,\"request\":\"config reload\"}");
