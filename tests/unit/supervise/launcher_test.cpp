@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,35 +108,85 @@ TEST(Launcher, ItEndsWithWhoForkedItAndSoDoesWhatItStarted) {
   EXPECT_TRUE(WIFEXITED(status));
 }
 
-TEST(Launcher, OneThatStandsStillIsNotWaitedForLongerThanOneMay) {
-  const auto launcher = Launcher::fork({sleeping()});
+TEST(Launcher, KnowsABoundedNumberOfPrograms) {
+  EXPECT_TRUE(Launcher::fork(std::vector<ChildOptions>(kMaxPrograms, sleeping())));
+  const auto launcher = Launcher::fork(std::vector<ChildOptions>(kMaxPrograms + 1, sleeping()));
+  ASSERT_FALSE(launcher);
+  EXPECT_EQ(launcher.error().code(), Errc::Invalid);
+}
+
+TEST(Launcher, ALongReasonIsCutAndNothingElseHappens) {
+  ChildOptions missing;
+  missing.argv = {"/nonexistent/" + std::string(3'000, 'x')};
+  const auto launcher = Launcher::fork({missing});
   ASSERT_TRUE(launcher);
-  ASSERT_EQ(::kill((*launcher)->pid(), SIGSTOP), 0);
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ((*launcher)->start(0, {}, 200ms).error().code(), Errc::Timeout);
-  EXPECT_EQ((*launcher)->poll(0, 100ms).error().code(), Errc::Timeout);
-  const auto took = std::chrono::steady_clock::now() - begin;
-  EXPECT_GE(took, 300ms);
-  EXPECT_LT(took, 5s);
-  ASSERT_EQ(::kill((*launcher)->pid(), SIGCONT), 0);
-  EXPECT_EQ((*launcher)->start(0, {}).error().code(), Errc::Conflict) << "what is late answers nothing else";
-  EXPECT_EQ((*launcher)->poll(0).value(), ChildState{});
+  const std::string why = (*launcher)->start(0, {}).error().message();
+  EXPECT_EQ(why.substr(0, 20), "start /nonexistent/x");
+  EXPECT_EQ(why.size(), kMaxLauncherText);
+  EXPECT_EQ((*launcher)->poll(0).error().code(), Errc::NotFound);
+}
+
+// ---- One that stands still ----
+
+class StandingStill : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto forked = Launcher::fork({sleeping()});
+    ASSERT_TRUE(forked);
+    launcher_ = std::move(*forked);
+    ASSERT_EQ(::kill(launcher_->pid(), SIGSTOP), 0);
+    begin_ = std::chrono::steady_clock::now();
+  }
+  ~StandingStill() override {
+    if (launcher_) go_on();
+  }
+  void go_on() { EXPECT_EQ(::kill(launcher_->pid(), SIGCONT), 0); }
+  auto took() const { return std::chrono::steady_clock::now() - begin_; }
+
+  std::unique_ptr<Launcher> launcher_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+TEST_F(StandingStill, IsWaitedForAsLongAsOneMay) {
+  EXPECT_EQ(launcher_->start(0, {}, 200ms).error().code(), Errc::Timeout);
+  EXPECT_EQ(launcher_->poll(0, 100ms).error().code(), Errc::Timeout);
+  EXPECT_GE(took(), 300ms);
+  EXPECT_LT(took(), 5s);
+  go_on();
+  EXPECT_EQ(launcher_->start(0, {}).error().code(), Errc::Conflict) << "what is late answers nothing else";
+  EXPECT_EQ(launcher_->poll(0).value(), ChildState{});
 }
 
 // What it does not read fills the channel at last.
-TEST(Launcher, OneThatStandsStillForLongIsNotWaitedForLongerEither) {
-  const auto launcher = Launcher::fork({sleeping()});
-  ASSERT_TRUE(launcher);
-  ASSERT_EQ(::kill((*launcher)->pid(), SIGSTOP), 0);
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 2'000 && std::chrono::steady_clock::now() - begin < 5s; ++i) {
-    const auto state = (*launcher)->poll(0, 0ms);
+TEST_F(StandingStill, IsWaitedForNoLongerWhenManyAsked) {
+  for (int i = 0; i < 2'000 && took() < 5s; ++i) {
+    const auto state = launcher_->poll(0, 0ms);
     ASSERT_FALSE(state);
     ASSERT_EQ(state.error().code(), Errc::Timeout) << state.error().message();
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
-  ASSERT_EQ(::kill((*launcher)->pid(), SIGCONT), 0);
-  EXPECT_EQ((*launcher)->poll(0).error().code(), Errc::NotFound);
+  EXPECT_LT(took(), 5s);
+  go_on();
+  EXPECT_EQ(launcher_->poll(0).error().code(), Errc::NotFound);
+}
+
+TEST_F(StandingStill, IsWaitedForNoLongerWhenSignalsCome) {
+  static pid_t still;
+  static int signals;
+  still = launcher_->pid();
+  signals = 0;
+  struct sigaction counting {
+  }, before{};
+  counting.sa_handler = [](int) {
+    if (++signals == 50) ::kill(still, SIGCONT);  // So that a test that fails ends.
+  };
+  ASSERT_EQ(::sigaction(SIGALRM, &counting, &before), 0);
+  const itimerval often{{0, 50'000}, {0, 50'000}}, never{};
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &often, nullptr), 0);
+  EXPECT_EQ(launcher_->poll(0, 300ms).error().code(), Errc::Timeout);
+  ASSERT_EQ(::setitimer(ITIMER_REAL, &never, nullptr), 0);
+  ASSERT_EQ(::sigaction(SIGALRM, &before, nullptr), 0);
+  EXPECT_GT(signals, 0);
+  EXPECT_GE(took(), 300ms);
 }
 
 // ---- An agent that somebody took over ----

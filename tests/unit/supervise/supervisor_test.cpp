@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <set>
+
 #include "fake_clock.h"
 #include "temp_dir.h"
 
@@ -112,16 +114,24 @@ TEST_F(SupervisorTest, ReportsFlappingUntilItCalmsDown) {
   EXPECT_TRUE(supervisor.counts().flapping) << "running again is not calm yet";
   clock.advance(300s);
   EXPECT_FALSE(supervisor.counts().flapping);
+  for (int i = 0; i < 5; ++i) {
+    crash(supervisor);
+    wait_and_start(supervisor);
+  }
+  EXPECT_TRUE(supervisor.counts().flapping) << "and does it again";
 }
 
 TEST_F(SupervisorTest, NeverGivesUpOnAProgramThatCannotStart) {
   Supervisor supervisor({}, running({"/nonexistent/procmond"}), clock);
+  std::set<std::chrono::milliseconds> pauses;
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(supervisor.tick(), Change::StartFailed) << i;
     EXPECT_LE(supervisor.counts().next_start, 60s);
+    pauses.insert(supervisor.counts().next_start);
     clock.advance(supervisor.counts().next_start);
   }
   const auto counts = supervisor.counts();
+  EXPECT_GT(pauses.size(), 10U) << "those that died together do not come back together";
   EXPECT_EQ(counts.start_failures, 20U);
   EXPECT_EQ(counts.starts, 0U);
   EXPECT_EQ(counts.last_end, "start /nonexistent/procmond: exec: No such file or directory");
@@ -139,6 +149,26 @@ TEST_F(SupervisorTest, StopIsNotAFailureAndHolds) {
   EXPECT_TRUE(supervisor.stop(10s)) << "stopping twice is no error";
   supervisor.resume();
   EXPECT_EQ(supervisor.tick(), Change::Started);
+}
+
+TEST_F(SupervisorTest, WhatWaitsToBeStartedAgainCanBeStoppedToo) {
+  Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
+  ASSERT_EQ(supervisor.tick(), Change::Started);
+  for (int i = 0; i < 4; ++i) {
+    crash(supervisor);
+    wait_and_start(supervisor);
+  }
+  crash(supervisor);
+  ASSERT_TRUE(supervisor.stop(10s));
+  EXPECT_EQ(supervisor.counts().next_start, 0ms);
+  EXPECT_EQ(supervisor.tick(), Change::None);
+  supervisor.resume();
+  EXPECT_EQ(supervisor.tick(), Change::Started) << "at once, whatever was waited for";
+  crash(supervisor);
+  EXPECT_LE(supervisor.counts().next_start, 1'000ms) << "and what was before is forgotten";
+  ASSERT_TRUE(supervisor.stop(10s));
+  clock.advance(1h);
+  EXPECT_EQ(supervisor.tick(), Change::None);
 }
 
 TEST_F(SupervisorTest, WithoutAutoRestartOneEndIsTheEnd) {
