@@ -317,6 +317,36 @@ TEST_F(ListenerTest, WhoIsNotLetInMayHaveToWaitForItAndOthersStillComeIn) {
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 40ms) << "after 16 and after 32";
 }
 
+TEST_F(ListenerTest, ARestIsTakenOnceForEachRow) {
+  Listener listener = listen();
+  std::size_t asked = 0;
+  listener.ask_first([&asked](uid_t) { return ++asked > 16; }, 1s);
+  std::vector<RawPeer> peers;
+  for (int i = 0; i < 18; ++i) peers.emplace_back(raw_connect(path()));
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(run(listener.accept()));
+  const auto rested = std::chrono::steady_clock::now();
+  EXPECT_GE(rested - begin, 1s);
+  ASSERT_TRUE(run(listener.accept()));
+  EXPECT_LT(std::chrono::steady_clock::now() - rested, 900ms);
+}
+
+TEST_F(ListenerTest, CloseEndsTheRest) {
+  Listener listener = listen();
+  std::size_t asked = 0;
+  listener.ask_first([&asked](uid_t) { return ++asked == 0; }, 60s);
+  std::vector<RawPeer> peers;
+  for (int i = 0; i < 16; ++i) peers.emplace_back(raw_connect(path()));
+  std::optional<Result<Connection>> accepting;
+  start(listener.accept(), accepting);
+  settle();
+  EXPECT_EQ(asked, 16u);
+  listener.close();
+  settle();
+  ASSERT_TRUE(accepting);
+  EXPECT_EQ(finish(accepting).error().code(), Errc::Cancelled);
+}
+
 TEST_F(ListenerTest, WithoutDescriptorsItWaitsAndRecovers) {
   Listener listener = listen();
   const RawPeer client(raw_connect(path()));
