@@ -124,6 +124,15 @@ TEST_F(ControlTest, ARowThatFitsNoFrameIsAnErrorWithATrailer) {
   EXPECT_EQ(control_->counts().violations, 0u);
 }
 
+TEST_F(ControlTest, ARowThatFillsAFrameComesAfterASmallerOne) {
+  snapshot(200, std::string(5000, 'n'));
+  const Reply reply = query(
+      "SELECT group_concat(name) FROM processes WHERE pid <= 50 UNION ALL SELECT group_concat(name) FROM processes");
+  EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
+  EXPECT_EQ(reply.rows.size(), 2u);
+  EXPECT_EQ(reply.pages, 2u);
+}
+
 TEST_F(ControlTest, ManyClientsAtOnceAreAllAnswered) {
   snapshot(50);
   std::vector<link::Connection> clients;
@@ -189,7 +198,7 @@ TEST_F(ControlTest, WhoIsToldThatThereIsNoRoomTakesNone) {
     EXPECT_THAT(run(read_reply(refused)).message(), HasSubstr("too many connections are open"));
   }
   own.clear();
-  drive([this] { return query("SELECT 1").status() == pb::STATUS_OK; });  // Until they were seen to be closed.
+  for (int i = 0; i < 50; ++i) io_.run_one_for(1ms);  // Until they were seen to be closed.
   link::Connection again = connect_as_other();
   const Reply reply = run(exchange(again, query_request("SELECT 1").SerializeAsString()));
   EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
@@ -238,6 +247,8 @@ TEST_F(ControlTest, AnswersNobodyReadsCountUntilTheyAreRead) {
   const Reply refused = ask_bytes(large);
   EXPECT_EQ(refused.status(), pb::STATUS_FAILED);
   EXPECT_THAT(refused.message(), HasSubstr("not read yet"));
+  EXPECT_THAT(query("SELECT 1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9 FROM processes").message(), HasSubstr("not read yet"))
+      << "what is small on the wire is not in memory";
   EXPECT_EQ(run(read_reply(lazy)).trailer->rows(), 1000u) << "nobody takes away what has begun";
   EXPECT_EQ(query("SELECT 1").status(), pb::STATUS_OK);
   EXPECT_EQ(ask_bytes(large).rows.size(), 1000u) << "one of any size";
