@@ -14,10 +14,12 @@
 #include <deque>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <thread>
 
 #include "bpf_watch.h"
 #include "collect/linux/bpf/event_layout.h"
+#include "daemoneye/base/unique_fd.h"
 #include "temp_dir.h"
 
 namespace de::collect {
@@ -306,6 +308,48 @@ TEST_F(BpfFeedTest, WhatATinyRingLosesIsCounted) {
   EXPECT_EQ(counts.happened, counts.forks + counts.execs + counts.exits + counts.dropped);
   EXPECT_GT(counts.dropped, 50U);
   EXPECT_EQ(counts.malformed, 0U);
+}
+
+// Descriptors of this process that keep a program attached.
+std::vector<int> open_links() {
+  std::vector<int> out;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo"))
+    if (de::test::read_text(entry.path()).find("link_id:") != std::string::npos)
+      out.push_back(std::stoi(entry.path().filename()));
+  return out;
+}
+
+// Whoever takes over the process, or traces it, can close what it holds and leave something else in its place.
+TEST_F(BpfFeedTest, WhateverOfItIsTakenAwayIsMissed) {
+  const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  std::set<std::string> said;
+  for (std::size_t i = 0; i < 5; ++i) {
+    feed.reset();
+    OPEN_OR_SKIP();
+    std::vector<int> held = open_links();
+    ASSERT_EQ(held.size(), 4U);
+    held.push_back(feed->wake_fd());
+    ASSERT_EQ(::dup3(null.get(), held[i], O_CLOEXEC), held[i]);
+    const auto drained = feed->drain([](KernelEvent&) {});
+    ASSERT_FALSE(drained) << i;
+    EXPECT_EQ(drained.error().code(), Errc::Closed);
+    said.insert(drained.error().message());
+  }
+  EXPECT_EQ(said.size(), 5U) << "each by its name";
+}
+
+TEST_F(BpfFeedTest, OneProgramIsNoneInThePlaceOfAnother) {
+  OPEN_OR_SKIP();
+  drain();
+  const std::vector<int> held = open_links();
+  ASSERT_EQ(held.size(), 4U);
+  ASSERT_EQ(::dup3(held[0], held[1], O_CLOEXEC), held[1]);
+  bool is_missed = false;
+  for (int tries = 0; tries < 200 && !is_missed; ++tries) {
+    ::usleep(10'000);
+    is_missed = !feed->drain([](KernelEvent&) {});
+  }
+  EXPECT_TRUE(is_missed) << "within two seconds";
 }
 
 TEST_F(BpfFeedTest, WhoeverSleepsIsWokenAtOnce) {
