@@ -39,6 +39,7 @@ class SupervisorTest : public testing::Test {
   }
 
   static void crash(Supervisor& supervisor) {
+    ASSERT_GT(supervisor.counts().pid, 0) << "0 would be all of us";
     ASSERT_EQ(::kill(supervisor.counts().pid, SIGKILL), 0);
     await_end(supervisor);
     ASSERT_EQ(supervisor.tick(), Change::Ended);
@@ -163,7 +164,7 @@ TEST_F(SupervisorTest, WhatWaitsToBeStartedAgainCanBeStoppedToo) {
   EXPECT_EQ(supervisor.counts().next_start, 0ms);
   EXPECT_EQ(supervisor.tick(), Change::None);
   supervisor.resume();
-  EXPECT_EQ(supervisor.tick(), Change::Started) << "at once, whatever was waited for";
+  ASSERT_EQ(supervisor.tick(), Change::Started) << "at once, whatever was waited for";
   crash(supervisor);
   EXPECT_LE(supervisor.counts().next_start, 1'000ms) << "and what was before is forgotten";
   ASSERT_TRUE(supervisor.stop(10s));
