@@ -47,6 +47,9 @@ TEST_F(BpfFeedTest, AProcessIsSeenFromForkToExit) {
   EXPECT_EQ(exit->event.exit_code, 7);
   EXPECT_FALSE(exit->event.exit_signal);
 
+  const FeedCounts counts = feed->counts();
+  EXPECT_TRUE(counts.forks > 0 && counts.execs > 0 && counts.exits > 0);
+
   const pb::ProcessRecord& record = exec->record;
   EXPECT_EQ(record.name(), "sh");
   EXPECT_EQ(record.executable_path(), std::filesystem::canonical("/bin/sh"));

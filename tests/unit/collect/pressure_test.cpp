@@ -95,6 +95,14 @@ TEST_F(PressureTest, WhatComesBackSoonIsKeptLonger) {
   EXPECT_EQ(seconds_to_fall(), 5) << "a while later it is forgotten";
 }
 
+TEST_F(PressureTest, ARiseThatGoesOnIsNoSecondRelapse) {
+  (void)after(1, {.ring = 0.3});
+  EXPECT_EQ(seconds_to_fall(), 5);
+  ASSERT_TRUE(after(1, {.ring = 0.3}));
+  ASSERT_TRUE(after(1, {.ring = 0.4}));
+  EXPECT_EQ(seconds_to_fall(), 10) << "neither twice as long, nor as if it had not come back";
+}
+
 TEST_F(PressureTest, EachIntervalAboveTheQuotaIsOneStep) {
   (void)after(1, {});
   EXPECT_FALSE(after(2, {}, 1.0)) << "50 % is what is allowed";
@@ -156,10 +164,22 @@ TEST_F(PressureTest, TheReasonIsTheOneThatKeepsTheLevelUp) {
   EXPECT_EQ(change->why, "60 % of the spool is full");
 }
 
+TEST_F(PressureTest, WhileTheProcessorKeepsTheLevelUpItIsTheReason) {
+  (void)after(1, {});
+  ASSERT_TRUE(after(2, {}, 1.2));
+  EXPECT_FALSE(after(2, {.spool = 0.45}, 0.9)) << "either would hold it";
+  EXPECT_EQ(pressure.why(), "60 % of a processor used, 50 % allowed");
+  const auto change = after(2, {.spool = 0.45}, 0.1);
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->why, "45 % of the spool is full");
+  EXPECT_EQ(seconds_to_fall(), 5) << "from then on";
+}
+
 // What the processor was used for before anybody looked is not held against us.
 TEST_F(PressureTest, TheStartIsNoPressure) {
   EXPECT_FALSE(after(0, {}, 3.0));
   EXPECT_FALSE(after(0.1, {}, 0.1));
+  EXPECT_FALSE(after(2, {}, 0.1));
   EXPECT_EQ(pressure.level(), Shedding::Nothing);
 }
 
