@@ -180,6 +180,42 @@ TEST_F(RegistryTest, CountersAreThoseOfTheLastHeartbeat) {
   EXPECT_EQ(at("procmond").counters, (std::map<std::string, std::uint64_t>{{"new", 2}}));
 }
 
+TEST_F(RegistryTest, AHostileHeartbeatIsBounded) {
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  pb::Heartbeat beat;
+  for (int i = 0; i < 1'000; ++i) {
+    (*beat.mutable_counters())[std::to_string(i)] = 1;
+    beat.add_findings()->set_level(static_cast<pb::Finding::Level>(i % 2 == 0 ? 1'000 : -1));
+  }
+  registry_.heartbeat("procmond", beat);
+  EXPECT_EQ(at("procmond").counters.size(), 256u);
+  ASSERT_EQ(at("procmond").findings.size(), 32u);
+  EXPECT_EQ(at("procmond").findings[0].level(), pb::Finding::FAILED);
+  EXPECT_EQ(at("procmond").findings[1].level(), pb::Finding::OK);
+}
+
+TEST_F(RegistryTest, KnowsWhoCountsProcessesInAnotherWay) {
+  pb::Hello greeting = hello();
+  ASSERT_TRUE(registry_.admit(peer(), greeting));
+  EXPECT_FALSE(at("procmond").has_our_pids) << "it takes itself for process 1";
+  registry_.leave("procmond", false);
+  greeting.set_pid(4711);
+  ASSERT_TRUE(registry_.admit(peer(), greeting));
+  EXPECT_TRUE(at("procmond").has_our_pids);
+}
+
+TEST_F(RegistryTest, ClonesThatOthersPutOutAreNoReason) {
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  pb::Heartbeat beat;
+  beat.add_findings()->set_component("books.clones");
+  beat.mutable_findings(0)->set_level(pb::Finding::FAILED);
+  for (std::uint64_t check = 1; check <= 5; ++check) {
+    (*beat.mutable_counters())["books_checked"] = check;
+    registry_.heartbeat("procmond", beat);
+  }
+  EXPECT_TRUE(registry_.reasons().empty());
+}
+
 pb::Heartbeat books(std::uint64_t checks, pb::Finding::Level kernel, pb::Finding::Level model) {
   pb::Heartbeat beat;
   beat.set_status("ok");
