@@ -4,7 +4,7 @@
 //
 // Against whom: whoever takes over the agent. He can start and stop what is on the list, and nothing else.
 //
-// Thread: one at a time. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 5 s more; one
+// Thread: one at a time. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 10 s more; one
 // that stands still for as long as `limit` says.
 #pragma once
 

@@ -153,14 +153,14 @@ TEST(Admission, WhoHasSomethingUnderWayIsNotForgotten) {
   for (uid_t uid = 0; uid < Admission::kMaxUsers; ++uid) ASSERT_TRUE(admission.enter(uid, kNow));
   for (uid_t uid = 1; uid < Admission::kMaxUsers; ++uid) admission.leave(uid);
   ASSERT_TRUE(admission.hold(1, 1'000));
-  admission.wait_for_turn(2, [] {});
+  admission.wait_for_turn(2, kNow, [] {});
   ASSERT_TRUE(admission.enter(70'000, kNow + 2 * kSecond)) << "the others are";
   EXPECT_FALSE(admission.enter(0, kNow + 2 * kSecond)) << "a connection";
   ASSERT_TRUE(admission.enter(1, kNow + 2 * kSecond));
   ASSERT_TRUE(admission.enter(2, kNow + 2 * kSecond));
   EXPECT_FALSE(admission.hold(1, 1'000)) << "an answer that is not read";
   bool has_begun = false;
-  admission.wait_for_turn(2, [&has_begun] { has_begun = true; });
+  admission.wait_for_turn(2, kNow + 2 * kSecond, [&has_begun] { has_begun = true; });
   EXPECT_FALSE(has_begun) << "a request that is worked on";
 }
 
