@@ -180,7 +180,7 @@ TEST_F(ControlTest, AFloodOfThoseWhoTakeTooMuchIsNotAnswered) {
   link::Connection one = connect();
   constexpr std::uint64_t kTries = 60;
   std::size_t told = 0;
-  for (std::uint64_t i = 0; i < kTries; ++i) told += query("SELECT 1").trailer ? 1 : 0;
+  for (std::uint64_t i = 0; i < kTries; ++i) told += query("SELECT 1").trailer ? 1U : 0U;
   EXPECT_EQ(control_->counts().turned_away, kTries);
   EXPECT_GE(told, 1u);
   EXPECT_LT(told, kTries);
