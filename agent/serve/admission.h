@@ -60,6 +60,10 @@ class Admission {
     std::uint64_t held = 0;
     std::uint64_t largest = 0;  // Of what is held.
   };
+  struct Asked {
+    uid_t uid = 0;
+    std::int64_t at_ns = 0;  // 0: never.
+  };
   User& user_of(uid_t uid) { return users_.try_emplace(uid, limits_.requests_per_s).first->second; }
   void forget_idle(std::int64_t now_ns);
   std::uint32_t turns_of(uid_t uid, std::int64_t now_ns) const;
@@ -67,10 +71,6 @@ class Admission {
   const AdmissionLimits limits_;
   std::map<uid_t, User> users_;
   std::size_t users_with_open_ = 0;
-  struct Asked {
-    uid_t uid = 0;
-    std::int64_t at_ns = 0;  // 0: never.
-  };
   Asked last_, last_other_;  // The latest of all, and the latest of anybody else than that user.
   Allowance refusals_{kToldPerSecond, kToldPerSecond};
 };

@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 namespace {
 constexpr auto kReadLimit = 5s;
 constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's pager may pause.
-// 16,000 are closed in a second at most. An io thread that did nothing else would get the processor later than one that
-// sleeps now and then, and so would all answers.
+// After 16 that were queued together. An io thread that did nothing but hang up would get the processor later than one
+// that sleeps now and then, and so would all answers; the queue being short, it mostly finds it empty and sleeps then.
 constexpr auto kRestOfTheDoor = 1ms;
 constexpr std::size_t kPageBytes = 256UL << 10;
 // A value in memory beside what it is on the wire: SpaceUsedLong() would know, and take longer than the query.

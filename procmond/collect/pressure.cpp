@@ -76,9 +76,10 @@ bool Pressure::fall(const PressureReading& reading) {
   return true;
 }
 
-// Set when what began it is over and something else keeps it up. An answer that blames what is long over sends people
-// looking in the wrong place.
-bool Pressure::has_another_cause(const PressureReading& reading) {
+// True when what began it is over and something else, which is the cause from now on, keeps it up. An answer that
+// blames what is long over sends people looking in the wrong place.
+bool Pressure::change_cause(const PressureReading& reading) {
+  if (level_ == 0 || (cause_ == nullptr && cpu_stays())) return false;
   const auto keeps = [&](const Gauge& gauge) { return level_above(gauge, reading, kStay) >= level_; };
   const Gauge* other = nullptr;
   for (const Gauge& gauge : kGauges) {
@@ -86,7 +87,7 @@ bool Pressure::has_another_cause(const PressureReading& reading) {
     if (gauge.value == cause_) return false;
     other = &gauge;
   }
-  if (level_ == 0 || other == nullptr || (cause_ == nullptr && cpu_stays())) return false;
+  if (other == nullptr) return false;
   cause_ = other->value;
   why_ = share_of(*other, reading);
   return true;
@@ -118,7 +119,7 @@ std::optional<Pressure::Change> Pressure::observe(const PressureReading& reading
     rise(wanted, reading, why);
     calm_since_ns_ = reading.now_ns;
     cause_ = cause == nullptr ? nullptr : cause->value;
-  } else if (has_another_cause(reading)) {
+  } else if (change_cause(reading)) {
     calm_since_ns_ = reading.now_ns;
     why = why_;
   } else if (level_ == 0 || !fall(reading)) {

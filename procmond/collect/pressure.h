@@ -53,7 +53,7 @@ class Pressure {
  private:
   using Reading = double PressureReading::*;
 
-  bool has_another_cause(const PressureReading& reading);
+  bool change_cause(const PressureReading& reading);
   bool cpu_stays() const;
   void measure_cpu(const PressureReading& reading);
   void rise(int to, const PressureReading& reading, std::string why);

@@ -39,22 +39,19 @@ void PressureWatch::look(double waiting, double spool) {
 
 void PressureWatch::enter(const collect::Pressure::Change& change) {
   const char* const left_out = collect::to_text(change.to);
-  const bool rose = change.to > change.from;
-  const bool stays = change.to == change.from;
-  if (stays)
-    log::warn("pressure", "details of processes stay left out, for another reason",
-              {log::field("left_out", left_out), log::field("why", change.why)});
-  else if (rose)
-    log::warn("pressure", "details of processes are left out",
-              {log::field("left_out", left_out), log::field("why", change.why)});
-  else
-    log::info("pressure", "fewer details of processes are left out",
-              {log::field("left_out", left_out), log::field("why", change.why)});
+  const char* action = "pressure.rose";
+  const char* said = "details of processes are left out";
+  if (change.to == change.from) {
+    action = "pressure.stays";
+    said = "details of processes stay left out, for another reason";
+  } else if (change.to < change.from) {
+    action = "pressure.fell";
+    said = "fewer details of processes are left out";
+  }
+  log::write(change.to < change.from ? log::Level::Info : log::Level::Warn, "pressure", said,
+             {log::field("left_out", left_out), log::field("why", change.why)});
   const auto entered =
-      ledger_.append("procmond",
-                     stays  ? "pressure.stays"
-                     : rose ? "pressure.rose"
-                            : "pressure.fell",
+      ledger_.append("procmond", action,
                      "{\"from\":" + number(static_cast<std::uint64_t>(change.from)) +
                          ",\"to\":" + number(static_cast<std::uint64_t>(change.to)) + ",\"left_out\":\"" + left_out +
                          "\",\"why\":" + json_string(change.why) + "}");

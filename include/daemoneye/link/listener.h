@@ -50,8 +50,8 @@ class Listener {
   Task<Connection> accept();
 
   // From now on `is_let_in` is asked who is at the other end before anything is spent on a connection. What it does not
-  // let in is closed at once, and accept() goes on; after 16 of them in a row it rests so long, that whoever connects
-  // without end does not take our time. The function outlives the listener or a later call of this.
+  // let in is closed at once, and accept() goes on; after 16 of them that were queued together it rests so long, that
+  // whoever connects without end does not take our time. The function outlives the listener or a later call of this.
   void ask_first(std::function<bool(uid_t uid)> is_let_in, std::chrono::milliseconds rest);
 
   const std::string& path() const;

@@ -20,8 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMaxPathBytes = sizeof(sockaddr_un::sun_path) - 1;  // 107 on Linux; one byte ends the string.
-// Short: whoever comes while somebody connects without end waits behind all that are queued. Who finds it full tries
-// again a millisecond later.
 constexpr int kLockAttempts = 50;  // Together one second: another agent needs milliseconds to start or give up.
 constexpr auto kLockPause = 20ms;
 

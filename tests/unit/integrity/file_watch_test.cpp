@@ -17,6 +17,16 @@ namespace fs = std::filesystem;
 class FileWatchTest : public testing::Test {
  protected:
   void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+  // The watched file has this content from before; returns when it was written.
+  fs::file_time_type watch_with(const std::string& text) {
+    write(file, text);
+    watch = FileWatch({file});
+    return fs::last_write_time(file);
+  }
+  void write_as_if_at(fs::file_time_type time, const std::string& text) {
+    write(file, text);
+    fs::last_write_time(file, time);
+  }
   // What the look says of the file, or "" for nothing; of several files, fails.
   std::string look() {
     const auto changes = watch.look();
@@ -48,20 +58,14 @@ TEST_F(FileWatchTest, ToldOnceOfEachChange) {
 }
 
 TEST_F(FileWatchTest, SetTimesDoNotHideAChange) {
-  write(file, "as it was");
-  const auto before = fs::last_write_time(file);
-  watch = FileWatch({file});
-  write(file, "AS IT WAS");
-  fs::last_write_time(file, before);
+  const auto before = watch_with("as it was");
+  write_as_if_at(before, "AS IT WAS");
   EXPECT_NE(look(), "");
 }
 
 TEST_F(FileWatchTest, WhatWasWrittenIsToldAsThat) {
-  write(file, "as it was");
-  const auto before = fs::last_write_time(file);
-  watch = FileWatch({file});
-  write(file, "as it was, and more");
-  fs::last_write_time(file, before);
+  const auto before = watch_with("as it was");
+  write_as_if_at(before, "as it was, and more");
   EXPECT_EQ(look(), "file was written to") << "it is longer";
   write(file, "AS IT WAS, AND MORE");
   const auto second = std::chrono::floor<std::chrono::seconds>(before);

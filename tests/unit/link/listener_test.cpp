@@ -18,6 +18,11 @@ namespace {
 
 class ListenerTest : public LinkTest {
  protected:
+  std::vector<RawPeer> connect_times(int times) const {
+    std::vector<RawPeer> peers;
+    for (int i = 0; i < times; ++i) peers.emplace_back(raw_connect(path()));
+    return peers;
+  }
   Error refusal(ListenOptions options) {
     const auto listener = Listener::open(io_.get_executor(), std::move(options));
     if (listener) return Error(Errc::Io, "it was opened");
@@ -308,8 +313,7 @@ TEST_F(ListenerTest, WhoIsNotLetInMayHaveToWaitForItAndOthersStillComeIn) {
   Listener listener = listen();
   std::size_t asked = 0;
   listener.ask_first([&asked](uid_t) { return ++asked > 40; }, 20ms);
-  std::vector<RawPeer> peers;
-  for (int i = 0; i < 41; ++i) peers.emplace_back(raw_connect(path()));
+  const std::vector<RawPeer> peers = connect_times(41);
   const auto begin = std::chrono::steady_clock::now();
   auto connection = run(listener.accept());
   ASSERT_TRUE(connection) << connection.error().message();
@@ -321,8 +325,7 @@ TEST_F(ListenerTest, ARestIsTakenOnceForEachRow) {
   Listener listener = listen();
   std::size_t asked = 0;
   listener.ask_first([&asked](uid_t) { return ++asked > 16; }, 1s);
-  std::vector<RawPeer> peers;
-  for (int i = 0; i < 18; ++i) peers.emplace_back(raw_connect(path()));
+  const std::vector<RawPeer> peers = connect_times(18);
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(run(listener.accept()));
   const auto rested = std::chrono::steady_clock::now();

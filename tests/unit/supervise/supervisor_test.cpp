@@ -45,6 +45,14 @@ class SupervisorTest : public testing::Test {
     ASSERT_EQ(supervisor.tick(), Change::Ended);
   }
 
+  void crash_and_start_again(Supervisor& supervisor, int times) {
+    ASSERT_EQ(supervisor.tick(), Change::Started);
+    for (int i = 0; i < times; ++i) {
+      crash(supervisor);
+      wait_and_start(supervisor);
+    }
+  }
+
   // Starts when due and returns the pause that was waited.
   std::chrono::milliseconds wait_and_start(Supervisor& supervisor) {
     const auto pause = supervisor.counts().next_start;
@@ -91,11 +99,7 @@ TEST_F(SupervisorTest, RestartsAfterKillMinus9WithGrowingPauses) {
 
 TEST_F(SupervisorTest, AStableRunShortensTheNextPause) {
   Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
-  ASSERT_EQ(supervisor.tick(), Change::Started);
-  for (int i = 0; i < 4; ++i) {
-    crash(supervisor);
-    wait_and_start(supervisor);
-  }
+  crash_and_start_again(supervisor, 4);
   clock.advance(60s);
   crash(supervisor);
   EXPECT_LE(supervisor.counts().next_start, 1'000ms);
@@ -154,11 +158,7 @@ TEST_F(SupervisorTest, StopIsNotAFailureAndHolds) {
 
 TEST_F(SupervisorTest, WhatWaitsToBeStartedAgainCanBeStoppedToo) {
   Supervisor supervisor({}, running({"/bin/sleep", "1000"}), clock);
-  ASSERT_EQ(supervisor.tick(), Change::Started);
-  for (int i = 0; i < 4; ++i) {
-    crash(supervisor);
-    wait_and_start(supervisor);
-  }
+  crash_and_start_again(supervisor, 4);
   crash(supervisor);
   ASSERT_TRUE(supervisor.stop(10s));
   EXPECT_EQ(supervisor.counts().next_start, 0ms);
