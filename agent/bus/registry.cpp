@@ -42,6 +42,28 @@ void note_books(const pb::Heartbeat& beat, Collector& collector) {
   collector.unbalanced = std::move(now);
 }
 
+void note_troubles(const pb::Heartbeat& beat, Collector& collector) {
+  collector.troubles.clear();
+  for (const pb::Trouble& trouble : beat.troubles()) {
+    if (collector.troubles.size() >= kMaxFindings) break;
+    pb::Trouble& kept = collector.troubles.emplace_back();
+    kept.set_subject(clipped(trouble.subject()));
+    kept.set_detail(clipped(trouble.detail()));
+  }
+  if (collector.troubles.empty() && !beat.status().empty() && beat.status() != "ok")
+    collector.troubles.emplace_back().set_detail(clipped(beat.status()));
+}
+
+void add_troubles(const Collector& collector, std::vector<pb::Reason>& out) {
+  for (const pb::Trouble& trouble : collector.troubles) {
+    pb::Reason& reason = out.emplace_back();
+    reason.set_reason("CollectionFailed");
+    reason.set_collector(collector.id);
+    reason.set_subject(trouble.subject());
+    reason.set_detail(trouble.detail());
+  }
+}
+
 void add_unbalanced(const Collector& collector, std::vector<pb::Reason>& out) {
   for (const pb::Finding& finding : collector.findings) {
     const auto book = collector.unbalanced.find(finding.component());
@@ -146,7 +168,7 @@ void Registry::heartbeat(const std::string& id, const pb::Heartbeat& beat) {
   const auto found = collectors_.find(id);
   if (found == collectors_.end()) return;
   note_books(beat, found->second);
-  found->second.status = clipped(beat.status());
+  note_troubles(beat, found->second);
   found->second.counters.clear();
   for (const auto& [name, value] : beat.counters()) {
     if (found->second.counters.size() >= kMaxCounters) break;
@@ -201,14 +223,10 @@ std::vector<pb::Reason> Registry::reasons() const {
       reason.set_collector(id);
       reason.set_detail(std::string(to_text(collector.state)) + " since " + to_iso8601(collector.since_ms).text);
       out.push_back(std::move(reason));
-    } else if (!collector.status.empty() && collector.status != "ok") {
-      pb::Reason reason;
-      reason.set_reason("CollectionFailed");
-      reason.set_collector(id);
-      reason.set_detail(collector.status);
-      out.push_back(std::move(reason));
+    } else {
+      add_troubles(collector, out);
+      add_unbalanced(collector, out);
     }
-    if (collector.state == CollectorState::Connected) add_unbalanced(collector, out);
   }
   return out;
 }

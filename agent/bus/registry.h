@@ -37,9 +37,9 @@ struct Collector {
   uid_t uid = 0;
   std::int64_t since_ms = 0;  // In this state.
   std::int64_t last_heard_ns = 0;
-  std::string status;  // From the last heartbeat.
+  std::vector<pb::Trouble> troubles;  // From the last heartbeat, safe to print, as the following.
   std::map<std::string, std::uint64_t> counters;
-  std::vector<pb::Finding> findings;                // Safe to print.
+  std::vector<pb::Finding> findings;
   std::map<std::string, std::uint32_t> unbalanced;  // By book: checks in a row that failed.
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;

@@ -20,14 +20,14 @@ std::string format_name(config::SinkFormat format) { return std::string(config::
 
 }  // namespace
 
-Agent::Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity,
-             std::unique_ptr<supervise::Launcher> launcher, const Clock& clock)
+Agent::Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity, Launched launched,
+             const Clock& clock)
     : config_(std::move(config)),
       source_(std::move(source)),
       identity_(std::move(identity)),
       clock_(clock),
-      tokens_(clock, kTokenLifetime),
-      launcher_(std::move(launcher)) {}
+      launched_(std::move(launched)),
+      tokens_(clock, kTokenLifetime) {}
 
 Agent::~Agent() {
   for (auto& sink : sinks_) sink->stop();
@@ -37,10 +37,10 @@ Agent::~Agent() {
 }
 
 Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, config::SettingsSource source,
-                                               AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
-                                               const Clock& clock, ServiceNotify notify) {
+                                               AgentIdentity identity, Launched launched, const Clock& clock,
+                                               ServiceNotify notify) {
   std::unique_ptr<Agent> agent(
-      new Agent(std::move(config), std::move(source), std::move(identity), std::move(launcher), clock));
+      new Agent(std::move(config), std::move(source), std::move(identity), std::move(launched), clock));
   agent->notify_ = std::move(notify);
   DE_CHECK(agent->open());
   return agent;
@@ -116,12 +116,27 @@ Result<> Agent::listen() {
   return {};
 }
 
-// A collector that the agent started is that process, and brings its token the first time. Others are judged by uid.
+// A collector that the agent started is that process, and brings its token the first time. Others are judged by uid:
+// that of their own account where the configuration names one.
 bool Agent::is_genuine(const link::Peer& peer, const pb::Hello& hello) {
+  const auto user = identity_.users_of_collectors.find(hello.collector_id());
+  if (user != identity_.users_of_collectors.end() && peer.uid != user->second) return false;
   const auto supervisor = supervisors_.find(hello.collector_id());
   if (supervisor == supervisors_.end()) return true;
   if (peer.pid != supervisor->second->counts().pid) return false;
   return !tokens_.is_expected(hello.collector_id()) || tokens_.redeem(hello.collector_id(), hello.spawn_token());
+}
+
+Result<std::unique_ptr<sink::Sink>> Agent::make_sink(const config::SinkConfig& entry) {
+  sink::SinkOptions options;
+  options.name = entry.name;
+  options.type = std::string(config::to_text(entry.type));
+  options.path = entry.path;
+  options.timeout = std::chrono::milliseconds(entry.timeout_ms);
+  DE_TRY(format, sink::parse_format(format_name(entry.format)));
+  options.format = format;
+  if (entry.type != config::SinkType::Webhook) return sink::make_sink(options);
+  return sink::make_courier_sink(options, *launched_.launcher, launched_.couriers.at(entry.name));
 }
 
 Result<> Agent::open_sinks() {
@@ -135,13 +150,7 @@ Result<> Agent::open_sinks() {
     wanted.push_back(std::move(file));
   }
   for (const config::SinkConfig& entry : wanted) {
-    sink::SinkOptions options;
-    options.name = entry.name;
-    options.type = std::string(config::to_text(entry.type));
-    options.path = entry.path;
-    DE_TRY(format, sink::parse_format(format_name(entry.format)));
-    options.format = format;
-    auto made = sink::make_sink(options);
+    auto made = make_sink(entry);
     if (!made) return fail(std::move(made).error().during("open sink " + entry.name));
     sink::DeliveryOptions delivery;
     delivery.min_severity = static_cast<pb::Severity>(entry.min_severity);
@@ -151,22 +160,7 @@ Result<> Agent::open_sinks() {
   return {};
 }
 
-std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig& config) {
-  std::vector<supervise::ChildOptions> out;
-  for (const config::CollectorConfig& entry : config.collectors) {
-    if (!entry.enabled || entry.path.empty()) continue;
-    supervise::ChildOptions& program = out.emplace_back();
-    program.argv = {entry.path, "--state-dir", config.paths.state_dir, "--broker", config.paths.broker_socket};
-    program.log_path = config.paths.state_dir + "/" + entry.id + ".log";
-  }
-  std::error_code ec;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ec);
-  if (!ec && config.canary_interval_secs > 0) out.emplace_back().argv = {self.string(), kCanaryFlag};
-  return out;
-}
-
 void Agent::expect_collectors() {
-  std::size_t next_program = 0;
   std::vector<config::CollectorConfig> wanted = config_.collectors;
   if (wanted.empty()) wanted.emplace_back().id = "procmond";
   for (const config::CollectorConfig& entry : wanted) {
@@ -174,15 +168,15 @@ void Agent::expect_collectors() {
     registry_->expect(entry.id, entry.type, entry.startup_timeout_secs * 1000, entry.heartbeat_interval_secs * 1000);
     if (entry.path.empty()) continue;
     supervise::SupervisorOptions options;
-    options.program = next_program++;
+    options.program = launched_.collectors.at(entry.id);
     options.auto_restart = entry.auto_restart;
     options.fresh_environment = [this, id = entry.id]() -> Result<std::vector<std::string>> {
       DE_TRY(token, tokens_.issue(id));
       return std::vector<std::string>{"DAEMONEYE_SPAWN_TOKEN=" + token};
     };
-    supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), *launcher_, clock_);
+    supervisors_[entry.id] = std::make_unique<supervise::Supervisor>(std::move(options), *launched_.launcher, clock_);
   }
-  open_canary(next_program);
+  open_canary();
 }
 
 bus::Consumers Agent::make_consumers() {
@@ -302,6 +296,7 @@ Result<> Agent::run() {
   audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) +
                            ",\"settings\":" + config::changed_settings_json(source_.settings) + "}");
   io_.run();
+  for (auto& sink : sinks_) sink->begin_stop();
   for (auto& sink : sinks_) sink->stop();
   log::info("agent", "stopped");
   return {};

@@ -16,6 +16,7 @@
 #include "bus/collector_session.h"
 #include "bus/registry.h"
 #include "daemon/delivery_queue.h"
+#include "daemon/launched.h"
 #include "daemon/ledger_queue.h"
 #include "daemon/lifecycle.h"
 #include "daemoneye/base/allowance.h"
@@ -40,13 +41,11 @@ namespace de::daemon {
 
 struct AgentIdentity {
   std::vector<uid_t> collector_uids;
+  std::map<std::string, uid_t> users_of_collectors;  // Who must be who registers under an id, where that is configured.
   std::optional<gid_t> readers;
   std::optional<gid_t> admins;
   std::string host;
 };
-
-// What the agent may start: collectors in the order of the configuration, then the canary, this program itself.
-std::vector<supervise::ChildOptions> launched_programs(const config::AgentConfig& config);
 
 // Programs and configuration, there or not.
 std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input);
@@ -56,10 +55,9 @@ inline constexpr const char* kLedgerKeeper = "procmond";
 class Agent {
  public:
   // Opens everything or says what stands in the way. `clock` outlives the agent.
-  // `launcher` has what launched_programs() lists; null when that is nothing.
   static Result<std::unique_ptr<Agent>> bring_up(config::AgentConfig config, config::SettingsSource source,
-                                                 AgentIdentity identity, std::unique_ptr<supervise::Launcher> launcher,
-                                                 const Clock& clock, ServiceNotify notify);
+                                                 AgentIdentity identity, Launched launched, const Clock& clock,
+                                                 ServiceNotify notify);
   ~Agent();
 
   // For the ledger: what the agent holds, as JSON.
@@ -71,11 +69,12 @@ class Agent {
   static std::vector<std::string_view> reloaded_keys();
 
  private:
-  Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity,
-        std::unique_ptr<supervise::Launcher> launcher, const Clock& clock);
+  Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity, Launched launched,
+        const Clock& clock);
   Result<> open();
   Result<> listen();
   Result<> open_sinks();
+  Result<std::unique_ptr<sink::Sink>> make_sink(const config::SinkConfig& entry);
   void expect_collectors();
   bool is_genuine(const link::Peer& peer, const pb::Hello& hello);
 
@@ -98,7 +97,7 @@ class Agent {
   link::Task<std::vector<serve::ChangedSetting>> reload_settings(uid_t uid);
   Result<std::vector<serve::ChangedSetting>> take_over(const config::Loaded<config::AgentConfig>& read, uid_t uid);
   void tick_supervisors();
-  void open_canary(std::size_t program);
+  void open_canary();
   std::string why_no_canary() const;
   void watch_ourselves();
   void notice(const char* reason, const std::string& subject, std::string detail);
@@ -143,6 +142,7 @@ class Agent {
   std::unique_ptr<bus::Registry> registry_;
   std::unique_ptr<ingest::Intake> intake_;
   std::unique_ptr<StoreQueue> queue_;
+  const Launched launched_;  // Before the sinks, whose threads use its launcher.
   std::vector<std::unique_ptr<sink::Delivery>> sinks_;
   std::vector<std::string> sink_names_;
   std::unique_ptr<link::Listener> broker_;
@@ -151,7 +151,6 @@ class Agent {
   std::unique_ptr<serve::Context> context_;
   std::unique_ptr<serve::Control> control_;
   supervise::TokenBook tokens_;
-  const std::unique_ptr<supervise::Launcher> launcher_;
   supervise::Supervisors supervisors_;
   std::unique_ptr<integrity::Canary> canary_;
   integrity::ClockWatch clock_watch_{clock_};

@@ -34,6 +34,7 @@ std::vector<std::string> watched_files(const config::AgentConfig& config, const 
   if (!ec)
     for (const char* name : {"daemoneye-agent", "procmond", "daemoneye-cli"})
       out.push_back((self.parent_path() / name).string());
+  if (std::string courier = find_courier(); !courier.empty()) out.push_back(std::move(courier));
   for (const config::CollectorConfig& collector : config.collectors)
     if (!collector.path.empty()) out.push_back(collector.path);
   return out;
@@ -64,18 +65,17 @@ void Agent::notice_rules(const ingest::RuleChanges& changes) {
   notice("RulesChanged", "", "The rule files were changed: " + detail);
 }
 
-void Agent::open_canary(std::size_t program) {
+void Agent::open_canary() {
   files_ = integrity::FileWatch(watched_files(config_, source_.input));
   integrity::CanaryOptions options;
-  if (launcher_ && launcher_->has(program))
-    options.interval_ns = std::int64_t{config_.canary_interval_secs} * 1'000'000'000;
+  if (launched_.canary) options.interval_ns = std::int64_t{config_.canary_interval_secs} * 1'000'000'000;
   integrity::CanaryProgram launched;
-  launched.start = [this, program]() -> Result<pid_t> {
-    DE_TRY(started, launcher_->start(program, {}, kLauncherLimit));
+  launched.start = [this]() -> Result<pid_t> {
+    DE_TRY(started, launched_.launcher->start(*launched_.canary, {}, kLauncherLimit));
     return started.pid;
   };
-  launched.has_ended = [this, program] {
-    const auto state = launcher_->poll(program, kLauncherLimit);
+  launched.has_ended = [this] {
+    const auto state = launched_.launcher->poll(*launched_.canary, kLauncherLimit);
     return !state || state->kind != supervise::ChildState::Kind::Running;
   };
   canary_ = std::make_unique<integrity::Canary>(options, std::move(launched), clock_);

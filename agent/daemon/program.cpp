@@ -27,8 +27,20 @@ int report(const Error& error, int code) {
 struct Settled {
   AgentIdentity identity;
   guard::Held held;
-  std::unique_ptr<supervise::Launcher> launcher;
+  Launched launched;
 };
+
+// The accounts that the configuration names for single collectors.
+Result<> name_collectors(const config::AgentConfig& config, AgentIdentity& identity) {
+  for (const config::CollectorConfig& entry : config.collectors) {
+    if (entry.user.empty()) continue;
+    auto account = find_account(entry.user);
+    if (!account) return fail(std::move(account).error().during("collectors: user of \"" + entry.id + "\""));
+    identity.users_of_collectors[entry.id] = account->uid;
+    identity.collector_uids.push_back(account->uid);
+  }
+  return {};
+}
 
 // Everything before the first thread: who we are, what starts programs for us, which files we reach.
 Result<Settled> settle(const config::AgentConfig& config, const config::LoadInput& input) {
@@ -51,6 +63,7 @@ Result<Settled> settle(const config::AgentConfig& config, const config::LoadInpu
   if (const auto procmond = find_account_or(config.procmond_user, config.paths.is_private, kPrivateProcmondUid))
     identity.collector_uids.push_back(procmond->uid);
   identity.collector_uids.push_back(self.uid);
+  DE_CHECK(name_collectors(config, identity));
   guard::GuardOptions options;
   options.uid = self.uid;
   options.gid = self.gid;
@@ -58,10 +71,8 @@ Result<Settled> settle(const config::AgentConfig& config, const config::LoadInpu
   if (!held) return fail(std::move(held).error().during("drop privileges"));
   out.held = std::move(*held);
   if (!is_root) DE_CHECK(own_directory(config.paths.state_dir, self, 0711));
-  if (auto programs = launched_programs(config); !programs.empty()) {
-    DE_TRY(launcher, supervise::Launcher::fork(std::move(programs)));
-    out.launcher = std::move(launcher);
-  }
+  DE_TRY(launched, launch(config));
+  out.launched = std::move(launched);
   DE_CHECK(confine_files(config, input, out.held));
   return out;
 }
@@ -70,7 +81,7 @@ Result<> run(config::LoadInput input, const config::Loaded<config::AgentConfig>&
   DE_TRY(notify, ServiceNotify::from_environment());
   DE_TRY(settled, settle(loaded.value, input));
   DE_TRY(agent, Agent::bring_up(loaded.value, {std::move(input), loaded.settings}, std::move(settled.identity),
-                                std::move(settled.launcher), system_clock(), std::move(notify)));
+                                std::move(settled.launched), system_clock(), std::move(notify)));
   // Not earlier: the store is looked through by a process of its own.
   DE_CHECK(confine_syscalls(settled.held));
   for (const std::string& note : settled.held.notes)

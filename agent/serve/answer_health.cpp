@@ -21,9 +21,9 @@ void add_collectors(std::vector<Line>& lines, const Context& context) {
     } else {
       line.detail += ", pid " + std::to_string(collector.pid) + ", uid " + std::to_string(collector.uid) +
                      ", version " + collector.version;
-      if (!collector.status.empty() && collector.status != "ok") {
+      for (const pb::Trouble& trouble : collector.troubles) {
         line.level = 1;
-        line.detail += ", " + collector.status;
+        line.detail += ", " + trouble.detail();
       }
     }
     if (collector.held_back > 0)

@@ -19,12 +19,14 @@ void Delivery::wake() {
   changed_.notify_all();
 }
 
+void Delivery::begin_stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+}
+
 void Delivery::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    changed_.notify_all();
-  }
+  begin_stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -43,6 +45,7 @@ void Delivery::run() {
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  if (Result<> ready = sink_->prepare(); !ready) note_failure(ready.error());
   for (;;) {
     {
       std::unique_lock lock(mutex_);

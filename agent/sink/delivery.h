@@ -64,6 +64,8 @@ class Delivery {
 
   // There may be something new. Does not shorten the pause after a failure.
   void wake();
+  // Without waiting: of several, none then waits for another one's alert.
+  void begin_stop();
   // Finishes the alert at hand, not the queue, and joins. Idempotent.
   void stop();
 

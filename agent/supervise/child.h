@@ -31,6 +31,7 @@ struct ChildOptions {
   std::vector<std::string> environment{};  // "NAME=value"; replaces an inherited variable of that name.
   std::optional<RunAs> run_as{};           // Absent: our own identity.
   std::string log_path{};                  // stdout and stderr are appended here (0640); empty: inherited.
+  bool has_channel = false;                // stdin is one end of a channel (base/side_process.h), not /dev/null.
 };
 
 constexpr std::size_t kMaxWords = 256;  // Far above what a collector is given; argv and environment each.
@@ -60,6 +61,9 @@ class Child {
   pid_t pid() const { return pid_; }
   int wait_fd() const { return pidfd_.get(); }  // Readable once the child ended.
 
+  // The other end of its channel, once; nothing where it has none.
+  UniqueFd take_channel() { return std::move(channel_); }
+
   // Never blocks. After the end it keeps answering with how it ended.
   Result<ChildState> poll();
 
@@ -68,11 +72,13 @@ class Child {
   Result<ChildState> stop(std::chrono::milliseconds grace);
 
  private:
-  Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
+  Child(pid_t pid, UniqueFd pidfd, UniqueFd channel)
+      : pid_(pid), pidfd_(std::move(pidfd)), channel_(std::move(channel)) {}
   bool wait_for_end(std::chrono::milliseconds limit) const;
 
   pid_t pid_ = -1;
   UniqueFd pidfd_;
+  UniqueFd channel_;
   std::optional<ChildState> ended_;
 };
 

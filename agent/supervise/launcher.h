@@ -4,13 +4,14 @@
 //
 // Against whom: whoever takes over the agent. He can start and stop what is on the list, and nothing else.
 //
-// Thread: one at a time. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 10 s more; one
-// that stands still for as long as `limit` says.
+// Thread: any. A call waits for the launcher: milliseconds, for stop() as long as `grace` and 10 s more; one that
+// stands still for as long as `limit` says.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ class Launcher {
   static constexpr Limit kPatience{10'000};
   struct Started {
     pid_t pid = 0;
-    UniqueFd pidfd;  // Readable once it has ended.
+    UniqueFd fd;  // A pidfd, or of a program that has one its channel: readable once it has ended.
   };
 
   // Errors: Invalid (more than kMaxPrograms), Io.
@@ -59,6 +60,7 @@ class Launcher {
   UniqueFd channel_;
   pid_t pid_;
   std::size_t programs_;
+  std::timed_mutex asking_;  // Guards the channel and asked_: one request, one reply.
   std::uint32_t asked_ = 0;
 };
 

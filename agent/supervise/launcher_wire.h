@@ -19,7 +19,7 @@ struct LauncherRequest {
   std::uint32_t number = 0;  // The reply has the same.
 };
 
-// Followed by `text_bytes` of what went wrong. A start that worked comes with a pidfd.
+// Followed by `text_bytes` of what went wrong. A start that worked comes with a pidfd, or the channel.
 struct LauncherReply {
   std::int32_t failed = -1;  // An Errc; -1: nothing.
   std::int32_t kind = 0;     // ChildState::Kind

@@ -18,7 +18,7 @@ Supervisor::~Supervisor() { (void)stop(std::chrono::milliseconds(0)); }  // A fa
 
 // Without asking the launcher.
 bool Supervisor::has_ended() const {
-  pollfd entry{running_->pidfd.get(), POLLIN, 0};
+  pollfd entry{running_->fd.get(), POLLIN, 0};
   return ::poll(&entry, 1, 0) != 0;
 }
 

@@ -61,7 +61,7 @@ class Supervisor {
   // Starts again at the next tick, without a pause.
   void resume();
 
-  int wait_fd() const { return running_ ? running_->pidfd.get() : -1; }
+  int wait_fd() const { return running_ ? running_->fd.get() : -1; }
   SupervisorCounts counts() const;
 
  private:

@@ -55,6 +55,11 @@ de_pkgconfig(SODIUM libsodium 1.0.18 libsodium-dev)
 de_pkgconfig(RE2 re2 0.0.0 libre2-dev)  # Debian writes no version into re2.pc; 2022-06 is the oldest tried.
 de_pkgconfig(ZSTD libzstd 1.5 libzstd-dev)
 de_pkgconfig(SECCOMP libseccomp 2.5 libseccomp-dev)
+# Only for the courier, and never linked in: Debian has not all that it takes as static libraries.
+set(de_suffixes ${CMAKE_FIND_LIBRARY_SUFFIXES})
+set(CMAKE_FIND_LIBRARY_SUFFIXES .so)
+de_pkgconfig(CURL libcurl 7.88 libcurl4-openssl-dev)
+set(CMAKE_FIND_LIBRARY_SUFFIXES ${de_suffixes})
 
 # BLAKE3: a system library where there is one, else the official C sources that Debian carries in librust-blake3-dev.
 find_package(BLAKE3 QUIET)

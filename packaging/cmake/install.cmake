@@ -34,16 +34,18 @@ add_custom_command(
   DEPENDS daemoneye-cli packaging/debian/changelog
   VERBATIM)
 file(MAKE_DIRECTORY ${doc})
-add_custom_target(package_files DEPENDS pages procmond daemoneye-agent ${doc}/config.yaml ${doc}/changelog.Debian.gz)
+add_custom_target(package_files DEPENDS pages procmond daemoneye-agent daemoneye-courier ${doc}/config.yaml ${doc}/changelog.Debian.gz)
 
 install(TARGETS procmond daemoneye-agent RUNTIME DESTINATION sbin)
 install(TARGETS daemoneye-cli RUNTIME DESTINATION bin)
+install(TARGETS daemoneye-courier RUNTIME DESTINATION libexec/daemoneye)
 install(FILES packaging/systemd/procmond.service packaging/systemd/daemoneye-agent.service
         DESTINATION lib/systemd/system)
 install(FILES packaging/systemd/daemoneye.sysusers RENAME daemoneye.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/systemd/daemoneye.tmpfiles RENAME daemoneye.conf DESTINATION lib/tmpfiles.d)
 file(GLOB rules CONFIGURE_DEPENDS packaging/rules/*.yaml)
 install(FILES ${rules} DESTINATION share/daemoneye/rules)
+install(FILES packaging/systemd/network-sinks.conf DESTINATION share/daemoneye/systemd)
 install(FILES ${doc}/config.yaml DESTINATION /etc/daemoneye)
 install(DIRECTORY DESTINATION /etc/daemoneye/rules.d)
 file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
@@ -56,7 +58,7 @@ set(CPACK_PACKAGE_VENDOR DaemonEye)
 set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "process monitor with detection rules and an audit ledger")
 set(CPACK_PACKAGE_DESCRIPTION
-    "DaemonEye sees every process of the host begin, execute and end, stores\nwhat it saw, runs detection rules over it and delivers alerts. A small\ncollector with a few privileges is apart from an agent that has none; a\nconsole asks the agent with SQL. Nothing of it uses the network.")
+    "DaemonEye sees every process of the host begin, execute and end, stores\nwhat it saw, runs detection rules over it and delivers alerts. A small\ncollector with a few privileges is apart from an agent that has none; a\nconsole asks the agent with SQL. Nothing of it uses the network, unless\nalerts are to be posted to a server.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
@@ -76,6 +78,8 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/conffiles ${debian}/postinst ${
 
 set(rpm ${PROJECT_SOURCE_DIR}/packaging/rpm)
 set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+# Debian's libcurl has versions of its own for its symbols, which other systems' has not: the courier runs with either.
+set(CPACK_RPM_SPEC_MORE_DEFINE "%global __requires_exclude ^libcurl")
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
 set(CPACK_RPM_PACKAGE_GROUP System/Monitoring)
 set(CPACK_RPM_PACKAGE_DESCRIPTION "${CPACK_PACKAGE_DESCRIPTION}")

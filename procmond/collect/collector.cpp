@@ -306,6 +306,7 @@ std::vector<pb::Finding> Collector::check_books() {
     (void)drain();
     counts = feed_->counts();
     if (is_balanced(counts)) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
   }
   std::vector<pb::Finding> findings = judge(counts, feed_->skipped(), clones_, clock_.unix_ms());
   // What the feed delivered went into the model, and came out as an event or was known from a scan.

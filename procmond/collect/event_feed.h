@@ -59,7 +59,7 @@ struct FeedCounts {
   std::uint64_t dropped = 0;     // Lost because we were too slow; the connector only knows that some were.
   std::uint64_t overflows = 0;   // Times the kernel said that something was lost.
   std::uint64_t clones = 0;      // Tasks of any kind that came to be, counted by other code; 0: this feed cannot tell.
-  std::uint64_t fork_calls = 0;  // Of `happened`: forks that made a process.
+  std::uint64_t fork_calls = 0;  // Of `clones`, counted by other code: forks that made a process.
   std::uint64_t workers = 0;     // Of `clones`: threads the kernel started for its own work, which are no forks.
   std::uint64_t threads = 0;     // Clones that made a thread: counted, no event.
   std::uint64_t tails_shed = 0;  // Argument lists cut, and environments left out or cut, under pressure.

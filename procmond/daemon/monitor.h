@@ -69,7 +69,7 @@ class Monitor {
   link::Task<> pressure_loop();
   void look_at_pressure();
   void look_at_opener();
-  std::string trouble() const;  // Empty: none.
+  void add_troubles(pb::Heartbeat& beat) const;
   link::Task<> notify_loop();
   std::string standing_still();
   std::string describe() const;

@@ -39,7 +39,10 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
   const collect::SourceState& source = collect_counts_.source;
   add("snapshots", collect_counts_.scans == 0 && why_no_iterator_.empty() ? "bpf" : source.name,
       why_no_iterator_.empty() ? source.why_not_better : why_no_iterator_);
-  add("opener", "serves", opener_is_gone_ ? kWithoutOpener : "");
+  pb::Finding& opener = *beat.add_findings();
+  opener.set_component("opener");
+  opener.set_level(opener_is_gone_ ? pb::Finding::DEGRADED : pb::Finding::OK);
+  opener.set_detail(opener_is_gone_ ? kWithoutOpener : "serves");
   pb::Finding& waiting = *beat.add_findings();
   waiting.set_component("proc");
   waiting.set_level(source.stuck == 0 ? pb::Finding::OK : pb::Finding::DEGRADED);
@@ -47,11 +50,18 @@ void Monitor::add_source_findings(pb::Heartbeat& beat) const {
                      " threads wait for processes or files that do not answer");
 }
 
-std::string Monitor::trouble() const {
-  if (!trouble_.empty()) return trouble_;
-  if (!spool_trouble_.empty()) return spool_trouble_;
-  if (!feed_trouble_.empty()) return feed_trouble_;
-  return opener_is_gone_ ? kWithoutOpener : "";
+void Monitor::add_troubles(pb::Heartbeat& beat) const {
+  const auto add = [&beat](const char* subject, const std::string& detail) {
+    if (detail.empty()) return;
+    pb::Trouble& trouble = *beat.add_troubles();
+    trouble.set_subject(subject);
+    trouble.set_detail(detail);
+  };
+  add("scan", trouble_);
+  add("spool", spool_trouble_);
+  add("events", feed_trouble_);
+  add("opener", opener_is_gone_ ? kWithoutOpener : "");
+  beat.set_status(beat.troubles_size() == 0 ? "ok" : beat.troubles(0).detail());
 }
 
 // Nobody but an attacker, or a kernel without memory, ends it.
@@ -77,8 +87,7 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   add_settings_finding(beat);
   pressure_->fill_heartbeat(beat);
   for (const pb::Finding& finding : findings_) *beat.add_findings() = finding;
-  const std::string wrong = trouble();
-  beat.set_status(wrong.empty() ? "ok" : wrong);
+  add_troubles(beat);
   auto& counters = *beat.mutable_counters();
   const spool::SpoolCounts spooled = spool_->counts();
   counters["scans"] = collect_counts_.scans;

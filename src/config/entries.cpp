@@ -21,6 +21,13 @@ constexpr Field<S> kSinkFields[] = {
     {{"format", 0, 0, Form::Any, 0, "How an alert is written"}, [](S& s) -> Slot { return &s.format; }},
     {{"path", 0, 0, Form::File, 0, "File that alerts are appended to; of type file only"},
      [](S& s) -> Slot { return &s.path; }},
+    {{"url", 0, 0, Form::Url, 0, "Where alerts are posted to; of type webhook only, as the following"},
+     [](S& s) -> Slot { return &s.url; }},
+    {{"ca_file", 0, 0, Form::File, 0, "Certificates (PEM) that may have signed the server's; empty: those of the host"},
+     [](S& s) -> Slot { return &s.ca_file; }},
+    {{"token_file", 0, 0, Form::File, 0, "File whose one line is sent as bearer token; mode 0640 or less"},
+     [](S& s) -> Slot { return &s.token_file; }},
+    {{"timeout_ms", 100, 20'000, Form::Any, 0, "Time for one alert"}, [](S& s) -> Slot { return &s.timeout_ms; }},
     {{"min_severity", 0, 0, Form::Any, 0, "Lowest severity that is delivered"},
      [](S& s) -> Slot { return &s.min_severity; }},
 };
@@ -37,13 +44,28 @@ constexpr Field<C> kCollectorFields[] = {
      [](C& c) -> Slot { return &c.startup_timeout_secs; }},
     {{"heartbeat_interval_secs", 1, 3600, Form::Any, 0, "How often it reports; three missed reports are a failure"},
      [](C& c) -> Slot { return &c.heartbeat_interval_secs; }},
-    {{"user", 0, 0, Form::Account, 0, "Account that may register under this id; empty: procmond.user"},
+    {{"user", 0, 0, Form::Account, 0, "Only account that may register under this id; empty: procmond.user, root or the agent's own"},
      [](C& c) -> Slot { return &c.user; }},
 };
 // clang-format on
 
 tl::unexpected<Error> wrong(const FieldInfo& info, const Node& node, const Place& place, const std::string& why) {
   return fail(Errc::Invalid, place.of(node) + ": " + std::string(info.path) + ": " + why);
+}
+
+// What the type of a sink does not go together with; empty: all is well.
+std::string fault_of(const SinkConfig& sink) {
+  if (sink.type == SinkType::File && sink.path.empty()) return "is of type file and needs a path";
+  if (sink.type != SinkType::File && !sink.path.empty()) return "has a path, which only type file has";
+  if (sink.type != SinkType::Webhook) {
+    if (!sink.url.empty()) return "has a url, which only type webhook has";
+    if (!sink.ca_file.empty()) return "has a ca_file, which only type webhook has";
+    return sink.token_file.empty() ? "" : "has a token_file, which only type webhook has";
+  }
+  if (sink.url.empty()) return "is of type webhook and needs a url";
+  if (sink.url.starts_with("https://")) return {};
+  if (!sink.ca_file.empty()) return "has a ca_file, which only https:// uses";
+  return sink.token_file.empty() ? "" : "would send its token to http:// for everybody to read; use https://";
 }
 
 template <class Entry>
@@ -64,7 +86,8 @@ Result<Entry> parse_entry(const FieldInfo& info, std::span<const Field<Entry>> f
     const std::string path = std::string(info.path) + "." + std::string(named.path);
     named.path = path;
     // `path:` with nothing after it is how a person writes "none" for a text that may be empty.
-    if (value.is_null() && (named.form == Form::File || named.form == Form::Account)) continue;
+    if (value.is_null() && (named.form == Form::File || named.form == Form::Account || named.form == Form::Url))
+      continue;
     DE_CHECK(place.judge(assign(found->slot(entry), named, value, place)));
   }
   return entry;
@@ -123,11 +146,7 @@ std::vector<std::string> help_of(std::span<const Field<Entry>> fields) {
 }  // namespace
 
 Result<> parse_entries(const FieldInfo& info, const Node& node, const Place& place, std::vector<SinkConfig>& out) {
-  return parse_all<S>(info, kSinkFields, node, place, out, &S::name, [](const S& sink) -> std::string {
-    if (sink.type == SinkType::File && sink.path.empty()) return "is of type file and needs a path";
-    if (sink.type != SinkType::File && !sink.path.empty()) return "has a path, which only type file has";
-    return {};
-  });
+  return parse_all<S>(info, kSinkFields, node, place, out, &S::name, fault_of);
 }
 
 Result<> parse_entries(const FieldInfo& info, const Node& node, const Place& place, std::vector<CollectorConfig>& out) {

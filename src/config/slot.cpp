@@ -38,7 +38,7 @@ struct Names<EventBackend> {
 };
 template <>
 struct Names<SinkType> {
-  static constexpr std::array<std::string_view, 2> all{"stdout", "file"};
+  static constexpr std::array<std::string_view, 3> all{"stdout", "file", "webhook"};
   static constexpr std::size_t first = 0;
 };
 template <>
@@ -122,6 +122,16 @@ Result<> check_path(const Target& t, std::string_view path) {
   return {};
 }
 
+Result<> check_url(const Target& t, std::string_view url) {
+  const std::size_t scheme = url.starts_with("https://") ? 8 : url.starts_with("http://") ? 7 : 0;
+  if (scheme == 0) return t.wrong("expected https:// or http://, not " + t.written());
+  const std::string_view place = url.substr(scheme, url.find_first_of("/?#", scheme) - scheme);
+  if (place.empty() || place[0] == ':') return t.wrong("there is no host in " + t.written());
+  if (place.find('@') != place.npos) return t.wrong("who may post belongs into a file; name it by token_file");
+  if (url.find(' ') != url.npos) return t.wrong("a URL has no spaces; write %20");
+  return {};
+}
+
 Result<> check_text(const Target& t, const std::string& text) {
   if (text.size() > kMaxTextBytes) return t.wrong("longer than " + std::to_string(kMaxTextBytes) + " bytes");
   if (escape_controls(text) != text) return t.wrong("contains control characters or invalid UTF-8");
@@ -139,6 +149,9 @@ Result<> check_text(const Target& t, const std::string& text) {
     case Form::Directory:
     case Form::Socket:
       return check_path(t, text);
+    case Form::Url:
+      if (text.empty()) break;
+      return check_url(t, text);
   }
   return {};
 }
@@ -266,6 +279,8 @@ struct Describe {
       case Form::Directory:
       case Form::File:
         return "absolute path";
+      case Form::Url:
+        return "https:// or http:// URL";
       case Form::Any:
       case Form::Name:
       case Form::Account:

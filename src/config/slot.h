@@ -28,7 +28,8 @@ enum class Form : std::uint8_t {
   Account,    // A Name or nothing.
   Directory,  // Absolute, without "..".
   File,       // The same, or nothing.
-  Socket      // The same as Directory, and short enough for the kernel.
+  Socket,     // The same as Directory, and short enough for the kernel.
+  Url         // https:// or http://, or nothing.
 };
 
 // Which new value of a key protects less than the old one.

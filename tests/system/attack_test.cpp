@@ -119,7 +119,7 @@ TEST_F(Attack, OurProcessesRefuseThem) {
   Host host;
   const std::string plant = target_.dir + ":" + std::to_string(target_.victim) + ":" + std::to_string(target_.port);
   ASSERT_EQ(::setenv("DE_ATTACK", plant.c_str(), 1), 0);
-  host.start_agent();
+  host.start_agent({"--set", "sinks=[{name: hook, type: webhook, url: 'http://localhost:1/'}]"});
   host.start_procmond();
   ::unsetenv("DE_ATTACK");
   ASSERT_TRUE(eventually([&] { return host.is_steady(); })) << host.log("procmond");
@@ -129,6 +129,9 @@ TEST_F(Attack, OurProcessesRefuseThem) {
   ASSERT_TRUE(procmond.contains("done")) << log;
   expect_refused(procmond, "procmond", {});
   expect_refused(outcomes(host.log("agent"), "agent"), "agent", {});
+  ASSERT_TRUE(eventually([&] { return contains(host.log("agent"), "attack|courier|done"); })) << host.log("agent");
+  // Name servers are asked over UDP; which hosts are reached is for the service manager to bound.
+  expect_refused(outcomes(host.log("agent"), "courier"), "courier", {"send over UDP"});
   // It is there to read, and what it reads it may read: docs/threats.md says what bounds it.
   std::set<std::string> reads;
   for (const attack::Act& act : attack::acts())

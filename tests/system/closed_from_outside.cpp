@@ -1,11 +1,13 @@
 #include "closed_from_outside.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -30,7 +32,7 @@ namespace {
 constexpr long kSyscallInstruction = 0x050f;
 
 // Stopped in a system call, as a process that waits is: the instruction that made it is run once more, with our number.
-std::string call_close(pid_t pid, int fd) {
+std::string call_in(pid_t pid, long number, int first, int second, int third, int expected) {
   user_regs_struct before{};
   iovec part{&before, sizeof before};
   if (::ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &part) != 0) return "read registers";
@@ -39,18 +41,26 @@ std::string call_close(pid_t pid, int fd) {
   if (errno != 0 || (text & 0xffff) != kSyscallInstruction) return "it is not in a system call";
   user_regs_struct call = before;
   call.rip -= 2;
-  call.rax = SYS_close;
+  call.rax = static_cast<unsigned long long>(number);
   call.orig_rax = ~0ULL;
-  call.rdi = static_cast<unsigned long long>(fd);
+  call.rdi = static_cast<unsigned long long>(first);
+  call.rsi = static_cast<unsigned long long>(second);
+  call.rdx = static_cast<unsigned long long>(third);
   part.iov_base = &call;
   if (::ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &part) != 0) return "write registers";
   int status = 0;
   if (::ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) != 0 || ::waitpid(pid, &status, __WALL) != pid) return "step";
   if (::ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &part) != 0) return "read registers";
-  const bool is_closed = call.rax == 0;
+  const auto got = static_cast<long>(call.rax);
   part.iov_base = &before;
   if (::ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &part) != 0) return "put registers back";
-  return is_closed ? "" : "close: " + std::to_string(static_cast<long>(call.rax));
+  return got == expected ? "" : "system call " + std::to_string(number) + ": " + std::to_string(got);
+}
+
+// Something else takes its place: were the number free, the process would later close what it had opened under it.
+std::string call_close(pid_t pid, int fd) {
+  std::string failed = call_in(pid, SYS_close, fd, 0, 0, 0);
+  return failed.empty() ? call_in(pid, SYS_fcntl, STDIN_FILENO, F_DUPFD, fd, fd) : failed;
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 #include <array>
 #include <string_view>
 
+#include "daemoneye/base/side_process.h"
+
 namespace de::supervise {
 namespace {
 
@@ -37,6 +39,7 @@ struct Plan {
   char* const* argv;
   char* const* environment;
   const RunAs* run_as;
+  int input_fd;  // Negative: nothing to read.
   int log_fd;
   int report_fd;
   pid_t parent;
@@ -68,8 +71,8 @@ void become(const Plan& plan, const RunAs& who) {
 [[noreturn]] void run_child(const Plan& plan) {
   if (::setsid() < 0) give_up(plan, Step::Session);
   reset_signals(plan);
-  const int null = ::open("/dev/null", O_RDONLY);
-  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0) give_up(plan, Step::Input);
+  const int input = plan.input_fd >= 0 ? plan.input_fd : ::open("/dev/null", O_RDONLY);
+  if (input < 0 || ::dup2(input, STDIN_FILENO) < 0) give_up(plan, Step::Input);
   if (plan.log_fd >= 0 && (::dup2(plan.log_fd, STDOUT_FILENO) < 0 || ::dup2(plan.log_fd, STDERR_FILENO) < 0))
     give_up(plan, Step::Output);
   if (plan.run_as != nullptr) become(plan, *plan.run_as);
@@ -168,12 +171,17 @@ Result<Child> Child::start(const ChildOptions& options) {
   const std::vector<char*> argv = pointers(words);
   const std::vector<char*> environment = pointers(variables);
   DE_TRY(log, open_log(options.log_path));
+  Channel channel;
+  if (options.has_channel) {
+    DE_TRY(made, make_channel());
+    channel = std::move(made);
+  }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(Errc::Io, "start program: pipe", last_os_error());
   const UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
-  const Plan plan{words[0].c_str(), argv.data(),  environment.data(), options.run_as ? &*options.run_as : nullptr,
-                  log.get(),        writer.get(), ::getpid()};
+  const Plan plan{words[0].c_str(),     argv.data(), environment.data(), options.run_as ? &*options.run_as : nullptr,
+                  channel.theirs.get(), log.get(),   writer.get(),       ::getpid()};
   // Blocked around the fork: a handler of ours must not run in the child.
   sigset_t all;
   sigset_t before;
@@ -196,17 +204,21 @@ Result<Child> Child::start(const ChildOptions& options) {
     reap(pid);
     return fail(Errc::Unsupported, "watch " + words[0] + ": pidfd_open (needs Linux 5.3)", reason);
   }
-  return Child(pid, std::move(pidfd));
+  return Child(pid, std::move(pidfd), std::move(channel.ours));
 }
 
 Child::Child(Child&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), ended_(other.ended_) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      pidfd_(std::move(other.pidfd_)),
+      channel_(std::move(other.channel_)),
+      ended_(other.ended_) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this == &other) return *this;
   if (pid_ > 0) (void)stop(std::chrono::milliseconds(0));  // Nothing more can be done about a failure here.
   pid_ = std::exchange(other.pid_, -1);
   pidfd_ = std::move(other.pidfd_);
+  channel_ = std::move(other.channel_);
   ended_ = other.ended_;
   return *this;
 }

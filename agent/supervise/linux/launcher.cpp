@@ -1,10 +1,7 @@
 #include "supervise/launcher.h"
 
-#include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "supervise/launcher_wire.h"
@@ -20,15 +17,9 @@ constexpr std::size_t kMaxMessage = sizeof(LauncherReply) + kMaxLauncherText;
   ::_exit(0);
 }
 
-// Until the channel can be read or written; not longer.
-Result<> await(const UniqueFd& channel, short event, std::chrono::steady_clock::time_point until) {
-  for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    pollfd waiting{channel.get(), event, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready == 0) return fail(Errc::Timeout, "the launcher does not answer");
-    if (ready > 0 || errno != EINTR) return {};
-  }
+Result<> await(const UniqueFd& channel, Ready ready, std::chrono::steady_clock::time_point until) {
+  if (await_channel(channel.get(), ready, until)) return {};
+  return fail(Errc::Timeout, "the launcher does not answer");
 }
 
 }  // namespace
@@ -54,7 +45,7 @@ Result<std::unique_ptr<Launcher>> Launcher::fork(std::vector<ChildOptions> progr
 // Of several replies the one that was asked for last; those before it came too late.
 Result<Packet> Launcher::receive_reply(std::chrono::steady_clock::time_point until) {
   for (;;) {
-    DE_CHECK(await(channel_, POLLIN, until));
+    DE_CHECK(await(channel_, Ready::Reading, until));
     auto received = receive_packet(channel_.get(), kMaxMessage);
     LauncherReply reply;
     if (!received || received->bytes.size() < sizeof reply)
@@ -70,11 +61,13 @@ Result<Launcher::Answer> Launcher::ask(LauncherRequest request, const std::vecto
   for (const std::string& variable : variables) text.append(variable).push_back('\0');
   if (text.size() > kMaxFreshBytes) return fail(Errc::TooLarge, "start program: too many variables");
   request.variables_bytes = static_cast<std::uint32_t>(text.size());
+  const auto until = std::chrono::steady_clock::now() + limit;
+  const std::unique_lock turn(asking_, until);
+  if (!turn) return fail(Errc::Timeout, "the launcher does not answer somebody else");
   request.number = ++asked_;
   std::string message(sizeof request, '\0');
   std::memcpy(message.data(), &request, sizeof request);
-  const auto until = std::chrono::steady_clock::now() + limit;
-  DE_CHECK(await(channel_, POLLOUT, until));  // Full: of what one that stands still did not read.
+  DE_CHECK(await(channel_, Ready::Writing, until));  // Full: of what one that stands still did not read.
   if (!send_packet(channel_.get(), message + text))
     return fail(Errc::Closed, "the launcher has ended: restart the agent");
   DE_TRY(received, receive_reply(until));

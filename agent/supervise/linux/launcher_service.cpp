@@ -98,9 +98,10 @@ class Service {
       return send(channel_, request, reply, text);
     }
     reply.pid = started->pid();
-    const int pidfd = started->wait_fd();
+    const UniqueFd channel = started->take_channel();
+    const int fd = channel ? channel.get() : started->wait_fd();
     running_.emplace(request.head.program, std::move(*started));
-    return send(channel_, request, reply, text, pidfd);
+    return send(channel_, request, reply, text, fd);
   }
 
   const UniqueFd& channel_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -62,8 +63,23 @@ class Error {
 // A class, not an alias, because tl::expected 1.0 is not [[nodiscard]].
 template <class T = void>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
+  using Base = tl::expected<T, Error>;
+
  public:
-  using tl::expected<T, Error>::expected;
+  using Base::Base;
+
+  // Asking a success for its error ends the program; tl::expected would read whatever lies there.
+  const Error& error() const& { return has_failed().Base::error(); }
+  Error&& error() && {
+    (void)has_failed();
+    return std::move(*this).Base::error();
+  }
+
+ private:
+  const Result& has_failed() const {
+    if (this->has_value()) std::abort();
+    return *this;
+  }
 };
 
 inline tl::unexpected<Error> fail(Errc code, std::string what, std::error_code os = {},

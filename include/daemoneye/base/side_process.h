@@ -4,6 +4,7 @@
 // Thread: any.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -31,6 +32,11 @@ Result<> send_packet(int socket, std::span<const char> bytes, int fd = -1);
 // Waits. Errors: Closed (the other end is gone), TooLarge (more than `max_bytes`: the packet is lost), Timeout (a limit
 // that the socket has is over), Io.
 Result<Packet> receive_packet(int socket, std::size_t max_bytes);
+
+enum class Ready { Reading, Writing };
+// Until a packet, or the end of the channel, can be read, or one written without waiting; not longer.
+// Errors: Timeout.
+Result<> await_channel(int socket, Ready ready, std::chrono::steady_clock::time_point until);
 
 // Called in the child, first of all: gives it its name, closes what is not in `kept` nor a standard stream, and has it
 // ignore what ends the daemon: it ends when its channels do.

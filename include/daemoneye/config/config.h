@@ -64,7 +64,7 @@ struct ProcmondConfig {
   std::uint32_t events_latency_ms = 5;        // How long an event may wait to be fetched while many come.
 };
 
-enum class SinkType : std::uint8_t { Stdout, File };
+enum class SinkType : std::uint8_t { Stdout, File, Webhook };
 enum class SinkFormat : std::uint8_t { Json, Human, Csv };
 enum class MinSeverity : std::uint8_t { Low = 1, Medium = 2, High = 3, Critical = 4 };  // Numbers of pb::Severity.
 
@@ -73,6 +73,10 @@ struct SinkConfig {
   SinkType type = SinkType::Stdout;
   SinkFormat format = SinkFormat::Json;
   std::string path;  // Of type File only; absolute.
+  std::string url;   // Of type Webhook only, as the following.
+  std::string ca_file;
+  std::string token_file;
+  std::uint32_t timeout_ms = 10'000;
   MinSeverity min_severity = MinSeverity::Low;
 };
 

@@ -42,10 +42,10 @@ struct ReachRule {
   Reach reach = Reach::Read;
 };
 
-// Afterwards nothing but `paths` is opened, executed, made or removed, no TCP port bound or connected to, no process
-// outside signalled or traced, and of a /proc entry nothing is read that takes the right to trace, whatever
-// capabilities are held. A path that does not exist, or is out of reach already, is left out. Fills in
+// Afterwards nothing but `paths` is opened, executed, made or removed, no TCP port bound, none but `ports` connected
+// to, no process outside signalled or traced, and of a /proc entry nothing is read that takes the right to trace,
+// whatever capabilities are held. A path that does not exist, or is out of reach already, is left out. Fills in
 // held.landlock_abi; what this kernel cannot restrict is noted there. Errors: Denied, Io.
-Result<> restrict_files(std::span<const ReachRule> paths, Held& held);
+Result<> restrict_files(std::span<const ReachRule> paths, Held& held, std::span<const std::uint16_t> ports = {});
 
 }  // namespace de::guard

@@ -90,6 +90,7 @@ Result<> BpfFeed::open(const FeedOptions& options) {
   if (const int error = events_bpf__load(skeleton_.get())) return bpf_failed("load programs", error);
   DE_CHECK(ring_.map(bpf_map__fd(skeleton_->maps.ring), options.buffer_bytes));
   if (const int error = events_bpf__attach(skeleton_.get())) return bpf_failed("attach programs", error);
+  __atomic_store_n(&skeleton_->data->counted_from_ns, static_cast<__u64>(clock_.steady_ns()), __ATOMIC_RELAXED);
   remember_links();
   give_back_free_memory();  // The kernel's types took several megabytes while loading.
   return {};
@@ -152,9 +153,9 @@ FeedCounts BpfFeed::counts() const {
   for (const de_counters& slot : skeleton_->bss->counters) {
     for (const int kind : {DE_FORK, DE_EXEC, DE_EXIT}) {
       counts.happened += __atomic_load_n(&slot.happened[kind], __ATOMIC_RELAXED);
-      if (kind == DE_FORK) counts.fork_calls += __atomic_load_n(&slot.happened[kind], __ATOMIC_RELAXED);
       counts.dropped += __atomic_load_n(&slot.dropped[kind], __ATOMIC_RELAXED);
     }
+    counts.fork_calls += __atomic_load_n(&slot.processes, __ATOMIC_RELAXED);
     counts.threads += __atomic_load_n(&slot.threads, __ATOMIC_RELAXED);
     counts.workers += __atomic_load_n(&slot.workers, __ATOMIC_RELAXED);
     counts.clones += __atomic_load_n(&slot.clones, __ATOMIC_RELAXED);

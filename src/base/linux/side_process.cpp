@@ -1,5 +1,6 @@
 #include "daemoneye/base/side_process.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -91,6 +92,16 @@ Result<Packet> receive_packet(int socket, std::size_t max_bytes) {
   if ((in.head.msg_flags & MSG_TRUNC) != 0) return fail(Errc::TooLarge, "receive: too long");
   out.bytes.resize(static_cast<std::size_t>(got));
   return out;
+}
+
+Result<> await_channel(int socket, Ready ready, std::chrono::steady_clock::time_point until) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    pollfd waiting{socket, static_cast<short>(ready == Ready::Reading ? POLLIN : POLLOUT), 0};
+    const int found = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (found == 0) return fail(Errc::Timeout, "the other end does not answer");
+    if (found > 0 || errno != EINTR) return {};  // Whatever else is wrong, reading or writing then says.
+  }
 }
 
 void become_side_process(const char* name, std::vector<int> kept) {

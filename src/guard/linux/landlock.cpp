@@ -19,6 +19,8 @@ constexpr long kAddRule = 445;
 constexpr long kRestrictSelf = 446;
 constexpr std::uint32_t kVersion = 1;
 constexpr int kPathBeneath = 1;
+constexpr int kNetPort = 2;
+constexpr std::uint64_t kConnectTcp = 1ULL << 1;
 
 enum Right : std::uint64_t {
   kExecute = 1ULL << 0,
@@ -36,7 +38,7 @@ enum Right : std::uint64_t {
 
 struct Ruleset {
   std::uint64_t files = 0;
-  std::uint64_t network = 0;  // ABI 4: bit 0 bind, bit 1 connect.
+  std::uint64_t network = 0;  // ABI 4: bit 0 bind, kConnectTcp.
   std::uint64_t scoped = 0;   // ABI 6: bit 0 abstract sockets, bit 1 signals.
 };
 
@@ -44,6 +46,11 @@ struct PathBeneath {
   std::uint64_t allowed = 0;
   std::int32_t parent_fd = -1;
 } __attribute__((packed));
+
+struct NetPort {
+  std::uint64_t allowed = kConnectTcp;
+  std::uint64_t port = 0;
+};
 
 // Every right of files an ABI knows; one it does not would be refused.
 constexpr std::uint64_t file_rights(int abi) {
@@ -86,7 +93,7 @@ Result<> allow(int ruleset, const ReachRule& rule, std::uint64_t known) {
 
 }  // namespace
 
-Result<> restrict_files(std::span<const ReachRule> paths, Held& held) {
+Result<> restrict_files(std::span<const ReachRule> paths, Held& held, std::span<const std::uint16_t> ports) {
   const int abi = static_cast<int>(::syscall(kCreateRuleset, nullptr, 0UL, kVersion));
   if (abi < 1) {
     held.notes.emplace_back("this kernel has no Landlock: which files are reached is not restricted");
@@ -94,11 +101,16 @@ Result<> restrict_files(std::span<const ReachRule> paths, Held& held) {
   }
   Ruleset rules;
   rules.files = file_rights(abi);
-  if (abi >= 4) rules.network = 3;
+  if (abi >= 4) rules.network = 1 | kConnectTcp;
   if (abi >= 6) rules.scoped = 3;
   const UniqueFd ruleset(static_cast<int>(::syscall(kCreateRuleset, &rules, ruleset_bytes(abi), 0U)));
   if (!ruleset) return fail(Errc::Denied, "create a Landlock ruleset", last_os_error());
   for (const ReachRule& rule : paths) DE_CHECK(allow(ruleset.get(), rule, rules.files));
+  for (const std::uint16_t port : ports) {
+    const NetPort rule{.port = port};
+    if (abi >= 4 && ::syscall(kAddRule, ruleset.get(), kNetPort, &rule, 0U) != 0)
+      return fail(Errc::Denied, "allow TCP port " + std::to_string(port), last_os_error());
+  }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) != 0)
     return fail(Errc::Denied, "set no_new_privs", last_os_error());
   if (::syscall(kRestrictSelf, ruleset.get(), 0U) != 0) return fail(Errc::Denied, "restrict files", last_os_error());

@@ -164,7 +164,8 @@ TEST_F(RegistryTest, HostileFieldsAreCutAndEscaped) {
   for (int i = 0; i < 1000; ++i) (*beat.mutable_counters())[std::string(300, 'c') + std::to_string(i)] = 1;
   for (int i = 0; i < 1000; ++i) (*beat.mutable_counters())["n" + std::to_string(i)] = 1;
   registry_.heartbeat("procmond", beat);
-  EXPECT_EQ(at("procmond").status.size(), 256u);
+  ASSERT_EQ(at("procmond").troubles.size(), 1u);
+  EXPECT_EQ(at("procmond").troubles[0].detail().size(), 256u);
   EXPECT_LE(at("procmond").counters.size(), 256u);
   for (const auto& [name, value] : at("procmond").counters) EXPECT_LE(name.size(), 256u);
 }
@@ -328,6 +329,31 @@ TEST_F(RegistryTest, AStatusOtherThanOkDegradesAnswers) {
   ASSERT_EQ(registry_.reasons().size(), 1u);
   EXPECT_EQ(registry_.reasons()[0].reason(), "CollectionFailed");
   EXPECT_EQ(registry_.reasons()[0].detail(), "/proc is not readable");
+}
+
+// One that is there already must not hide the next: each is an alert of its own by its subject.
+TEST_F(RegistryTest, EachTroubleIsAReason) {
+  ASSERT_TRUE(registry_.admit(peer(), hello()));
+  pb::Heartbeat beat;
+  beat.set_status("the disk is full");
+  for (const auto& [subject, detail] : {std::pair{"spool", "the disk is full"}, {"opener", "it has\nended"}}) {
+    beat.add_troubles()->set_subject(subject);
+    beat.mutable_troubles(beat.troubles_size() - 1)->set_detail(detail);
+  }
+  registry_.heartbeat("procmond", beat);
+  const auto reasons = registry_.reasons();
+  ASSERT_EQ(reasons.size(), 2u);
+  EXPECT_EQ(reasons[0].subject(), "spool");
+  EXPECT_EQ(reasons[0].detail(), "the disk is full");
+  EXPECT_EQ(reasons[1].subject(), "opener");
+  EXPECT_EQ(reasons[1].detail(), "it has\\x0aended");
+  for (int i = 0; i < 1'000; ++i) beat.add_troubles();
+  registry_.heartbeat("procmond", beat);
+  EXPECT_LE(registry_.reasons().size(), 32u);
+  beat.clear_troubles();
+  beat.set_status("ok");
+  registry_.heartbeat("procmond", beat);
+  EXPECT_TRUE(registry_.reasons().empty());
 }
 
 TEST_F(RegistryTest, StartupIsOverdueOnlyForWhoNeverCame) {

@@ -211,7 +211,8 @@ TEST_F(SessionTest, HeartbeatsResultsAndConfirmationsAreHandedOn) {
   say(collector, message);
   drive([this] { return noted("procmond entered 9"); });
   EXPECT_TRUE(noted("procmond answered t-1"));
-  EXPECT_EQ(at("procmond").status, "slow disk");
+  ASSERT_EQ(at("procmond").troubles.size(), 1u);
+  EXPECT_EQ(at("procmond").troubles[0].detail(), "slow disk");
   EXPECT_EQ(at("procmond").messages, 3u);
 }
 

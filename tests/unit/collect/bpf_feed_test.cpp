@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include <thread>
 
 #include "bpf_watch.h"
+#include "collect/books.h"
 #include "collect/linux/bpf/event_layout.h"
 #include "daemoneye/base/unique_fd.h"
 #include "temp_dir.h"
@@ -29,6 +31,33 @@ using test::BpfFeedTest;
 using test::Seen;
 
 namespace {
+
+// Its programs begin one after the other: what is begun in between counts in all of them or in none. Threads, because
+// many more of them are begun in a second than processes.
+TEST_F(BpfFeedTest, OpenedWhereTasksAreBegunTheBooksBalance) {
+  OPEN_OR_SKIP();
+  std::atomic<bool> done = false;
+  const auto begin_threads = [&done] {
+    while (!done) std::thread([] {}).join();
+  };
+  std::thread first(begin_threads), second(begin_threads);
+  for (int opened = 0; opened < 12; ++opened) {
+    feed.reset();
+    open();
+    FeedCounts counts;
+    for (int tries = 0; tries < 1'000 && (counts.clones < 20 || !is_balanced(counts)); ++tries) {
+      ::usleep(1'000);
+      seen.clear();
+      drain();
+      counts = feed->counts();
+    }
+    EXPECT_TRUE(is_balanced(counts)) << counts.clones << " clones, " << counts.fork_calls << " processes, "
+                                     << counts.threads << " threads; opened " << opened << " times before";
+  }
+  done = true;
+  first.join();
+  second.join();
+}
 
 TEST_F(BpfFeedTest, AProcessIsSeenFromForkToExit) {
   OPEN_OR_SKIP();

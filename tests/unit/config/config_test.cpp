@@ -207,6 +207,23 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"sink severity", "sinks: [{name: a, min_severity: hgih}]\n", "sinks.min_severity: expected one of low"},
         Bad{"file sink without path", "sinks: [{name: a, type: file}]\n", "\"a\" is of type file and needs a path"},
         Bad{"stdout sink with path", "sinks: [{name: a, path: /x}]\n", "\"a\" has a path, which only type file has"},
+        Bad{"webhook without url", "sinks: [{name: a, type: webhook}]\n", "\"a\" is of type webhook and needs a url"},
+        Bad{"url of another type", "sinks: [{name: a, url: 'https://h/'}]\n", "has a url, which only type webhook has"},
+        Bad{"token of another type", "sinks: [{name: a, token_file: /t}]\n",
+            "has a token_file, which only type webhook"},
+        Bad{"ca of another type", "sinks: [{name: a, ca_file: /t}]\n", "has a ca_file, which only type webhook has"},
+        Bad{"webhook of another kind", "sinks: [{name: a, type: webhook, url: 'ftp://h/'}]\n",
+            "sinks.url: expected https:// or http://, not \"ftp://h/\""},
+        Bad{"webhook nowhere", "sinks: [{name: a, type: webhook, url: 'https:///x'}]\n", "there is no host in"},
+        Bad{"webhook with password", "sinks: [{name: a, type: webhook, url: 'https://u:p@h/'}]\n",
+            "belongs into a file; name it by token_file"},
+        Bad{"webhook with space", "sinks: [{name: a, type: webhook, url: 'https://h/a b'}]\n", "a URL has no spaces"},
+        Bad{"token in the clear", "sinks: [{name: a, type: webhook, url: 'http://h/', token_file: /t}]\n",
+            "would send its token to http:// for everybody to read; use https://"},
+        Bad{"ca without TLS", "sinks: [{name: a, type: webhook, url: 'http://h/', ca_file: /t}]\n",
+            "has a ca_file, which only https:// uses"},
+        Bad{"webhook too patient", "sinks: [{name: a, type: webhook, url: 'https://h', timeout_ms: 20001}]\n",
+            "\"20001\" is out of range: 100 to 20000"},
         Bad{"sinks of one name", "sinks: [{name: a}, {name: a}]\n", ":1:20: sinks: \"a\" is there twice"},
         Bad{"collector timeout", "collectors: [{id: a, startup_timeout_secs: 0}]\n",
             "collectors.startup_timeout_secs: \"0\" is out of range: 1 to 600"}),
@@ -227,17 +244,24 @@ TEST_F(Config, SinksAndCollectors) {
       load_agent(system("sinks:\n"
                         "  - {name: console, format: human, min_severity: high}\n"
                         "  - name: log\n    type: file\n    path: /var/log/a.json\n"
+                        "  - {name: hook, type: webhook, url: 'https://[::1]:8443/a?b=@c', ca_file: /ca.pem, "
+                        "token_file: /t, timeout_ms: 500}\n"
                         "collectors:\n"
                         "  - {id: procmond-1, path: /usr/sbin/procmond, user: procmond, "
                         "auto_restart: false, heartbeat_interval_secs: 5}\n"
                         "  - {id: other, path: , enabled: no}\n"));
   ASSERT_TRUE(loaded) << loaded.error().message();
   const auto& sinks = loaded->value.sinks;
-  ASSERT_EQ(sinks.size(), 2u);
+  ASSERT_EQ(sinks.size(), 3u);
   EXPECT_EQ(sinks[0].min_severity, MinSeverity::High);
   EXPECT_EQ(sinks[0].format, SinkFormat::Human);
   EXPECT_EQ(sinks[1].type, SinkType::File);
   EXPECT_EQ(sinks[1].path, "/var/log/a.json");
+  EXPECT_EQ(sinks[2].type, SinkType::Webhook);
+  EXPECT_EQ(sinks[2].url, "https://[::1]:8443/a?b=@c");
+  EXPECT_EQ(sinks[2].ca_file, "/ca.pem");
+  EXPECT_EQ(sinks[2].token_file, "/t");
+  EXPECT_EQ(sinks[2].timeout_ms, 500u);
   const auto& collectors = loaded->value.collectors;
   ASSERT_EQ(collectors.size(), 2u);
   EXPECT_EQ(collectors[0].heartbeat_interval_secs, 5u);

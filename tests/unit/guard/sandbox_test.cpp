@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -39,6 +40,15 @@ int bind_in(const std::string& dir) {
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, (dir + "/socket").c_str(), sizeof address.sun_path - 1);
   return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+int connect_to(std::uint16_t port) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
 class RestrictFiles : public testing::Test {
@@ -103,6 +113,19 @@ TEST_F(RestrictFiles, WhatNoRuleNamesIsNotReachedAndNothingIsExecuted) {
     ::execl("/bin/false", "false", nullptr);
     return errno == EACCES ? 0 : 4;
   });
+}
+
+// Nobody listens at either: what is let through is refused by the network.
+TEST_F(RestrictFiles, OnlyTheNamedPortsAreConnectedTo) {
+  const int code = in_child([this] {
+    Held held;
+    if (!restrict_files(rules_, held, std::array<std::uint16_t, 1>{1})) return 200;
+    if (held.landlock_abi < 4) return kSkip;
+    if (connect_to(1) != ECONNREFUSED) return 1;
+    return connect_to(2) == EACCES ? 0 : 2;
+  });
+  if (code == kSkip) GTEST_SKIP() << "this kernel's Landlock does not restrict it";
+  EXPECT_EQ(code, 0);
 }
 
 TEST_F(RestrictFiles, ADeviceThatIsReadIsNotCommanded) {

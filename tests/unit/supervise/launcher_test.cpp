@@ -31,7 +31,7 @@ ChildOptions sleeping() {
 }
 
 bool ends(const Launcher::Started& started) {
-  pollfd entry{started.pidfd.get(), POLLIN, 0};
+  pollfd entry{started.fd.get(), POLLIN, 0};
   return ::poll(&entry, 1, 10'000) == 1;
 }
 

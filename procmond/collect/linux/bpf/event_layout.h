@@ -103,10 +103,10 @@ struct de_args {
 struct de_counters {
   __u64 happened[5];  // By kind.
   __u64 dropped[5];   // The ring was full.
-  __u64 clones;       // Tasks of any kind that came to be.
+  __u64 clones;       // Tasks of any kind that came to be, of those that is_counted().
   __u64 workers;      // Of these, threads the kernel starts in a process for its own work: they are no forks.
-  __u64 threads;      // Forks that made a thread.
+  __u64 threads;      // Of these, threads of a process,
+  __u64 processes;    // and processes: counted at fork, by another program.
   __u64 tails_shed;   // Execs whose argument tail was left out or cut under pressure.
   __u64 environments_shed;
-  __u64 pad[1];
 };

@@ -13,11 +13,20 @@ char LICENSE[] SEC("license") = "GPL";
 #define PF_USER_WORKER 0x00004000
 #define SIGNAL_GROUP_EXIT 4
 
+// The programs are attached one after the other. A task counts in all of them or in none: by its own start, which is
+// set before either of them runs.
+__u64 counted_from_ns = ~0ULL;
+
+static __always_inline int is_counted(const struct task_struct* task) {
+  return task->start_boottime >= counted_from_ns;
+}
+
 // Every task that comes to be, threads and those the kernel makes for itself included: what /proc/stat counts as
 // `processes`, counted by other code than the forks below.
 SEC("tp_btf/task_newtask")
 int on_new_task(__u64* ctx) {
   struct task_struct* task = (struct task_struct*)ctx[0];
+  if (!is_counted(task)) return 0;
   struct de_counters* slot = counter_slot();
   __sync_fetch_and_add(&slot->clones, 1);
   if (task->flags & (PF_IO_WORKER | PF_USER_WORKER)) __sync_fetch_and_add(&slot->workers, 1);
@@ -27,10 +36,10 @@ int on_new_task(__u64* ctx) {
 SEC("tp_btf/sched_process_fork")
 int on_fork(__u64* ctx) {
   struct task_struct* child = (struct task_struct*)ctx[1];
-  if (child->pid != child->tgid) {
-    __sync_fetch_and_add(&counter_slot()->threads, 1);
-    return 0;
-  }
+  int is_process = child->pid == child->tgid;
+  struct de_counters* slot = counter_slot();
+  if (is_counted(child)) __sync_fetch_and_add(is_process ? &slot->processes : &slot->threads, 1);
+  if (!is_process) return 0;
   struct de_event event = {};
   event.kind = DE_FORK;
   event.bytes = sizeof(event);

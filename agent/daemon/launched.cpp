@@ -1,0 +1,91 @@
+#include "daemon/launched.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string_view>
+
+#include "daemon/program.h"
+
+namespace de::daemon {
+namespace {
+
+std::filesystem::path own_program() {
+  std::error_code ec;
+  return std::filesystem::read_symlink("/proc/self/exe", ec);  // Empty on failure.
+}
+
+supervise::ChildOptions collector_program(const config::AgentConfig& config, const config::CollectorConfig& entry) {
+  supervise::ChildOptions out;
+  out.argv = {entry.path, "--state-dir", config.paths.state_dir, "--broker", config.paths.broker_socket};
+  out.log_path = config.paths.state_dir + "/" + entry.id + ".log";
+  return out;
+}
+
+std::string_view content_type(config::SinkFormat format) {
+  switch (format) {
+    case config::SinkFormat::Json:
+      return "application/json";
+    case config::SinkFormat::Csv:
+      return "text/csv; charset=utf-8";
+    case config::SinkFormat::Human:
+      break;
+  }
+  return "text/plain; charset=utf-8";
+}
+
+supervise::ChildOptions courier_program(const std::string& path, const config::SinkConfig& sink) {
+  supervise::ChildOptions out;
+  out.argv = {path,
+              "--url",
+              sink.url,
+              "--content-type",
+              std::string(content_type(sink.format)),
+              "--timeout-ms",
+              std::to_string(sink.timeout_ms)};
+  if (!sink.ca_file.empty()) out.argv.insert(out.argv.end(), {"--ca-file", sink.ca_file});
+  if (!sink.token_file.empty()) out.argv.insert(out.argv.end(), {"--token-file", sink.token_file});
+  out.has_channel = true;
+  return out;
+}
+
+}  // namespace
+
+std::string find_courier() {
+  const std::filesystem::path directory = own_program().parent_path();
+  for (const char* place : {"daemoneye-courier", "../libexec/daemoneye/daemoneye-courier"}) {
+    const std::string path = (directory / place).lexically_normal().string();
+    if (!directory.empty() && ::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return {};
+}
+
+Result<Launched> launch(const config::AgentConfig& config) {
+  Launched out;
+  std::vector<supervise::ChildOptions> programs;
+  for (const config::CollectorConfig& entry : config.collectors) {
+    if (!entry.enabled || entry.path.empty()) continue;
+    out.collectors[entry.id] = programs.size();
+    programs.push_back(collector_program(config, entry));
+  }
+  const std::string courier = find_courier();
+  for (const config::SinkConfig& sink : config.sinks) {
+    if (sink.type != config::SinkType::Webhook) continue;
+    if (courier.empty())
+      return fail(Errc::NotFound, "sink \"" + sink.name +
+                                      "\" needs the program daemoneye-courier, which is neither beside the agent nor "
+                                      "in ../libexec/daemoneye: install the package again");
+    out.couriers[sink.name] = programs.size();
+    programs.push_back(courier_program(courier, sink));
+  }
+  if (const std::string self = own_program().string(); !self.empty() && config.canary_interval_secs > 0) {
+    out.canary = programs.size();
+    programs.emplace_back().argv = {self, kCanaryFlag};
+  }
+  if (programs.empty()) return out;
+  DE_TRY(launcher, supervise::Launcher::fork(std::move(programs)));
+  out.launcher = std::move(launcher);
+  return out;
+}
+
+}  // namespace de::daemon

@@ -1,0 +1,74 @@
+// What a courier refuses before it has anything to take; tests/system/webhook_test.cpp shows the rest on real servers.
+#include "courier/webhook.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "temp_dir.h"
+
+namespace de::courier {
+namespace {
+
+using test::TempDir;
+
+struct TokenTest : testing::Test {
+  TempDir dir;
+  std::string token(std::string_view text, mode_t mode = 0600) {
+    std::string path = dir.write("token", text);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    return path;
+  }
+};
+
+TEST_F(TokenTest, IsTheOneLineOfAFileOthersCannotRead) {
+  EXPECT_EQ(read_token(token("s3cret\n")).value(), "s3cret");
+  EXPECT_EQ(read_token(token("s3cret", 0640)).value(), "s3cret");
+  EXPECT_EQ(read_token(token(std::string(kMaxTokenBytes, 'x') + "\n")).value().size(), kMaxTokenBytes);
+  for (const mode_t mode : {0644U, 0604U, 0660U, 0602U}) {
+    const auto open = read_token(token("s3cret\n", mode));
+    ASSERT_FALSE(open) << std::oct << mode;
+    EXPECT_EQ(open.error().code(), Errc::Denied);
+    EXPECT_NE(open.error().message().find("chmod 0640 " + dir / "token"), std::string::npos) << open.error().message();
+  }
+}
+
+TEST_F(TokenTest, IsNothingThatCouldBreakOutOfItsHeader) {
+  for (const std::string& text : {std::string(), std::string("\n"), std::string("two\nlines\n"), std::string("a b"),
+                                  std::string("a\rb"), std::string("a\0b", 3), std::string("\xc3\xa9")})
+    EXPECT_EQ(read_token(token(text)).error().code(), Errc::Invalid) << text;
+  EXPECT_EQ(read_token(token(std::string(kMaxTokenBytes + 1, 'x'))).error().code(), Errc::TooLarge);
+  EXPECT_EQ(read_token(dir / "none").error().code(), Errc::NotFound);
+  EXPECT_EQ(read_token(dir.path()).error().code(), Errc::Invalid);
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(read_token(dir / "pipe").error().code(), Errc::Invalid) << "and does not wait for a writer";
+}
+
+Result<> opened(WebhookOptions options) {
+  auto webhook = Webhook::open(options);
+  return webhook ? Result<>() : fail(std::move(webhook).error());
+}
+
+TEST(Webhook, KnowsThePortItNeeds) {
+  for (const auto& [url, port] : {std::pair{"https://host/x", 443}, {"http://host", 80}, {"https://[::1]:8443/", 8443}})
+    EXPECT_EQ(Webhook::open({.url = url}).value()->port(), port) << url;
+}
+
+TEST(Webhook, OnlyTakesUrlsThatArePostedTo) {
+  for (const char* url : {"", "host", "ftp://host/x", "file:///etc/passwd", "https://", "https://user:word@host/",
+                          "https://user@host/", "https://host:99999/", "gopher://host"})
+    EXPECT_EQ(opened({.url = url}).error().code(), Errc::Invalid) << url;
+}
+
+TEST(Webhook, SaysWhichFileIsMissing) {
+  const auto no_ca = opened({.url = "https://host/", .ca_file = "/nowhere/ca.pem"});
+  ASSERT_FALSE(no_ca);
+  EXPECT_NE(no_ca.error().message().find("ca_file /nowhere/ca.pem: No such file"), std::string::npos)
+      << no_ca.error().message();
+  const auto no_token = opened({.url = "https://host/", .token_file = "/nowhere/token"});
+  ASSERT_FALSE(no_token);
+  EXPECT_NE(no_token.error().message().find("token_file /nowhere/token: No such file"), std::string::npos)
+      << no_token.error().message();
+}
+
+}  // namespace
+}  // namespace de::courier
