@@ -123,8 +123,7 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   if (found != collectors_.end() &&
       (found->second.state == CollectorState::Connected || found->second.state == CollectorState::Silent))
     return fail(Errc::Conflict, "collector " + hello.collector_id() + " is connected already");
-  if (admission_.is_genuine && !admission_.is_genuine(peer, hello))
-    return fail(Errc::Denied, "collector " + hello.collector_id() + " is not the process this agent started");
+  if (admission_.check_genuine) DE_CHECK(admission_.check_genuine(peer, hello));
   Collector& collector = collectors_[hello.collector_id()];
   collector.id = hello.collector_id();
   collector.type = clipped(hello.collector_type());

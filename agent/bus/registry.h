@@ -49,8 +49,9 @@ struct Collector {
 
 struct Admission {
   std::vector<uid_t> uids;  // Who may connect to the broker socket at all.
-  // Whether it is the process it must be, where the agent started it (pid and spawn token). Absent: all are.
-  std::function<bool(const link::Peer& peer, const pb::Hello& hello)> is_genuine;
+  // Whether it is the process it must be, where the agent started it (pid and spawn token), and of the account it must
+  // be. Errors: Denied. Absent: all are.
+  std::function<Result<>(const link::Peer& peer, const pb::Hello& hello)> check_genuine;
 };
 
 class Registry {

@@ -42,10 +42,10 @@ Result<> check_ca_file(const std::string& path) {
   return fail(Errc::Denied, "ca_file " + path, last_os_error());
 }
 
-// Whether there is any interface but the one that leads to ourselves.
+// Whether there is any interface but the one that leads to ourselves. Who may make no socket is told of none.
 bool sees_network() {
   struct if_nameindex* const all = ::if_nameindex();
-  if (all == nullptr) return true;  // Nobody knows.
+  if (all == nullptr) return false;
   bool found = false;
   for (const struct if_nameindex* one = all; one->if_index != 0; ++one)
     found = found || std::string_view(one->if_name) != "lo";

@@ -70,7 +70,9 @@ Result<> Agent::open() {
 
   bus::Admission admission;
   admission.uids = identity_.collector_uids;
-  admission.is_genuine = [this](const link::Peer& peer, const pb::Hello& hello) { return is_genuine(peer, hello); };
+  admission.check_genuine = [this](const link::Peer& peer, const pb::Hello& hello) {
+    return check_genuine(peer, hello);
+  };
   registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
   expect_collectors();
   const auto on_image = [this](std::shared_ptr<const mirror::Image> image) {
@@ -118,13 +120,17 @@ Result<> Agent::listen() {
 
 // A collector that the agent started is that process, and brings its token the first time. Others are judged by uid:
 // that of their own account where the configuration names one.
-bool Agent::is_genuine(const link::Peer& peer, const pb::Hello& hello) {
-  const auto user = identity_.users_of_collectors.find(hello.collector_id());
-  if (user != identity_.users_of_collectors.end() && peer.uid != user->second) return false;
-  const auto supervisor = supervisors_.find(hello.collector_id());
-  if (supervisor == supervisors_.end()) return true;
-  if (peer.pid != supervisor->second->counts().pid) return false;
-  return !tokens_.is_expected(hello.collector_id()) || tokens_.redeem(hello.collector_id(), hello.spawn_token());
+Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
+  const std::string& id = hello.collector_id();
+  const auto user = identity_.users_of_collectors.find(id);
+  if (user != identity_.users_of_collectors.end() && peer.uid != user->second)
+    return fail(Errc::Denied, "collector " + id + " must be uid " + std::to_string(user->second) +
+                                  " by the agent's configuration, not " + std::to_string(peer.uid));
+  const auto supervisor = supervisors_.find(id);
+  if (supervisor == supervisors_.end()) return {};
+  const bool is_ours = peer.pid == supervisor->second->counts().pid &&
+                       (!tokens_.is_expected(id) || tokens_.redeem(id, hello.spawn_token()));
+  return is_ours ? Result<>() : fail(Errc::Denied, "collector " + id + " is not the process this agent started");
 }
 
 Result<std::unique_ptr<sink::Sink>> Agent::make_sink(const config::SinkConfig& entry) {

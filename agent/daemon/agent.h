@@ -76,7 +76,7 @@ class Agent {
   Result<> open_sinks();
   Result<std::unique_ptr<sink::Sink>> make_sink(const config::SinkConfig& entry);
   void expect_collectors();
-  bool is_genuine(const link::Peer& peer, const pb::Hello& hello);
+  Result<> check_genuine(const link::Peer& peer, const pb::Hello& hello);
 
   bool is_let_in(uid_t uid);
   link::Task<> accept_collectors();

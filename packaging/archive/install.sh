@@ -95,7 +95,8 @@ uninstall() {
   if has_systemd; then systemctl disable --now daemoneye-agent.service procmond.service || true; fi
   grep -vxF "$config" "$list" | while read -r file; do rm -f "$file"; done
   rm -f "$list"
-  rmdir /usr/share/daemoneye/rules /usr/share/daemoneye /usr/share/doc/daemoneye 2>/dev/null || true
+  rmdir /usr/share/daemoneye/rules /usr/share/daemoneye/systemd /usr/share/daemoneye /usr/share/doc/daemoneye \
+    /usr/libexec/daemoneye 2>/dev/null || true
   if has_systemd; then systemctl daemon-reload; fi
 }
 

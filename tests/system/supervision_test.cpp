@@ -87,6 +87,27 @@ TEST_F(Supervision, AnotherProgramCannotTakeItsPlace) {
   EXPECT_TRUE(host.is_steady()) << host.log("agent");
 }
 
+// By number, because nothing is known of this host's accounts.
+TEST_F(Supervision, ACollectorOfAnotherUserThanTheConfigurationNamesIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: procmond has an account of its own then";
+  const auto start_for = [this](const std::string& user) {
+    host.agent = {};
+    host.start_agent({"--set", "collectors=[{id: procmond, user: '" + user + "'}]"});
+  };
+  start_for("4711");
+  host.start_procmond();
+  ASSERT_TRUE(eventually([&] {
+    return contains(host.log("procmond"),
+                    "collector procmond must be uid 4711 by the agent's configuration, not 64123");
+  })) << host.log("procmond");
+  EXPECT_EQ(procmond_pid(), 0);
+  start_for("64123");
+  EXPECT_TRUE(host.is_steady()) << host.log("agent");
+  start_for("nobody-of-this-name");
+  EXPECT_EQ(host.agent.wait(20s), 1);
+  EXPECT_TRUE(contains(host.log("agent"), "collectors: user of \"procmond\": ")) << host.log("agent");
+}
+
 TEST_F(Supervision, AProgramThatDoesNotStartIsNamed) {
   const std::string config = host.demo_dir() + "/agent.yaml";
   std::ofstream(config) << "collectors:\n  - id: procmond\n    path: /nowhere/procmond\n    startup_timeout_secs: 2\n";

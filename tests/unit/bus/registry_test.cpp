@@ -29,8 +29,9 @@ class RegistryTest : public testing::Test {
   static Admission admission() {
     Admission out;
     out.uids = {kCollectorUid};
-    out.is_genuine = [](const link::Peer&, const pb::Hello& greeting) {
-      return greeting.collector_id() != "spawned" || greeting.spawn_token() == "secret";
+    out.check_genuine = [](const link::Peer&, const pb::Hello& greeting) -> Result<> {
+      if (greeting.collector_id() != "spawned" || greeting.spawn_token() == "secret") return {};
+      return fail(Errc::Denied, "it is another");
     };
     return out;
   }
@@ -121,7 +122,10 @@ TEST_F(RegistryTest, ATokenIsNotSpentOnAGreetingThatIsRefusedAnyway) {
   int asked = 0;
   Admission counting;
   counting.uids = {kCollectorUid};
-  counting.is_genuine = [&asked](const link::Peer&, const pb::Hello&) { return ++asked > 0; };
+  counting.check_genuine = [&asked](const link::Peer&, const pb::Hello&) -> Result<> {
+    ++asked;
+    return {};
+  };
   Registry registry(counting, clock_);
   ASSERT_TRUE(registry.admit(peer(), hello()));
   EXPECT_FALSE(registry.admit(peer(), hello()));
