@@ -64,9 +64,10 @@ int run_courier(int argc, char** argv) {
   options.timeout = std::chrono::milliseconds(timeout_ms);
   // It ends when its channel does.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) (void)std::signal(number, SIG_IGN);
-  Result<std::unique_ptr<Webhook>> webhook = settle(options);
-  const Result<> told =
-      parcel::send_receipt(kAgent, {parcel::kReady, webhook ? Result<>() : fail(std::move(webhook).error())});
+  const Result<std::unique_ptr<Webhook>> webhook = settle(options);
+  parcel::Receipt ready{parcel::kReady, {}};
+  if (!webhook) ready.outcome = fail(Error(webhook.error()));
+  const Result<> told = parcel::send_receipt(kAgent, ready);
   if (!webhook || !told) return 1;
   const Result<> ended = serve(**webhook);
   if (ended.error().code() == Errc::Closed) return 0;

@@ -98,6 +98,8 @@ class Agent {
   Result<std::vector<serve::ChangedSetting>> take_over(const config::Loaded<config::AgentConfig>& read, uid_t uid);
   void tick_supervisors();
   void open_canary();
+  void watch_files();
+  void write_down_files();
   std::string why_no_canary() const;
   void watch_ourselves();
   void notice(const char* reason, const std::string& subject, std::string detail);
@@ -155,6 +157,7 @@ class Agent {
   std::unique_ptr<integrity::Canary> canary_;
   integrity::ClockWatch clock_watch_{clock_};
   integrity::FileWatch files_;
+  bool files_to_write_down_ = true;
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.
 

@@ -2,6 +2,7 @@
 // was set, and whether what is started is still seen.
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <filesystem>
 
 #include "daemon/agent.h"
@@ -13,6 +14,7 @@ namespace de::daemon {
 namespace {
 
 constexpr std::size_t kMaxNotices = 64;
+constexpr const char* kFilesNote = "files";
 constexpr std::chrono::milliseconds kLauncherLimit{500};  // Everybody else waits meanwhile.
 
 // "a, b and 3 more" of those that changed in one way.
@@ -65,8 +67,27 @@ void Agent::notice_rules(const ingest::RuleChanges& changes) {
   notice("RulesChanged", "", "The rule files were changed: " + detail);
 }
 
+void Agent::watch_files() {
+  const std::vector<std::string> paths = watched_files(config_, source_.input);
+  const auto before = store_->find_note(kFilesNote);
+  if (!before)
+    log::warn("integrity", "whether files of ours were changed meanwhile is not known",
+              {log::field("reason", before.error().message())});
+  files_ = before && *before ? integrity::FileWatch(paths, **before) : integrity::FileWatch(paths);
+}
+
+// Once every change has its alert: an end in between must not hide one.
+void Agent::write_down_files() {
+  files_to_write_down_ = false;
+  boost::asio::post(writer_, [this, text = files_.to_text()] {
+    if (const auto written = store_->put_note(kFilesNote, text); !written)
+      log::warn("integrity", "how files of ours are is not written down, a change while the agent is away not noticed",
+                {log::field("reason", written.error().message())});
+  });
+}
+
 void Agent::open_canary() {
-  files_ = integrity::FileWatch(watched_files(config_, source_.input));
+  watch_files();
   integrity::CanaryOptions options;
   if (launched_.canary) options.interval_ns = std::int64_t{config_.canary_interval_secs} * 1'000'000'000;
   integrity::CanaryProgram launched;
@@ -104,8 +125,11 @@ void Agent::watch_ourselves() {
   for (const integrity::FileChange& change : files_.look()) {
     log::warn("integrity", "a file of ours is not as it was",
               {log::field("file", change.path), log::field("what", change.what)});
-    notice("FileChanged", change.path, change.path + " " + change.what);
+    notice("FileChanged", change.path,
+           change.path + " " + change.what + (change.while_away ? " while the agent did not run" : ""));
+    files_to_write_down_ = true;
   }
+  if (files_to_write_down_ && notices_.empty()) write_down_files();
 }
 
 }  // namespace de::daemon

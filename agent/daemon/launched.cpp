@@ -54,7 +54,7 @@ supervise::ChildOptions courier_program(const std::string& path, const config::S
 std::string find_courier() {
   const std::filesystem::path directory = own_program().parent_path();
   for (const char* place : {"daemoneye-courier", "../libexec/daemoneye/daemoneye-courier"}) {
-    const std::string path = (directory / place).lexically_normal().string();
+    std::string path = (directory / place).lexically_normal().string();
     if (!directory.empty() && ::access(path.c_str(), X_OK) == 0) return path;
   }
   return {};

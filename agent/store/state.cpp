@@ -17,6 +17,8 @@ constexpr std::array<TableSpec, 8> kTables = {{{"alert", 0},
                                                {"mark", 0},
                                                {"info", 0}}};
 
+std::string note_key(std::string_view name) { return "note." + std::string(name); }
+
 }  // namespace
 
 std::string encode_state_counts(const StateCounts& counts) {
@@ -74,6 +76,20 @@ Result<StateCounts> State::counts(const Txn& txn) const {
 
 Result<> State::put_counts(Txn& txn, const StateCounts& counts) const {
   return txn.put(table(StateTable::Info), "counts", seal(encode_state_counts(counts)));
+}
+
+Result<std::optional<std::string>> State::find_note(std::string_view name) const {
+  DE_TRY(txn, Txn::begin(*env_, Txn::Kind::Read));
+  DE_TRY(value, txn.get(table(StateTable::Info), note_key(name)));
+  if (!value) return std::nullopt;
+  DE_TRY(text, unseal(*value, "note"));
+  return std::string(text);
+}
+
+Result<> State::put_note(std::string_view name, std::string_view text) const {
+  DE_TRY(txn, Txn::begin(*env_, Txn::Kind::Write));
+  DE_CHECK(txn.put(table(StateTable::Info), note_key(name), seal(text)));
+  return txn.commit();
 }
 
 }  // namespace de::store

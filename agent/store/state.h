@@ -3,13 +3,14 @@
 //   alert    sequence -> pb.Alert          alert_id  id -> sequence
 //   dedupe   key -> sequence, when stored  deliver   sequence, sink -> pb.Delivery
 //   pending  sink NUL sequence -> nothing  gap       collector NUL spool NUL first sequence -> gap
-//   mark     collector NUL spool -> sequence, when   info  "schema", "counts"
+//   mark     collector NUL spool -> sequence, when   info  "schema", "counts", "note.NAME"
 //
 // Thread: any for reading; one writer at a time.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,9 @@ class State {
   MDB_dbi table(StateTable table) const { return env_->table(static_cast<std::size_t>(table)); }
   Result<StateCounts> counts(const Txn& txn) const;
   Result<> put_counts(Txn& txn, const StateCounts& counts) const;
+  // What others want to find again after a restart.
+  Result<std::optional<std::string>> find_note(std::string_view name) const;
+  Result<> put_note(std::string_view name, std::string_view text) const;
 
  private:
   explicit State(std::unique_ptr<Env> env) : env_(std::move(env)) {}

@@ -186,6 +186,12 @@ std::uint64_t Store::acked_sequence(std::string_view collector, std::string_view
   return mark ? impl_->watermarks.of(*mark) : 0;
 }
 
+Result<> Store::put_note(std::string_view name, std::string_view text) { return impl_->state->put_note(name, text); }
+
+Result<std::optional<std::string>> Store::find_note(std::string_view name) const {
+  return impl_->state->find_note(name);
+}
+
 Result<AlertOutcome> Store::put_alert(pb::Alert& alert, std::span<const std::string> sinks,
                                       std::int64_t dedupe_window_ms) {
   return impl_->alerts->put(alert, sinks, dedupe_window_ms);

@@ -204,6 +204,10 @@ class Store {
   Result<> mark_delivered(std::string_view sink, std::uint64_t alert_sequence);
   Result<> mark_attempt(std::string_view sink, std::uint64_t alert_sequence, std::string_view error);
 
+  // A text that outlives the program, under a name; it replaces the one before.
+  Result<> put_note(std::string_view name, std::string_view text);
+  Result<std::optional<std::string>> find_note(std::string_view name) const;  // Any thread.
+
   // Oldest first, [from_ms, to_ms). The rows of a scan come in no particular order. Any thread.
   Result<ReadOutcome> read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const;
   Result<ReadOutcome> list_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanMetaFn& fn) const;

@@ -142,6 +142,23 @@ TEST_F(Integrity, AChangedFileOfOursIsAnAlert) {
   EXPECT_EQ(host.cli({"query", "SELECT count(*) FROM processes"}).exit_code, 0) << "nothing is missing for it";
 }
 
+TEST_F(Integrity, AFileOfOursThatIsChangedWhileTheAgentIsAwayIsAnAlert) {
+  const std::string settings = host.dir() + "/settings.yaml";
+  std::ofstream(settings) << "scan_interval_ms: 2000\n";
+  start({"--config", settings});
+  std::this_thread::sleep_for(1s);  // Twice as long as it takes to write down how they are.
+  host.agent.signal(SIGKILL);
+  (void)host.agent.wait(10s);
+  host.start_agent({"--config", settings});
+  ASSERT_TRUE(eventually([&] { return host.is_steady(); })) << logs_of(host);
+  EXPECT_FALSE(contains(alerts(), "daemoneye.file-changed")) << alerts() << "nothing was changed";
+  host.agent.signal(SIGTERM);
+  EXPECT_EQ(host.agent.wait(20s), 0);
+  std::ofstream(settings, std::ios::app) << "query:\n  max_rows: 7\n";
+  host.start_agent({"--config", settings});
+  expect_alert("daemoneye.file-changed", settings + " was written to while the agent did not run");
+}
+
 TEST_F(Integrity, AProgramOfOursThatIsReplacedIsAnAlert) {
   const std::string bin = host.dir() + "/bin";
   fs::create_directory(bin);

@@ -81,5 +81,47 @@ TEST_F(FileWatchTest, FollowsALinkToWhatItLeadsTo) {
   EXPECT_EQ(look(), "link was written to");
 }
 
+// The agent ended and began again in between.
+TEST_F(FileWatchTest, WhatChangedWhileNobodyLookedIsToldAsThat) {
+  const std::string other = dir.path() + "/other file", third = dir.path() + "/third", fourth = dir.path() + "/fourth";
+  for (const std::string& path : {file, other, third}) write(path, "as it was");
+  const std::string before = FileWatch({file, other, third, fourth}).to_text();
+  watch = FileWatch({file, other, third, fourth}, before);
+  EXPECT_TRUE(watch.look().empty()) << "nothing was";
+  write(other, "as it is");
+  fs::remove(third);
+  write(fourth, "new");
+  watch = FileWatch({file, other, third, fourth}, before);
+  const auto changes = watch.look();
+  ASSERT_EQ(changes.size(), 3U);
+  for (const FileChange& change : changes) EXPECT_TRUE(change.while_away) << change.path;
+  EXPECT_EQ(changes[0].path + " " + changes[0].what, fourth + " was added");
+  EXPECT_EQ(changes[1].path + " " + changes[1].what, other + " was written to");
+  EXPECT_EQ(changes[2].path + " " + changes[2].what, third + " was removed");
+  write(file, "as it is now");
+  ASSERT_EQ(watch.look().size(), 1U);
+  write(file, "as it is");
+  EXPECT_FALSE(watch.look().at(0).while_away) << "this one happened before our eyes";
+}
+
+TEST_F(FileWatchTest, AReplacedFileIsToldAsThatAlsoAfterwards) {
+  write(file, "as it was");
+  const std::string before = FileWatch({file}).to_text();
+  write(dir.path() + "/new", "as it was");
+  fs::rename(dir.path() + "/new", file);
+  watch = FileWatch({file}, before);
+  EXPECT_EQ(look(), "file was replaced");
+}
+
+TEST_F(FileWatchTest, WhatIsNoSuchTextOrOfOtherFilesIsPassedOver) {
+  write(file, "as it is");
+  for (const std::string& text :
+       {std::string(), std::string("1 2 3\n"), std::string(100, '\n'), "x" + file,
+        std::string("1 1 1 1 1 1 1 /another\n"), "1 1 1 1 1 1 99999999999999999999 " + file + "\n"}) {
+    watch = FileWatch({file}, text);
+    EXPECT_EQ(look(), "") << text;
+  }
+}
+
 }  // namespace
 }  // namespace de::integrity
