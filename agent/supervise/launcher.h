@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -54,13 +55,18 @@ class Launcher {
   struct Answer;
   Launcher(UniqueFd channel, pid_t pid, std::size_t programs)
       : channel_(std::move(channel)), pid_(pid), programs_(programs) {}
+  bool take_turn(std::chrono::steady_clock::time_point until);
+  void end_turn();
   Result<Answer> ask(LauncherRequest request, const std::vector<std::string>& variables, Limit limit);
+  Result<Answer> ask_now(LauncherRequest request, const std::string& text, std::chrono::steady_clock::time_point until);
   Result<Packet> receive_reply(std::chrono::steady_clock::time_point until);
 
   UniqueFd channel_;
   pid_t pid_;
   std::size_t programs_;
-  std::timed_mutex asking_;  // Guards the channel and asked_: one request, one reply.
+  std::mutex turn_;
+  std::condition_variable turn_ended_;
+  bool asking_ = false;  // Guarded by turn_. Whoever set it has the channel and asked_: one request, one reply.
   std::uint32_t asked_ = 0;
 };
 

@@ -55,6 +55,19 @@ Result<Packet> Launcher::receive_reply(std::chrono::steady_clock::time_point unt
   }
 }
 
+bool Launcher::take_turn(std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(turn_);
+  if (!turn_ended_.wait_until(lock, until, [this] { return !asking_; })) return false;
+  asking_ = true;
+  return true;
+}
+
+void Launcher::end_turn() {
+  const std::lock_guard lock(turn_);
+  asking_ = false;
+  turn_ended_.notify_one();
+}
+
 Result<Launcher::Answer> Launcher::ask(LauncherRequest request, const std::vector<std::string>& variables,
                                        Limit limit) {
   std::string text;
@@ -62,8 +75,14 @@ Result<Launcher::Answer> Launcher::ask(LauncherRequest request, const std::vecto
   if (text.size() > kMaxFreshBytes) return fail(Errc::TooLarge, "start program: too many variables");
   request.variables_bytes = static_cast<std::uint32_t>(text.size());
   const auto until = std::chrono::steady_clock::now() + limit;
-  const std::unique_lock turn(asking_, until);
-  if (!turn) return fail(Errc::Timeout, "the launcher does not answer somebody else");
+  if (!take_turn(until)) return fail(Errc::Timeout, "the launcher does not answer somebody else");
+  Result<Answer> answer = ask_now(request, text, until);
+  end_turn();
+  return answer;
+}
+
+Result<Launcher::Answer> Launcher::ask_now(LauncherRequest request, const std::string& text,
+                                           std::chrono::steady_clock::time_point until) {
   request.number = ++asked_;
   std::string message(sizeof request, '\0');
   std::memcpy(message.data(), &request, sizeof request);

@@ -12,7 +12,9 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "supervise/launcher_wire.h"
 #include "temp_dir.h"
@@ -49,6 +51,26 @@ TEST(Launcher, StartsByNumberAndTellsHowItEnded) {
   EXPECT_EQ((*launcher)->poll(1).value(), (ChildState{ChildState::Kind::Exited, 3}));
   EXPECT_EQ(read_text(dir / "log"), "hello\n");
   EXPECT_TRUE((*launcher)->start(1, {})) << "again, once it has ended";
+}
+
+// Couriers are begun by the threads of their sinks, while another one asks for the canary.
+TEST(Launcher, SeveralMayAskAtOnce) {
+  ChildOptions quick;
+  quick.argv = {"/bin/true"};
+  const auto launcher = Launcher::fork({quick, quick, quick});
+  ASSERT_TRUE(launcher);
+  std::vector<std::thread> askers;
+  for (std::size_t program = 0; program < 3; ++program) {
+    askers.emplace_back([&launcher, program] {
+      for (int i = 0; i < 20; ++i) {
+        const auto started = (*launcher)->start(program, {});
+        ASSERT_TRUE(started) << started.error().message();
+        ASSERT_TRUE(ends(*started));
+        EXPECT_EQ((*launcher)->poll(program).value(), (ChildState{ChildState::Kind::Exited, 0}));
+      }
+    });
+  }
+  for (std::thread& asker : askers) asker.join();
 }
 
 TEST(Launcher, ASecondOneOfTheSameIsRefused) {
