@@ -113,15 +113,23 @@ struct Agent {
   int endings = 0;
 };
 
+// Each of 256 bytes may have become \xNN.
+void check_text(const std::string& text) {
+  require(text.size() <= 4 * 256);
+  for (const char c : text) require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+}
+
 void check_kept(const bus::Registry& registry) {
   require(registry.collectors().size() <= 1);
   for (const auto& [id, collector] : registry.collectors()) {
     for (const char c : id)
       require(std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.');
     require(!id.empty() && id.size() <= 64 && collector.state == bus::CollectorState::Gone);
-    for (const std::string* text : {&collector.type, &collector.version, &collector.hostname, &collector.status}) {
-      require(text->size() <= 4 * 256);  // Each of 256 bytes may have become \xNN.
-      for (const char c : *text) require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+    for (const std::string* text : {&collector.type, &collector.version, &collector.hostname}) check_text(*text);
+    require(collector.troubles.size() <= 32);
+    for (const pb::Trouble& trouble : collector.troubles) {
+      check_text(trouble.subject());
+      check_text(trouble.detail());
     }
     require(collector.counters.size() <= 256);
   }
