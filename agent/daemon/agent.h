@@ -99,11 +99,13 @@ class Agent {
   void tick_supervisors();
   void open_canary();
   void watch_files();
-  void write_down_files();
+  void watch_rules();
+  std::optional<std::string> find_note(const char* name) const;
+  void write_down();
   std::string why_no_canary() const;
   void watch_ourselves();
   void notice(const char* reason, const std::string& subject, std::string detail);
-  void notice_rules(const ingest::RuleChanges& changes);
+  void notice_rules(const ingest::RuleChanges& changes, const char* when = "");
   void advance();
   void begin_monitoring();
   void on_connected(const std::string& id);
@@ -157,7 +159,7 @@ class Agent {
   std::unique_ptr<integrity::Canary> canary_;
   integrity::ClockWatch clock_watch_{clock_};
   integrity::FileWatch files_;
-  bool files_to_write_down_ = true;
+  bool to_write_down_ = true;                                               // How files and rules of ours are now.
   std::map<std::string, std::shared_ptr<bus::CollectorSession>> sessions_;  // Shared with their coroutines.
   std::vector<std::weak_ptr<bus::CollectorSession>> sessions_pending_;      // Not admitted yet.
 

@@ -1,7 +1,6 @@
 // What the agent notices of itself and of the host it runs on: files of ours that are not as they were, a clock that
 // was set, and whether what is started is still seen.
-#include <unistd.h>
-
+#include <array>
 #include <boost/asio/post.hpp>
 #include <filesystem>
 
@@ -15,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxNotices = 64;
 constexpr const char* kFilesNote = "files";
+constexpr const char* kRulesNote = "rules";
 constexpr std::chrono::milliseconds kLauncherLimit{500};  // Everybody else waits meanwhile.
 
 // "a, b and 3 more" of those that changed in one way.
@@ -31,9 +31,7 @@ void add_ids(std::string& out, const char* how, const std::vector<std::string>& 
 
 std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input) {
   std::vector<std::string> out = config::source_names(input);
-  std::error_code ec;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ec);
-  if (!ec)
+  if (const std::filesystem::path self = own_program(); !self.empty())
     for (const char* name : {"daemoneye-agent", "procmond", "daemoneye-cli"})
       out.push_back((self.parent_path() / name).string());
   if (std::string courier = find_courier(); !courier.empty()) out.push_back(std::move(courier));
@@ -55,7 +53,7 @@ void Agent::notice(const char* reason, const std::string& subject, std::string d
   out.set_detail(std::move(detail));
 }
 
-void Agent::notice_rules(const ingest::RuleChanges& changes) {
+void Agent::notice_rules(const ingest::RuleChanges& changes, const char* when) {
   std::string detail;
   add_ids(detail, "added", changes.added);
   add_ids(detail, "removed", changes.removed);
@@ -64,30 +62,48 @@ void Agent::notice_rules(const ingest::RuleChanges& changes) {
   const std::size_t refused = changes.rejected_files;
   if (refused > 0)
     detail += "; " + std::to_string(refused) + (refused == 1 ? " file is refused" : " files are refused");
-  notice("RulesChanged", "", "The rule files were changed: " + detail);
+  notice("RulesChanged", "", "The rule files were changed" + std::string(when) + ": " + detail);
+  to_write_down_ = true;
+}
+
+// What an earlier run wrote down.
+std::optional<std::string> Agent::find_note(const char* name) const {
+  auto found = store_->find_note(name);
+  if (found) return std::move(*found);
+  log::warn("integrity", "whether they were changed meanwhile is not known",
+            {log::field("what", name), log::field("reason", found.error().message())});
+  return std::nullopt;
 }
 
 void Agent::watch_files() {
   const std::vector<std::string> paths = watched_files(config_, source_.input);
-  const auto before = store_->find_note(kFilesNote);
-  if (!before)
-    log::warn("integrity", "whether files of ours were changed meanwhile is not known",
-              {log::field("reason", before.error().message())});
-  files_ = before && *before ? integrity::FileWatch(paths, **before) : integrity::FileWatch(paths);
+  const auto before = find_note(kFilesNote);
+  files_ = before ? integrity::FileWatch(paths, *before) : integrity::FileWatch(paths);
+}
+
+void Agent::watch_rules() {
+  const auto before = find_note(kRulesNote);
+  if (!before) return;
+  const auto changes = ingest::compare(ingest::parse_digests(*before), *detector_->report()->rules);
+  if (changes.has_rules()) notice_rules(changes, " while the agent did not run");
 }
 
 // Once every change has its alert: an end in between must not hide one.
-void Agent::write_down_files() {
-  files_to_write_down_ = false;
-  boost::asio::post(writer_, [this, text = files_.to_text()] {
-    if (const auto written = store_->put_note(kFilesNote, text); !written)
-      log::warn("integrity", "how files of ours are is not written down, a change while the agent is away not noticed",
-                {log::field("reason", written.error().message())});
+void Agent::write_down() {
+  to_write_down_ = false;
+  const std::array notes = {std::pair(kFilesNote, files_.to_text()),
+                            std::pair(kRulesNote, ingest::to_text(ingest::digests_of(*detector_->report()->rules)))};
+  boost::asio::post(writer_, [this, notes] {
+    for (const auto& [name, text] : notes)
+      if (const auto written = store_->put_note(name, text); !written)
+        log::warn("integrity", "not written down, a change while the agent is away not noticed",
+                  {log::field("what", name), log::field("reason", written.error().message())});
   });
 }
 
 void Agent::open_canary() {
   watch_files();
+  watch_rules();
   integrity::CanaryOptions options;
   if (launched_.canary) options.interval_ns = std::int64_t{config_.canary_interval_secs} * 1'000'000'000;
   integrity::CanaryProgram launched;
@@ -127,9 +143,9 @@ void Agent::watch_ourselves() {
               {log::field("file", change.path), log::field("what", change.what)});
     notice("FileChanged", change.path,
            change.path + " " + change.what + (change.while_away ? " while the agent did not run" : ""));
-    files_to_write_down_ = true;
+    to_write_down_ = true;
   }
-  if (files_to_write_down_ && notices_.empty()) write_down_files();
+  if (to_write_down_ && notices_.empty()) write_down();
 }
 
 }  // namespace de::daemon

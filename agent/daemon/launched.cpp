@@ -10,11 +10,6 @@
 namespace de::daemon {
 namespace {
 
-std::filesystem::path own_program() {
-  std::error_code ec;
-  return std::filesystem::read_symlink("/proc/self/exe", ec);  // Empty on failure.
-}
-
 supervise::ChildOptions collector_program(const config::AgentConfig& config, const config::CollectorConfig& entry) {
   supervise::ChildOptions out;
   out.argv = {entry.path, "--state-dir", config.paths.state_dir, "--broker", config.paths.broker_socket};
@@ -36,20 +31,25 @@ std::string_view content_type(config::SinkFormat format) {
 
 supervise::ChildOptions courier_program(const std::string& path, const config::SinkConfig& sink) {
   supervise::ChildOptions out;
-  out.argv = {path,
-              "--url",
-              sink.url,
-              "--content-type",
-              std::string(content_type(sink.format)),
-              "--timeout-ms",
-              std::to_string(sink.timeout_ms)};
-  if (!sink.ca_file.empty()) out.argv.insert(out.argv.end(), {"--ca-file", sink.ca_file});
-  if (!sink.token_file.empty()) out.argv.insert(out.argv.end(), {"--token-file", sink.token_file});
+  out.argv = {path};
+  const auto add = [&out](const char* flag, std::string_view value) {
+    if (!value.empty()) out.argv.insert(out.argv.end(), {flag, std::string(value)});
+  };
+  add("--url", sink.url);
+  add("--content-type", content_type(sink.format));
+  add("--timeout-ms", std::to_string(sink.timeout_ms));
+  add("--ca-file", sink.ca_file);
+  add("--token-file", sink.token_file);
   out.has_channel = true;
   return out;
 }
 
 }  // namespace
+
+std::filesystem::path own_program() {
+  std::error_code ec;
+  return std::filesystem::read_symlink("/proc/self/exe", ec);
+}
 
 std::string find_courier() {
   const std::filesystem::path directory = own_program().parent_path();

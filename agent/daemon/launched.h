@@ -4,6 +4,7 @@
 // Thread: main.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,8 @@ struct Launched {
   std::optional<std::size_t> canary;
 };
 
+// Of this process; empty: the kernel does not say.
+std::filesystem::path own_program();
 // Where the package, or a build, has it; empty: nowhere.
 std::string find_courier();
 

@@ -76,6 +76,7 @@ struct Rule {
   Requirement requires_;
   std::string sql;
   std::vector<RuleTest> tests;
+  std::string digest;  // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 
   bool runs_on_snapshot() const { return on != Trigger::Event; }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/crypto/digest.h"
 #include "mirror/session.h"
 
 namespace de::detect {
@@ -225,6 +226,18 @@ Result<PackDefaults> read_metadata(std::string_view file, const Node& node) {
   return out;
 }
 
+// Each node with its kind and length, so that no two trees are the same bytes.
+void add_to(crypto::Blake3& digest, const Node& node) {
+  const std::size_t children = node.is_list() ? node.items.size() : node.entries.size();
+  digest.update(std::string(to_text(node.kind)) + (node.quoted ? " quoted " : " ") +
+                std::to_string(node.is_scalar() ? node.text.size() : children) + " " + node.text);
+  for (const Node& item : node.items) add_to(digest, item);
+  for (const auto& [key, value] : node.entries) {
+    add_to(digest, key);
+    add_to(digest, value);
+  }
+}
+
 Result<std::vector<Rule>> read_list(std::string_view file, const Node& list) {
   if (!list.is_list()) return fail(complaint(file, list, "rules must be a list of rules"));
   if (list.items.size() > kMaxRulesPerFile)
@@ -295,6 +308,9 @@ Result<Rule> read_rule(std::string_view file, const Node& node) {
   if (rule.sql.find_first_not_of(" \t\r\n") == std::string::npos)
     return fail(complaint(file, node, "rule " + rule.id + " has no sql"));
   if (rule.name.empty()) rule.name = rule.id;
+  crypto::Blake3 digest;
+  add_to(digest, node);
+  rule.digest = to_hex(crypto::as_bytes(digest.finish()));
   return rule;
 }
 

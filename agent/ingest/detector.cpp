@@ -10,26 +10,6 @@ namespace {
 
 constexpr std::int64_t kReportEveryNs = 500'000'000;
 
-RuleChanges compare(const detect::RuleSet& before, const detect::RuleSet& now) {
-  RuleChanges changes;
-  changes.generation = now.generation;
-  changes.rejected_files = now.errors.size();
-  std::map<std::string_view, const detect::Rule*> old;
-  for (const auto& rule : before.rules) old[rule->id] = rule.get();
-  for (const auto& rule : now.rules) {
-    const auto found = old.find(rule->id);
-    if (found == old.end()) {
-      changes.added.push_back(rule->id);
-    } else {
-      // Rules of a file that did not change are the same objects.
-      if (found->second != rule.get()) changes.changed.push_back(rule->id);
-      old.erase(found);
-    }
-  }
-  for (const auto& [id, rule] : old) changes.removed.emplace_back(id);
-  return changes;
-}
-
 // Those that were not there before.
 void log_errors(const std::vector<detect::FileError>& before, const std::vector<detect::FileError>& now) {
   for (const detect::FileError& error : now) {
@@ -74,7 +54,7 @@ Result<std::optional<RuleChanges>> Detector::reload() {
   health_.keep_only(now->rules);
   prepare_event_rules();
   publish_report();
-  return std::optional<RuleChanges>(compare(*before, *now));
+  return std::optional<RuleChanges>(compare(digests_of(*before), *now));
 }
 
 Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness) {

@@ -18,6 +18,7 @@
 #include "daemoneye/base/clock.h"
 #include "detect/rule_book.h"
 #include "detect/runner.h"
+#include "ingest/rule_changes.h"
 #include "mirror/batch_session.h"
 #include "mirror/session.h"
 
@@ -49,14 +50,6 @@ struct Round {
 };
 
 // Rules by id that one reload brought, took away or replaced.
-struct RuleChanges {
-  std::uint64_t generation = 0;
-  std::vector<std::string> added;
-  std::vector<std::string> removed;
-  std::vector<std::string> changed;
-  std::size_t rejected_files = 0;
-};
-
 struct RuleReport {
   std::shared_ptr<const detect::RuleSet> rules;
   std::map<std::string, detect::RuleHealth> health;  // By rule id; absent for rules that never ran.

@@ -47,6 +47,20 @@ std::string error_of(std::string_view text, std::string_view file = "r.yaml") {
   return rules ? "no error" : rules.error().message();
 }
 
+TEST(RuleText, IsKnownByWhatItSays) {
+  const auto digest = [](std::string_view text) { return must_parse(text).digest; };
+  const std::string plain = digest("id: a\nname: b\nsql: SELECT pid FROM processes\n");
+  EXPECT_EQ(plain.size(), 64U);
+  EXPECT_EQ(plain, digest("# Prose.\n\nid: a\nname: b\nsql:    SELECT pid FROM processes\n"));
+  EXPECT_EQ(plain, digest("- id: a\n  name: b\n  sql: SELECT pid FROM processes\n")) << "in a list";
+  for (const char* other :
+       {"id: a\nname: c\nsql: SELECT pid FROM processes\n", "id: a\nname: b\nsql: SELECT ppid FROM processes\n",
+        "id: a\nname: b\nenabled: false\nsql: SELECT pid FROM processes\n",
+        "id: a\nname: b\ntags: [c]\nsql: SELECT pid FROM processes\n",
+        "id: a\nname: b\ntags: [c, d]\nsql: SELECT pid FROM processes\n"})
+    EXPECT_NE(plain, digest(other)) << other;
+}
+
 TEST(RuleText, ReadsEveryField) {
   const Rule rule = must_parse(kFull);
   EXPECT_EQ(rule.id, "web-shell");

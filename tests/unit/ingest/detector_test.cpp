@@ -159,6 +159,25 @@ TEST_F(DetectorTest, AnotherBudgetCountsFromTheNextRun) {
   EXPECT_EQ(detector_->run(image(50), whole_).alerts.size(), 10u);
 }
 
+TEST_F(DetectorTest, WhatWasWrittenDownTellsWhatChangedSince) {
+  rule("stays", "SELECT pid FROM processes WHERE pid = 1");
+  rule("edited", "SELECT pid FROM processes WHERE pid = 1");
+  rule("goes", "SELECT pid FROM processes WHERE pid = 1");
+  open();
+  const std::string written = to_text(digests_of(*detector_->report()->rules));
+  rule("edited", "SELECT pid FROM processes WHERE pid IN (1, 2)");
+  rule("comes", "SELECT pid FROM processes WHERE pid = 3");
+  std::filesystem::remove(dir_ + "/goes.yaml");
+  open();
+  const auto& now = *detector_->report()->rules;
+  const RuleChanges changes = compare(parse_digests(written), now);
+  EXPECT_THAT(changes.added, ElementsAre("comes"));
+  EXPECT_THAT(changes.changed, ElementsAre("edited"));
+  EXPECT_THAT(changes.removed, ElementsAre("goes"));
+  EXPECT_FALSE(compare(parse_digests(to_text(digests_of(now))), now).has_rules());
+  EXPECT_THAT(parse_digests("rubbish"), IsEmpty());
+}
+
 TEST_F(DetectorTest, ReloadSaysWhatChangedAndKeepsTheLastGoodRule) {
   rule("stays", "SELECT pid FROM processes WHERE pid = 1");
   rule("edited", "SELECT pid FROM processes WHERE pid = 1");
