@@ -1,6 +1,5 @@
 #include "courier/program.h"
 
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,7 +26,8 @@ bool has_agent() {
 Result<std::unique_ptr<Webhook>> settle(const WebhookOptions& options) {
   DE_TRY(webhook, Webhook::open(options));
   DE_TRY(held, confine(webhook->port(), options.ca_file));
-  (void)held;
+  for (const std::string& note : held.notes)
+    std::fprintf(stderr, "daemoneye-courier: weaker than asked: %s\n", note.c_str());
   fault::let_attack("courier");
   return std::move(webhook);
 }

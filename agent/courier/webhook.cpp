@@ -53,6 +53,29 @@ bool sees_network() {
   return found;
 }
 
+// What is probably to be done about it; empty: libcurl's own words have to do.
+std::string_view remedy(CURLcode failed, bool sees_network) {
+  switch (failed) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return "; if it is the right server, `url` needs the name in its certificate, `ca_file` what signed it";
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      return "; what answers there does not speak HTTP: check the port of `url`, and http or https";
+    case CURLE_SSL_CONNECT_ERROR:
+      return "; check the port of `url`, and that the server expects https there";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+      return sees_network ? "" : "; the service is cut off from the network, see docs/sinks.md";
+    default:
+      return "";
+  }
+}
+
+Errc kind_of(CURLcode failed) {
+  if (failed == CURLE_OPERATION_TIMEDOUT) return Errc::Timeout;
+  return failed == CURLE_PEER_FAILED_VERIFICATION ? Errc::Denied : Errc::Io;
+}
+
 }  // namespace
 
 struct Webhook::Handles {
@@ -181,14 +204,7 @@ Result<> Webhook::judge(int failed, const char* details, long status, const std:
     return fail(refused ? Errc::Denied : Errc::Io, place_ + " answered " + std::to_string(status) + shown);
   }
   const std::string why = *details != '\0' ? details : ::curl_easy_strerror(code);
-  if (code == CURLE_OPERATION_TIMEDOUT) return fail(Errc::Timeout, place_ + ": " + why);
-  if (code == CURLE_PEER_FAILED_VERIFICATION)
-    return fail(Errc::Denied,
-                place_ + ": " + why +
-                    "; if it is the right server, `url` needs the name in its certificate, `ca_file` what signed it");
-  const bool cut_off = !sees_network_ && (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT);
-  return fail(Errc::Io,
-              place_ + ": " + why + (cut_off ? "; the service is cut off from the network, see docs/sinks.md" : ""));
+  return fail(kind_of(code), place_ + ": " + why + std::string(remedy(code, sees_network_)));
 }
 
 }  // namespace de::courier

@@ -4,7 +4,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <limits>
+
+#include "daemoneye/log/log.h"
 
 namespace de::sink {
 
@@ -85,8 +86,7 @@ Delivery::Round Delivery::deliver_batch() {
     note_failure(outcome.error());
     return Round::Failed;
   }
-  const std::lock_guard lock(mutex_);
-  counts_.failures_in_row = 0;
+  note_success();
   return Round::More;
 }
 
@@ -133,6 +133,16 @@ void Delivery::note_failure(const Error& error) {
   ++counts_.failures;
   ++counts_.failures_in_row;
   counts_.last_error = error.message();
+  // Of a row the first: the rest is counted in health.
+  if (counts_.failures_in_row == 1)
+    log::warn("sink", "cannot deliver", {log::field("sink", name()), log::field("reason", error.message())});
+}
+
+void Delivery::note_success() {
+  const std::lock_guard lock(mutex_);
+  if (counts_.failures_in_row > 0)
+    log::info("sink", "delivers again", {log::field("sink", name()), log::field("failures", counts_.failures_in_row)});
+  counts_.failures_in_row = 0;
 }
 
 // Doubles with each failure in a row; a quarter of it is random, so that sinks which failed together do not return

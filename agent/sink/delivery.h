@@ -80,6 +80,7 @@ class Delivery {
   Result<> send(const std::vector<pb::Alert>& alerts, std::size_t& sent);
   Result<> confirm(const std::vector<pb::Alert>& alerts, std::size_t sent);
   void note_failure(const Error& error);
+  void note_success();
   bool is_wanted(const pb::Alert& alert) const { return alert.severity() >= options_.min_severity; }
   bool is_stopping() const;
   std::chrono::milliseconds next_pause();

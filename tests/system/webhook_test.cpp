@@ -116,6 +116,11 @@ TEST_F(Webhook, WhatAServerRefusesComesLaterAndOnce) {
   serve();
   ASSERT_TRUE(eventually([&] { return has_posted("refused"); }, 60s)) << hook();
   EXPECT_TRUE(eventually([&] { return read_health(host_).status("sink.hook") == "ok"; })) << hook();
+  const std::string log = host_.log("agent");
+  for (const char* said : {"cannot deliver", "delivers again"}) {
+    ASSERT_TRUE(contains(log, said)) << log;
+    EXPECT_EQ(log.find(said), log.rfind(said)) << "of a row of failures the first" << log;
+  }
 }
 
 TEST_F(Webhook, AServerThatHardlyAnswersCostsALimitOfTime) {

@@ -1,9 +1,15 @@
 // What a courier refuses before it has anything to take; tests/system/webhook_test.cpp shows the rest on real servers.
 #include "courier/webhook.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <thread>
+
+#include "daemoneye/base/unique_fd.h"
 #include "temp_dir.h"
 
 namespace de::courier {
@@ -68,6 +74,52 @@ TEST(Webhook, SaysWhichFileIsMissing) {
   ASSERT_FALSE(no_token);
   EXPECT_NE(no_token.error().message().find("token_file /nowhere/token: No such file"), std::string::npos)
       << no_token.error().message();
+}
+
+// Greets whoever connects, once, as a mail server does.
+class MailServer {
+ public:
+  MailServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] {
+      const UniqueFd peer(::accept(listener_.get(), nullptr, nullptr));
+      constexpr std::string_view kGreeting = "220 mail.example ESMTP\r\n";
+      (void)::send(peer.get(), kGreeting.data(), kGreeting.size(), MSG_NOSIGNAL);
+      char byte = 0;
+      while (::recv(peer.get(), &byte, 1, 0) > 0) continue;
+    });
+  }
+  ~MailServer() { thread_.join(); }
+  std::string place() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  UniqueFd listener_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+std::string posted_to_mail_server(const std::string& scheme) {
+  MailServer server;
+  auto webhook = Webhook::open({.url = scheme + server.place() + "/alerts"});
+  parcel::Parcel parcel;
+  parcel.key = "key";
+  parcel.body = "{}";
+  const Result<> outcome = webhook.value()->post(parcel);
+  return outcome ? "delivered" : outcome.error().message();
+}
+
+TEST(Webhook, SaysWhatToDoAboutAServerOfAnotherKind) {
+  const std::string plain = posted_to_mail_server("http://");
+  EXPECT_NE(plain.find("does not speak HTTP: check the port of `url`"), std::string::npos) << plain;
+  const std::string secured = posted_to_mail_server("https://");
+  EXPECT_NE(secured.find("check the port of `url`, and that the server expects https"), std::string::npos) << secured;
 }
 
 }  // namespace
