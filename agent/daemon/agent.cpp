@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
-#include <filesystem>
 
 #include "daemon/budgets.h"
 #include "daemon/program.h"

@@ -1,8 +1,6 @@
 #include "parcel/parcel.h"
 
-#include <algorithm>
 #include <cstring>
-#include <span>
 
 #include "daemoneye/base/side_process.h"
 #include "daemoneye/base/text.h"
@@ -76,14 +74,12 @@ Result<> send_parcel(int channel, const Parcel& parcel, TimePoint until) {
 Result<Parcel> receive_parcel(int channel) {
   Parcel out;
   std::uint32_t body_bytes = 0;
-  bool begun = false;
   do {
     DE_TRY(received, receive_packet(channel, sizeof(ParcelHead) + kMaxKeyBytes + kPieceBytes));
     ParcelHead head;
     std::string_view rest;
-    if (!read_head(received, head, rest) || (!begun && head.offset != 0) || !add_piece(head, rest, out, body_bytes))
+    if (!read_head(received, head, rest) || !add_piece(head, rest, out, body_bytes))
       return fail(Errc::Corrupt, "receive a parcel: it has no meaning");
-    begun = true;
   } while (out.body.size() < body_bytes);
   return out;
 }

@@ -49,12 +49,10 @@ class Launcher {
   Result<ChildState> stop(std::size_t program, Limit grace);
 
   pid_t pid() const { return pid_; }
-  bool has(std::size_t program) const { return program < programs_; }
 
  private:
   struct Answer;
-  Launcher(UniqueFd channel, pid_t pid, std::size_t programs)
-      : channel_(std::move(channel)), pid_(pid), programs_(programs) {}
+  Launcher(UniqueFd channel, pid_t pid) : channel_(std::move(channel)), pid_(pid) {}
   bool take_turn(std::chrono::steady_clock::time_point until);
   void end_turn();
   Result<Answer> ask(LauncherRequest request, const std::vector<std::string>& variables, Limit limit);
@@ -63,7 +61,6 @@ class Launcher {
 
   UniqueFd channel_;
   pid_t pid_;
-  std::size_t programs_;
   std::mutex turn_;
   std::condition_variable turn_ended_;
   bool asking_ = false;  // Guarded by turn_. Whoever set it has the channel and asked_: one request, one reply.

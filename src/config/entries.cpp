@@ -21,7 +21,7 @@ constexpr Field<S> kSinkFields[] = {
     {{"format", 0, 0, Form::Any, 0, "How an alert is written"}, [](S& s) -> Slot { return &s.format; }},
     {{"path", 0, 0, Form::File, 0, "File that alerts are appended to; of type file only"},
      [](S& s) -> Slot { return &s.path; }},
-    {{"url", 0, 0, Form::Url, 0, "Where alerts are posted to; of type webhook only, as the following"},
+    {{"url", 0, 0, Form::Url, 0, "Where alerts are posted to; of type webhook only, as the next three"},
      [](S& s) -> Slot { return &s.url; }},
     {{"ca_file", 0, 0, Form::File, 0, "Certificates (PEM) that may have signed the server's; empty: those of the host"},
      [](S& s) -> Slot { return &s.ca_file; }},
@@ -44,7 +44,8 @@ constexpr Field<C> kCollectorFields[] = {
      [](C& c) -> Slot { return &c.startup_timeout_secs; }},
     {{"heartbeat_interval_secs", 1, 3600, Form::Any, 0, "How often it reports; three missed reports are a failure"},
      [](C& c) -> Slot { return &c.heartbeat_interval_secs; }},
-    {{"user", 0, 0, Form::Account, 0, "Only account that may register under this id; empty: procmond.user, root or the agent's own"},
+    {{"user", 0, 0, Form::Account, 0,
+      "Only account that may register under this id; empty: procmond.user, root or the agent's own"},
      [](C& c) -> Slot { return &c.user; }},
 };
 // clang-format on

@@ -10,7 +10,8 @@ namespace de::system_test {
 // The descriptor of `pid` whose /proc/PID/fdinfo has `line`; -1: none.
 int find_descriptor(pid_t pid, const std::string& line);
 
-// Has the process close it, by tracing it. Empty when it did, or what went wrong.
+// Has the process close it, by tracing it, and open its standard input once more in its place. Empty when it did, or
+// what went wrong.
 std::string close_from_outside(pid_t pid, int fd);
 
 }  // namespace de::system_test

@@ -39,7 +39,7 @@ Result<std::unique_ptr<Launcher>> Launcher::fork(std::vector<ChildOptions> progr
     channel.ours.reset();
     be_the_launcher(channel.theirs, programs);
   }
-  return std::unique_ptr<Launcher>(new Launcher(std::move(channel.ours), child, programs.size()));
+  return std::unique_ptr<Launcher>(new Launcher(std::move(channel.ours), child));
 }
 
 // Of several replies the one that was asked for last; those before it came too late.

@@ -69,16 +69,13 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
   using Base::Base;
 
   // Asking a success for its error ends the program; tl::expected would read whatever lies there.
-  const Error& error() const& { return has_failed().Base::error(); }
-  Error&& error() && {
-    (void)has_failed();
-    return std::move(*this).Base::error();
-  }
-
- private:
-  const Result& has_failed() const {
+  const Error& error() const& {
     if (this->has_value()) std::abort();
-    return *this;
+    return Base::error();
+  }
+  Error&& error() && {
+    if (this->has_value()) std::abort();
+    return std::move(*this).Base::error();
   }
 };
 

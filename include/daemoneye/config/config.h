@@ -73,7 +73,7 @@ struct SinkConfig {
   SinkType type = SinkType::Stdout;
   SinkFormat format = SinkFormat::Json;
   std::string path;  // Of type File only; absolute.
-  std::string url;   // Of type Webhook only, as the following.
+  std::string url;   // Of type Webhook only, as the next three.
   std::string ca_file;
   std::string token_file;
   std::uint32_t timeout_ms = 10'000;

@@ -103,7 +103,7 @@ struct de_args {
 struct de_counters {
   __u64 happened[5];  // By kind.
   __u64 dropped[5];   // The ring was full.
-  __u64 clones;       // Tasks of any kind that came to be, of those that is_counted().
+  __u64 clones;       // Tasks of any kind that came to be, where is_counted().
   __u64 workers;      // Of these, threads the kernel starts in a process for its own work: they are no forks.
   __u64 threads;      // Of these, threads of a process,
   __u64 processes;    // and processes: counted at fork, by another program.
