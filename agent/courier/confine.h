@@ -12,7 +12,7 @@
 
 namespace de::courier {
 
-// Errors: see guard::drop(), restrict_files() and restrict_syscalls().
+// `notes` are those of Landlock and seccomp. Errors: see guard::drop(), restrict_files() and restrict_syscalls().
 Result<guard::Held> confine(std::uint16_t port, const std::string& ca_file);
 
 }  // namespace de::courier

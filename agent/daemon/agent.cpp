@@ -231,6 +231,7 @@ serve::Context Agent::make_context() {
       supervisors_,
       *canary_,
       query_budget(config_),
+      config_.paths.store_dir,
       [this] { return image_; },
       [this] { return settle(); },
       [this] { return completeness(); },

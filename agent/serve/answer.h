@@ -12,14 +12,18 @@
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/control.pb.h"
+#include "serve/reply_rows.h"
 
 namespace de::serve {
 
 struct Answer {
-  explicit Answer(pb::Completeness completeness) { *trailer.mutable_completeness() = std::move(completeness); }
+  // `file_dir`: see ReplyRows.
+  explicit Answer(pb::Completeness completeness, std::string file_dir = {}) : rows(std::move(file_dir)) {
+    *trailer.mutable_completeness() = std::move(completeness);
+  }
 
   std::vector<std::string> columns;
-  std::vector<pb::Row> rows;
+  ReplyRows rows;
   pb::Trailer trailer;
 };
 

@@ -55,7 +55,7 @@ std::string value_text(const pb::Value& value) {
 
 void describe(Answer& answer, const pb::Alert& alert) {
   const auto add = [&](std::string_view field, std::string_view value) {
-    answer.rows.push_back(row_of({text_value(field), text_value(value)}));
+    answer.rows.add(row_of({text_value(field), text_value(value)}));
   };
   add("id", alert.id());
   add("title", alert.title());
@@ -90,13 +90,13 @@ link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest re
   DE_CO_TRY(filter, to_filter(request));
   auto job = [&context, &filter] { return context.store.list_alerts(filter); };
   DE_CO_TRY(alerts, co_await link::run_on(context.readers, std::move(job)));
-  Answer answer(complete());
+  Answer answer(complete(), context.file_dir);
   answer.columns = {"id", "time", "severity", "state", "count", "rule", "title"};
   for (const pb::Alert& alert : alerts)
-    answer.rows.push_back(row_of({text_value(alert.id()), text_value(to_iso8601(alert.alert_time_ms()).text),
-                                  text_value(detect::to_text(alert.severity())), text_value(state_text(alert.state())),
-                                  int_value(static_cast<std::int64_t>(alert.count())), text_value(alert.rule_id()),
-                                  text_value(alert.title())}));
+    answer.rows.add(row_of({text_value(alert.id()), text_value(to_iso8601(alert.alert_time_ms()).text),
+                            text_value(detect::to_text(alert.severity())), text_value(state_text(alert.state())),
+                            int_value(static_cast<std::int64_t>(alert.count())), text_value(alert.rule_id()),
+                            text_value(alert.title())}));
   co_return answer;
 }
 
@@ -122,7 +122,7 @@ link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest requ
                            ? std::string("delivered ") + to_iso8601(delivery.delivered_ms()).text
                            : std::string("pending");
     if (!delivery.last_error().empty()) text += ", last error: " + delivery.last_error();
-    answer.rows.push_back(row_of({text_value("delivery." + delivery.sink()), text_value(text)}));
+    answer.rows.add(row_of({text_value("delivery." + delivery.sink()), text_value(text)}));
   }
   co_return answer;
 }

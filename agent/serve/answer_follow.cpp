@@ -34,25 +34,24 @@ void put(pb::Value& to, const schema::Cell& cell) {
 Result<std::shared_ptr<Answer>> read_new(const Context& context, const pb::FollowRequest& request,
                                          const pb::Completeness& completeness) {
   static const std::vector<const EventColumn*> shown = find_shown();
-  auto answer = std::make_shared<Answer>(completeness);
+  auto answer = std::make_shared<Answer>(completeness, context.file_dir);
   for (const EventColumn* column : shown) answer->columns.emplace_back(column->name);
   store::EventFilter filter;
   if (request.has_after())
     filter.after = request.after();
   else
     filter.to_ms = filter.from_ms;  // Nothing: only the position.
-  std::size_t bytes = 0;
+  pb::Row row;                      // Reused.
   std::uint64_t left_out = 0;
   DE_TRY(outcome, context.store.find_events(filter, [&](std::string_view, const pb::ProcessEvent& event) {
     // Counted to the end: going on in the middle of an answer is not possible.
-    if (answer->rows.size() >= kMaxRows || bytes >= kMaxBytes) {
+    if (answer->rows.size() >= kMaxRows || answer->rows.bytes() >= kMaxBytes) {
       ++left_out;
       return true;
     }
-    pb::Row& row = answer->rows.emplace_back();
+    row.Clear();
     for (const EventColumn* column : shown) put(*row.add_values(), column->read(event));
-    bytes += row.ByteSizeLong();
-    return true;
+    return answer->rows.add(row);
   }));
   answer->trailer.set_position(outcome.position);
   answer->trailer.set_left_out(left_out);

@@ -173,8 +173,7 @@ link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::He
   for (const Line& line : lines) {
     if (!is_wanted(line.component, request.component())) continue;
     worst = std::max(worst, line.level);
-    answer.rows.push_back(
-        row_of({text_value(line.component), text_value(kLevels[line.level]), text_value(line.detail)}));
+    answer.rows.add(row_of({text_value(line.component), text_value(kLevels[line.level]), text_value(line.detail)}));
   }
   if (answer.rows.empty()) co_return fail(Errc::NotFound, "no component of that name; health without a name lists all");
   if (worst == 2) answer.trailer.set_status(pb::STATUS_UNHEALTHY);

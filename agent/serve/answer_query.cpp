@@ -56,19 +56,21 @@ void add_missing(pb::Completeness& completeness, std::span<const pb::Reason> mis
 }
 
 Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget,
-                         const pb::Completeness& completeness) {
+                         const pb::Completeness& completeness, const std::string& file_dir) {
   std::vector<mirror::Value> params;
   for (const pb::Value& value : request.params()) params.push_back(to_value(value));
-  Answer answer(completeness);
+  Answer answer(completeness, file_dir);
   const auto on_columns = [&](std::span<const std::string> names) {
     answer.columns.assign(names.begin(), names.end());
   };
+  pb::Row row;  // Reused.
   const auto on_row = [&](std::span<const mirror::Value> values) {
-    pb::Row& row = answer.rows.emplace_back();
+    row.Clear();
     for (const mirror::Value& value : values) std::visit(ToProto{*row.add_values()}, value);
-    return true;
+    return answer.rows.add(row);
   };
   DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));
+  DE_CHECK(answer.rows.outcome());
   add_missing(*answer.trailer.mutable_completeness(), outcome.missing);
   // Cut where the asker wanted it cut is complete; cut before, by a limit of ours, is not.
   if (outcome.truncated && (request.limit_rows() == 0 || outcome.rows < request.limit_rows()))
@@ -83,7 +85,7 @@ Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& r
   Answer answer(complete());
   answer.columns = {"kind", "detail"};
   const auto add = [&](std::string_view kind, std::string_view detail) {
-    answer.rows.push_back(row_of({text_value(kind), text_value(detail)}));
+    answer.rows.add(row_of({text_value(kind), text_value(detail)}));
   };
   for (const std::string& step : explained.plan) add("plan", step);
   for (const std::string& table : explained.statement.tables) add("table", table);
@@ -97,8 +99,8 @@ Result<Answer> validate_query(mirror::Session& session, const pb::QueryRequest& 
   DE_TRY(statement, session.validate(request.sql()));
   Answer answer(complete());
   answer.columns = {"valid", "columns", "parameters"};
-  answer.rows.push_back(row_of({text_value("yes"), int_value(static_cast<std::int64_t>(statement.columns.size())),
-                                int_value(statement.parameters)}));
+  answer.rows.add(row_of({text_value("yes"), int_value(static_cast<std::int64_t>(statement.columns.size())),
+                          int_value(statement.parameters)}));
   return answer;
 }
 
@@ -141,7 +143,8 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   const pb::Completeness completeness = context.completeness();
   mirror::Budget budget = budget_for(request, context.query_budget);
   budget.is_unwanted = is_unwanted.get();
-  auto job = [&session, &image, &request, &budget, &completeness]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&session, &image, &request, &budget, &completeness,
+              &file_dir = context.file_dir]() -> Result<std::shared_ptr<Answer>> {
     if (image) DE_CHECK(session->load(image));
     const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
       if (!answer) return fail(std::move(answer).error());
@@ -153,7 +156,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
       case pb::QUERY_VALIDATE:
         return wrap(validate_query(*session, request));
       default:
-        return wrap(run_query(*session, request, budget, completeness));
+        return wrap(run_query(*session, request, budget, completeness, file_dir));
     }
   };
   auto answer = co_await link::run_on(context.readers, std::move(job));
@@ -185,9 +188,9 @@ link::Task<Answer> answer_schema(pb::SchemaRequest request) {
   for (const schema::TableInfo& table : schema::tables()) {
     if (only != nullptr && only != &table) continue;
     for (const schema::ColumnInfo& column : table.columns)
-      answer.rows.push_back(row_of({text_value(table.name), text_value(column.name),
-                                    text_value(schema::to_text(column.type)), text_value(schema::to_text(column.unit)),
-                                    text_value(column.indexed ? "yes" : ""), text_value(column.help)}));
+      answer.rows.add(row_of({text_value(table.name), text_value(column.name), text_value(schema::to_text(column.type)),
+                              text_value(schema::to_text(column.unit)), text_value(column.indexed ? "yes" : ""),
+                              text_value(column.help)}));
   }
   co_return answer;
 }

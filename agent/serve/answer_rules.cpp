@@ -27,19 +27,19 @@ Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, cons
 
 void add_test_rows(Answer& answer, const Rule& rule, const Result<detect::TestReport>& report) {
   if (!report) {
-    answer.rows.push_back(
+    answer.rows.add(
         row_of({text_value(rule.id), text_value("failed"), text_value(""), text_value(report.error().message())}));
     answer.trailer.set_status(pb::STATUS_UNHEALTHY);
     return;
   }
   for (const detect::TestFailure& failure : report->failures) {
-    answer.rows.push_back(
+    answer.rows.add(
         row_of({text_value(rule.id), text_value("failed"), text_value(failure.test), text_value(failure.message)}));
     answer.trailer.set_status(pb::STATUS_UNHEALTHY);
   }
   if (report->failures.empty())
-    answer.rows.push_back(row_of({text_value(rule.id), text_value(rule.tests.empty() ? "no tests" : "passed"),
-                                  text_value(""), text_value(std::to_string(report->passed) + " passed")}));
+    answer.rows.add(row_of({text_value(rule.id), text_value(rule.tests.empty() ? "no tests" : "passed"), text_value(""),
+                            text_value(std::to_string(report->passed) + " passed")}));
 }
 
 Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock) {
@@ -52,7 +52,7 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
     if (request.run_tests()) {
       add_test_rows(*answer, rule, detect::test_rule(rule, clock));
     } else {
-      answer->rows.push_back(
+      answer->rows.add(
           row_of({text_value(rule.id), text_value("valid"), text_value(""), text_value(joined(statement.tables))}));
     }
   }
@@ -67,7 +67,7 @@ link::Task<Answer> answer_rules_list(Context& context) {
   answer.columns = {"id", "severity", "enabled", "health", "runs", "matches", "last_ms", "name"};
   for (const auto& rule : report->rules->rules) {
     const auto health = report->health.find(rule->id);
-    pb::Row& row = answer.rows.emplace_back();
+    pb::Row row;
     *row.add_values() = text_value(rule->id);
     *row.add_values() = text_value(detect::to_text(rule->severity));
     *row.add_values() = text_value(rule->enabled ? "yes" : "no");
@@ -81,6 +81,7 @@ link::Task<Answer> answer_rules_list(Context& context) {
       row.add_values()->set_real(static_cast<double>(health->second.last_us) / 1000.0);
     }
     *row.add_values() = text_value(rule->name);
+    answer.rows.add(row);
   }
   if (!report->rules->errors.empty()) {
     answer.trailer.set_status(pb::STATUS_UNHEALTHY);
@@ -98,7 +99,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   Answer answer(complete());
   answer.columns = {"field", "value"};
   const auto add = [&](std::string_view field, std::string_view value) {
-    answer.rows.push_back(row_of({text_value(field), text_value(value)}));
+    answer.rows.add(row_of({text_value(field), text_value(value)}));
   };
   add("id", rule->id);
   add("name", rule->name);

@@ -58,6 +58,7 @@ struct Context {
   const supervise::Supervisors& supervisors;
   const integrity::Canary& canary;
   mirror::Budget query_budget;
+  std::string file_dir;  // Where long answers wait to be read.
   std::function<std::shared_ptr<const mirror::Image>()> image;
   // Returns when everything that collectors have sent by now can be read from the store, or cannot be stored.
   std::function<link::Task<>()> settle;

@@ -18,24 +18,7 @@ constexpr auto kWriteLimit = 30s;  // Per page; a reader that is a person's page
 // After 16 that were queued together. An io thread that did nothing but hang up would get the processor later than one
 // that sleeps now and then, and so would all answers; the queue being short, it mostly finds it empty and sleeps then.
 constexpr auto kRestOfTheDoor = 1ms;
-constexpr std::size_t kPageBytes = 256UL << 10;
-// A value in memory beside what it is on the wire: SpaceUsedLong() would know, and take longer than the query.
-constexpr std::size_t kValueBytes = sizeof(pb::Value) + sizeof(std::string) + sizeof(void*);
-constexpr std::size_t kRowBytes = kControlLimits.write_bytes - 1024;  // What does not fit into a page of its own.
-
-// How much memory the rows take, which is several times what they are on the wire. One that no frame can carry is said
-// in the trailer, not shown as a broken connection.
-Result<std::uint64_t> weigh_rows(const Answer& answer) {
-  std::uint64_t all = 0;
-  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
-    const std::size_t bytes = answer.rows[i].ByteSizeLong();
-    all += bytes + static_cast<std::size_t>(answer.rows[i].values_size()) * kValueBytes;
-    if (bytes > kRowBytes)
-      return fail(Errc::TooLarge, "row " + std::to_string(i + 1) + " has " + std::to_string(bytes) +
-                                      " bytes, more than an answer can carry; select fewer columns or use substr()");
-  }
-  return all;
-}
+static_assert(ReplyRows::kMaxRowBytes < kControlLimits.write_bytes);
 }  // namespace
 
 Control::Control(boost::asio::any_io_executor executor, ControlOptions options, Context& context)
@@ -140,9 +123,8 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
     co_return Result<>{};
   }
   Answer answer = answered ? std::move(*answered) : failure(answered.error());
-  const auto bytes = weigh_rows(answer);
-  if (!bytes) answer = failure(bytes.error());
-  const std::uint64_t held = bytes.value_or(0);
+  if (!answer.rows.outcome()) answer = failure(answer.rows.outcome().error());
+  const std::uint64_t held = answer.rows.bytes();
   if (auto room = admission_.hold(uid, held); !room) co_return co_await send(*connection, failure(room.error()));
   if (answer.trailer.elapsed_us() == 0)
     answer.trailer.set_elapsed_us(static_cast<std::uint64_t>((context_.clock.steady_ns() - begin_ns) / 1000));
@@ -222,20 +204,15 @@ link::Task<> Control::send(link::Connection& connection, Answer answer) {
     auto sent = co_await link::write_message(connection, header, kWriteLimit);
     if (!sent) co_return fail(std::move(sent).error());
   }
-  pb::ControlReply page;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < answer.rows.size(); ++i) {
-    bytes += answer.rows[i].ByteSizeLong() + 8;
-    page.mutable_page()->add_rows()->Swap(&answer.rows[i]);
-    const bool next_is_big = i + 1 < answer.rows.size() && answer.rows[i + 1].ByteSizeLong() > kPageBytes;
-    if (bytes < kPageBytes && !next_is_big && i + 1 < answer.rows.size()) continue;
-    auto sent = co_await link::write_message(connection, page, kWriteLimit);
+  const std::uint64_t rows = answer.rows.size();
+  for (;;) {
+    DE_CO_TRY(page, answer.rows.next_page());
+    if (!page) break;
+    auto sent = co_await connection.write(std::move(*page), kWriteLimit);
     if (!sent) co_return fail(std::move(sent).error());
-    page.Clear();
-    bytes = 0;
   }
   pb::ControlReply end;
-  answer.trailer.set_rows(answer.rows.size());
+  answer.trailer.set_rows(rows);
   end.mutable_trailer()->Swap(&answer.trailer);
   co_return co_await link::write_message(connection, end, kWriteLimit);
 }

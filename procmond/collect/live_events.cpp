@@ -164,11 +164,16 @@ void LiveProcesses::fork(const KernelEvent& event, ToldEvents& told) {
   const auto found = known_.find(event.pid);
   if (found != known_.end() && found->second.uid == to_uid<Uid>(seen.process_uid())) {
     Known& known = found->second;  // A scan was faster than the ring.
-    ++counts_.forks_known;
     if (std::exchange(known.missed, false)) --counts_.missed_starts;
     known.told_ns = std::max(known.told_ns, event.time_ns);
     link(known);
-    return;
+    if (!std::exchange(known.unbegun, false)) {
+      ++counts_.forks_known;
+      return;
+    }
+    ++counts_.told;
+    stamp(tell_in_parts(pb::EVENT_TYPE_START, event, known, told), event);
+    return tell_parents(told, &known);
   }
   Known& child = make_room(event, told);
   child.told_ns = event.time_ns;

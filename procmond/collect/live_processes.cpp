@@ -168,6 +168,7 @@ bool LiveProcesses::observe(pb::ProcessRecord& record, EventList& events) {
   if (record.has_memory_usage()) known.memory = static_cast<std::int64_t>(record.memory_usage());
   if (record.has_cpu_usage()) known.cpu = static_cast<float>(record.cpu_usage());
   remember(record, known);
+  known.unbegun = !primed_;
   if (primed_) {
     add_start(record, events);
     known.missed = fed_;

@@ -117,6 +117,7 @@ class LiveProcesses {
     bool exec_told : 1 = false;  // Since it was last observed.
     bool exec_doubtful = false;  // A scan saw an exec that nobody has told yet.
     bool missed = false;         // Counted as a missed start; not for ever, its fork may only be late.
+    bool unbegun = false;        // Of the first scan, which tells no starts; a fork that is read late still does.
     TextPool::Ref name;
     TextPool::Ref arguments;  // Serialised ProcessRecord of nothing else: the source remembers the same text.
     TextPool::Ref rest;       // Serialised ProcessRecord: image, owner, place; the same for many processes.

@@ -54,6 +54,7 @@ Result<guard::Held> confine(std::uint16_t port, const std::string& ca_file) {
   options.uid = ::geteuid();
   options.gid = ::getegid();
   DE_TRY(held, guard::drop(options));
+  held.notes.clear();  // The agent has logged them: it became what this is.
   std::vector<guard::ReachRule> paths;
   for (const char* path :
        {"/etc/ssl", "/usr/share/ca-certificates", "/usr/lib/ssl", "/etc/hosts", "/etc/host.conf", "/etc/resolv.conf",

@@ -18,7 +18,7 @@ using guard::SyscallRule;
 constexpr std::uint64_t kWhole = ~std::uint64_t{0};
 
 constexpr SyscallRule kAgent[] = {
-    {"openat", "store, rules, sinks; which files Landlock says"},
+    {"openat", "store, rules, sinks, large answers; which files Landlock says"},
     {"newfstatat", "store, rules, sinks"},
     {"statfs", "how full the disk is"},
     {"fstatfs", "how full the disk is, what file system the store is on"},
@@ -26,7 +26,7 @@ constexpr SyscallRule kAgent[] = {
     {"faccessat", "store"},
     {"getdents64", "days of the store, rules"},
     {"lseek", "store, rules, sinks"},
-    {"pread64", "store"},
+    {"pread64", "store, large answers"},
     {"pwrite64", "store"},
     {"writev", "store, sockets"},
     {"pwritev", "store: LMDB"},
@@ -41,7 +41,7 @@ constexpr SyscallRule kAgent[] = {
     {"renameat", "days set aside, rotated sinks"},
     {"renameat2", "days set aside, rotated sinks"},
     {"rmdir", "a day that is too old"},
-    {"unlink", "a day that is too old, its sockets"},
+    {"unlink", "a day that is too old, its sockets, names of large answers"},
     {"unlinkat", "a day that is too old, its sockets"},
     {"poll", "sockets"},
     {"ppoll", "sockets"},

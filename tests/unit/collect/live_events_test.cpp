@@ -331,6 +331,17 @@ TEST_F(LiveEvents, AForkThatIsReadLateIsNoSecondStart) {
   EXPECT_EQ(live.counts().forks_known, 1U);
 }
 
+TEST_F(LiveEvents, AForkThatIsReadAfterTheFirstScanFoundItIsAStart) {
+  begin();
+  observe(found(1, 0, "init", {"init"}));
+  observe(found(30, 1, "init", {"init"}));
+  EXPECT_THAT(types(fork(30, 1)), ElementsAre("START 30"));
+  EXPECT_THAT(types(finish()), IsEmpty());
+  EXPECT_THAT(types(fork(30, 1)), IsEmpty()) << "but not twice";
+  EXPECT_EQ(live.counts().told, 1U);
+  EXPECT_EQ(live.counts().forks_known, 1U);
+}
+
 TEST_F(LiveEvents, AScanResurrectsNobodyWhoseEndWasTold) {
   scan({found(1, 0, "init", {"init"}), found(30, 1, "ls", {"ls"})});
   snapshot.clear();

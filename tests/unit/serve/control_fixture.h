@@ -100,6 +100,7 @@ class ControlTest : public testing::Test {
         supervisors_,
         canary_,
         mirror::kAdHocBudget,
+        dir_ + "/store",
         [this] { return image_; },
         [this] { return settle(); },
         [this] { return known_; },
