@@ -67,6 +67,7 @@ struct Rule {
   std::string author;
   std::string version;
   std::string license;
+  std::string source;  // Where it was taken from, a URL as a rule.
   bool enabled = true;
   Trigger on = Trigger::Snapshot;
   bool on_given = false;       // Otherwise check_rule() finds out what it can be.

@@ -161,6 +161,7 @@ constexpr Field kFields[] = {
     {"author", read_line<&Rule::author, kMaxLineBytes>},
     {"version", read_line<&Rule::version, kMaxLineBytes>},
     {"license", read_line<&Rule::license, kMaxLineBytes>},
+    {"source", read_line<&Rule::source, kMaxLineBytes>},
     {"enabled",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(enabled, read_bool(at.file, node, at.key));
@@ -229,8 +230,8 @@ Result<PackDefaults> read_metadata(std::string_view file, const Node& node) {
 // Each node with its kind and length, so that no two trees are the same bytes.
 void add_to(crypto::Blake3& digest, const Node& node) {
   const std::size_t children = node.is_list() ? node.items.size() : node.entries.size();
-  digest.update(std::string(to_text(node.kind)) + (node.quoted ? " quoted " : " ") +
-                std::to_string(node.is_scalar() ? node.text.size() : children) + " " + node.text);
+  digest.update(std::string(to_text(node.kind)) + " " + std::to_string(node.is_scalar() ? node.text.size() : children) +
+                " " + node.text);
   for (const Node& item : node.items) add_to(digest, item);
   for (const auto& [key, value] : node.entries) {
     add_to(digest, key);

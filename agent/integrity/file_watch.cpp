@@ -50,7 +50,6 @@ std::vector<FileChange> FileWatch::look() {
 std::string FileWatch::to_text() const {
   std::ostringstream out;
   for (const auto& [path, state] : files_) {
-    if (path.find('\n') != path.npos) continue;
     out << state.is_there << ' ' << state.file[1];
     for (const std::int64_t number : state.content) out << ' ' << number;
     for (const std::int64_t number : state.changed) out << ' ' << number;

@@ -109,6 +109,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("tags", joined(rule->tags));
   add("author", rule->author);
   add("license", rule->license);
+  add("source", rule->source);
   add("version", rule->version);
   add("enabled", rule->enabled ? "yes" : "no");
   add("on", detect::to_text(rule->on));

@@ -54,7 +54,7 @@ Result<> ReplyRows::end_page() {
   rows_.clear();
   const bool has_room = bytes_ + page.size() <= kInMemoryBytes || file_dir_.empty();
   bytes_ += page.size();
-  if (!has_room || file_) return put_away(page);
+  if (!has_room) return put_away(page);
   pages_.push_back(std::move(page));
   return {};
 }

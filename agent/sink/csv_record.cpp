@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kHeader =
     "id,sequence,alert_time,severity,rule_id,rule_generation,title,description,category,tags,host,state,process_uid,"
     "process_count,affected_processes,count,first_seen,last_seen,scan_id,completeness,ancestry,data,rule_author,"
-    "rule_license,dedupe_key,correlation_id\r\n";
+    "rule_license,dedupe_key,correlation_id,rule_source\r\n";
 
 // Line feeds may stay inside quotes; everything else a terminal acts on is escaped.
 std::string escape_cell(std::string_view text) {
@@ -107,6 +107,7 @@ std::string csv_record(const pb::Alert& alert) {
   row.text(alert.rule_license());
   row.text(alert.dedupe_key());
   row.text(alert.correlation_id());
+  row.text(alert.rule_source());
   return std::move(row).take();
 }
 

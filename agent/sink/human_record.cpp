@@ -69,6 +69,7 @@ std::string rule_text(const pb::Alert& alert) {
   std::string out = shown(alert.rule_id()) + " (generation " + std::to_string(alert.rule_generation());
   if (!alert.rule_author().empty()) out += ", by " + shown(alert.rule_author());
   if (!alert.rule_license().empty()) out += ", " + shown(alert.rule_license());
+  if (!alert.rule_source().empty()) out += ", " + shown(alert.rule_source());
   return out + ")";
 }
 

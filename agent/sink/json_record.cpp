@@ -124,6 +124,7 @@ void append_rule(JsonObject& object, const pb::Alert& alert) {
   object.number("rule_generation", alert.rule_generation());
   object.text("rule_author", alert.rule_author());
   object.text("rule_license", alert.rule_license());
+  object.text("rule_source", alert.rule_source());
   if (alert.has_rule_execution_time_us()) object.number("rule_execution_time_us", alert.rule_execution_time_us());
 }
 

@@ -73,6 +73,13 @@ void add_rules(CLI::App& app, Invocation& out) {
   add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry", [](CLI::App& s, RulesTestCommand& c) {
     s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
   });
+  add<RulesImportCommand>(
+      *rules, out, "import", "Make rule files of rules in Sigma's format", [](CLI::App& s, RulesImportCommand& c) {
+        s.add_option("--sigma", c.paths, "Sigma rules: files, or directories of them")->required()->expected(1, 256);
+        s.add_option("--into", c.into, "Directory that the rule files are written to; without it nothing is written");
+        s.add_option("--placeholders", c.placeholders, "YAML file with the values of %placeholders%: {name: [value]}");
+        s.add_option("--source", c.source, "Where the rules were taken from: a URL that the file's name is put behind");
+      });
 }
 
 void add_alerts(CLI::App& app, Invocation& out) {

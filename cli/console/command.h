@@ -35,6 +35,12 @@ struct RulesValidateCommand {
 struct RulesTestCommand {
   std::string target;  // A rule's id, a file, or empty for all rules.
 };
+struct RulesImportCommand {
+  std::vector<std::string> paths;  // Files, and directories with files below them.
+  std::string into;                // Empty: only to see what would become of them.
+  std::string placeholders;
+  std::string source;  // In front of a file's name it says where the rule was taken from.
+};
 struct AlertsListCommand {
   std::string rule;
   std::string severity;
@@ -83,9 +89,9 @@ struct VersionCommand {};
 
 using Command =
     std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
-                 AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                 AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand, ConfigSetCommand,
-                 ConfigReloadCommand, ServiceCommand, VersionCommand>;
+                 RulesImportCommand, AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand,
+                 AuditVerifyCommand, AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand,
+                 ConfigSetCommand, ConfigReloadCommand, ServiceCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

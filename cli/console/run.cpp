@@ -12,6 +12,7 @@
 #include "console/answer.h"
 #include "console/arguments.h"
 #include "console/client.h"
+#include "console/import_rules.h"
 #include "console/offline.h"
 #include "console/request.h"
 #include "console/service_command.h"
@@ -168,17 +169,12 @@ ExitCode show_tree(const Question& question, const TreeCommand& command, const c
   return answer.finish();
 }
 
-ExitCode usage_error(const Error& error, const Streams& streams) {
-  say(streams, error.message());
-  if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
-  return error.code() == Errc::Invalid || error.code() == Errc::TooLarge ? ExitCode::Usage : ExitCode::Failed;
-}
-
 std::string words_of(const Command& command) {
   if (const auto* asked = std::get_if<ServiceCommand>(&command))
     return "service " + std::string(service::to_text(asked->request.action));
   if (is_any<AuditVerifyCommand>(command)) return "audit verify";
   if (is_any<AuditTailCommand>(command)) return "audit tail";
+  if (is_any<RulesImportCommand>(command)) return "rules import";
   return is_any<ConfigValidateCommand>(command) ? "config validate" : "config show";
 }
 
@@ -193,7 +189,7 @@ ExitCode execute_on_files(const Invocation& invocation, const char* const* env, 
   config::LoadInput flags;
   if (invocation.output) flags.flags["cli.output"] = *invocation.output;
   const auto loaded = config::load_cli(flags);
-  if (!loaded) return usage_error(loaded.error(), streams);
+  if (!loaded) return say_error(loaded.error(), streams);
   Answer answer(render_options(invocation, env, streams, loaded->value.output), streams);
   ConfigValidateCommand validate = std::get<ConfigValidateCommand>(invocation.command);
   if (validate.file.empty()) validate.file = invocation.config_file;
@@ -217,7 +213,7 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
   if (is_any<ConfigValidateCommand>(command)) return execute_on_files(invocation, env, streams);
 
   const auto loaded = config::load_cli(load_input(invocation, env, config::Program::Cli));
-  if (!loaded) return usage_error(loaded.error(), streams);
+  if (!loaded) return say_error(loaded.error(), streams);
   for (const std::string& warning : loaded->warnings) say(streams, "warning: " + warning);
   const config::Paths& paths = loaded->value.paths;
 
@@ -235,6 +231,10 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
     Answer answer(std::move(options), streams);
     return tail_ledger(*tail, paths, answer, streams);
   }
+  if (const auto* import = std::get_if<RulesImportCommand>(&command)) {
+    Answer answer(std::move(options), streams);
+    return import_rules(*import, answer, streams);
+  }
   if (const auto* asked = std::get_if<ServiceCommand>(&command)) {
     if (invocation.state_dir || invocation.socket) {
       say(streams, "service is about the installed instance: leave out --state-dir and --socket");
@@ -247,7 +247,7 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
     return watch_processes(*watch, paths, std::move(options), streams,
                            [&](const Error& error) { return say_unconnected(error, paths, streams); });
   const auto question = make_question(command, streams);
-  if (!question) return usage_error(question.error(), streams);
+  if (!question) return say_error(question.error(), streams);
   options.query = question->text;
   Answer answer(std::move(options), streams);
   if (const auto* tree = std::get_if<TreeCommand>(&command))

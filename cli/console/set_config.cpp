@@ -89,20 +89,12 @@ std::optional<ExitCode> ask_consent(const ConfigSetCommand& command, const std::
   return std::nullopt;
 }
 
-ExitCode complain(const Error& error, const Streams& streams) {
-  say(streams, error.message());
-  if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
-  return error.code() == Errc::Invalid || error.code() == Errc::TooLarge || error.code() == Errc::Unsupported
-             ? ExitCode::Usage
-             : ExitCode::Failed;
-}
-
 ExitCode say_done(const config::Change& change, const Streams& streams) {
   const std::string_view by = config::takes_effect_by(change.path);
   std::string text = change.where + ": " + std::string(change.path) + " was " + change.before + " and is " +
                      change.after + "; it counts after " + std::string(by) + "\n";
   const auto written = write_all(streams.out, text);
-  if (!written && written.error().code() != Errc::Closed) return complain(written.error(), streams);
+  if (!written && written.error().code() != Errc::Closed) return say_error(written.error(), streams);
   return ExitCode::Complete;
 }
 
@@ -110,7 +102,7 @@ ExitCode say_done(const config::Change& change, const Streams& streams) {
 
 ExitCode set_config(const ConfigSetCommand& command, const config::LoadInput& usual, const Streams& streams) {
   const auto target = find_target(command, usual);
-  if (!target) return complain(target.error(), streams);
+  if (!target) return say_error(target.error(), streams);
   const std::vector<std::string> mistakes = config::mistakes_in(target->path, target->text);
   if (!mistakes.empty()) {
     say(streams, mistakes.front());
@@ -118,20 +110,20 @@ ExitCode set_config(const ConfigSetCommand& command, const config::LoadInput& us
     return ExitCode::Usage;
   }
   const auto value = config::value_for_file(command.key, command.value, syntax_of(target->path, target->text));
-  if (!value) return complain(value.error(), streams);
+  if (!value) return say_error(value.error(), streams);
   const auto before = config::settings_in(target->path, target->text);
   const auto edited = set_in_text(target->path, target->text, command.key, *value);
-  if (!edited) return complain(edited.error(), streams);
+  if (!edited) return say_error(edited.error(), streams);
   const auto after = config::settings_in(target->path, *edited);
-  if (!before || !after) return complain(before ? after.error() : before.error(), streams);
+  if (!before || !after) return say_error(before ? after.error() : before.error(), streams);
   const std::vector<config::Change> changes = config::changes_between(*before, *after);
   if (changes.empty()) {
     const auto written = write_all(streams.out, command.key + " is " + *value + " already; nothing was written\n");
-    return written ? ExitCode::Complete : complain(written.error(), streams);
+    return written ? ExitCode::Complete : say_error(written.error(), streams);
   }
   if (const auto refused = ask_consent(command, changes, streams)) return *refused;
   const auto replaced = replace_file(target->path, *edited, target->text, target->new_mode);
-  if (!replaced) return complain(replaced.error(), streams);
+  if (!replaced) return say_error(replaced.error(), streams);
   return say_done(changes.front(), streams);
 }
 

@@ -12,11 +12,6 @@ namespace {
 using Settings = std::vector<config::Setting>;
 using Mistakes = std::vector<std::string>;
 
-ExitCode exit_code_of_settings(const Error& error) {
-  if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
-  return error.code() == Errc::Invalid || error.code() == Errc::TooLarge ? ExitCode::Usage : ExitCode::Failed;
-}
-
 ExitCode print(const Streams& streams, std::string_view text, ExitCode verdict) {
   const auto written = write_all(streams.out, text);
   if (written || written.error().code() == Errc::Closed) return verdict;
@@ -88,7 +83,7 @@ ExitCode show_config(const ConfigShowCommand& command, const config::LoadInput& 
   const auto settings = settings_of(command.program, input, streams);
   if (!settings) {
     say(streams, settings.error().message());
-    return exit_code_of_settings(settings.error());
+    return exit_code_for(settings.error());
   }
   if (!as_rows) return print(streams, config::print_config(*settings, command.origin), ExitCode::Complete);
   constexpr std::string_view kNames[] = {"key", "value", "origin", "place"};
@@ -109,7 +104,7 @@ ExitCode validate_config(const ConfigValidateCommand& command, const std::vector
   const auto checked = command.file.empty() ? check_usual(usual) : check_file(command.file);
   if (!checked) {
     say(streams, checked.error().message());
-    return exit_code_of_settings(checked.error());
+    return exit_code_for(checked.error());
   }
   const ExitCode verdict = checked->mistakes.empty() ? ExitCode::Complete : ExitCode::Usage;
   if (as_rows) {

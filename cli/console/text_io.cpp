@@ -36,6 +36,18 @@ Result<> write_all(int fd, std::string_view text) {
   return {};
 }
 
+ExitCode exit_code_for(const Error& error) {
+  if (error.code() == Errc::Denied) return ExitCode::NotPermitted;
+  const bool is_wrong_input =
+      error.code() == Errc::Invalid || error.code() == Errc::TooLarge || error.code() == Errc::Unsupported;
+  return is_wrong_input ? ExitCode::Usage : ExitCode::Failed;
+}
+
+ExitCode say_error(const Error& error, const Streams& streams) {
+  say(streams, error.message());
+  return exit_code_for(error);
+}
+
 void say(const Streams& streams, std::string_view message) {
   std::string line = "daemoneye-cli: ";
   // The agent's messages may have several lines (where in a statement a mistake is); each is escaped by itself.

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "console/exit_code.h"
 #include "daemoneye/base/result.h"
 
 namespace de::console {
@@ -22,6 +23,10 @@ Result<> write_all(int fd, std::string_view text);
 
 // "daemoneye-cli: <message>" on a line of its own, with control characters escaped. What cannot be written is lost.
 void say(const Streams& streams, std::string_view message);
+
+// What a script is told of the error; say_error() tells the person as well.
+ExitCode exit_code_for(const Error& error);
+ExitCode say_error(const Error& error, const Streams& streams);
 
 // Everything up to the end, at most `limit_bytes`. Errors: TooLarge, NotFound, Denied, Invalid (a directory), Io.
 Result<std::string> read_all(int fd, std::string_view name, std::size_t limit_bytes);

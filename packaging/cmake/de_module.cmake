@@ -60,7 +60,7 @@ endfunction()
 # de_fuzz(<target> <module>): tests/fuzz/fuzz_<target>.cpp, ten seconds on tests/fuzz/corpus/<target>.
 function(de_fuzz target module)
   add_executable(fuzz_${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${target}.cpp)
-  target_link_libraries(fuzz_${target} PRIVATE de_${module} de_flags)
+  target_link_libraries(fuzz_${target} PRIVATE de_${module} ${ARGN} de_flags)
   target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer)
   set(found ${PROJECT_BINARY_DIR}/fuzz-found/${target})
   file(MAKE_DIRECTORY ${found})

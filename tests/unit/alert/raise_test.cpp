@@ -30,6 +30,7 @@ class RaiseTest : public SnapshotTest {
     rule.tags = {"attack.t1059"};
     rule.author = "Ann";
     rule.license = "DRL-1.1";
+    rule.source = "https://rules.example/a.yml";
     context.completeness.set_complete(true);
     context.host = "box-1";
     context.generation = 3;
@@ -88,6 +89,7 @@ TEST_F(RaiseTest, OneRowFillsEveryField) {
   EXPECT_TRUE(alert.completeness().complete());
   EXPECT_EQ(alert.rule_author(), "Ann");
   EXPECT_EQ(alert.rule_license(), "DRL-1.1");
+  EXPECT_EQ(alert.rule_source(), "https://rules.example/a.yml");
   EXPECT_EQ(alert.correlation_id().size(), 36U);
   EXPECT_EQ(alert.count(), 1U);
   EXPECT_EQ(alert.first_seen_ms(), 1'000);

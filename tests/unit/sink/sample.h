@@ -47,6 +47,7 @@ inline pb::Alert full_alert() {
   alert.set_rule_generation(3);
   alert.set_rule_author("Ann Author");
   alert.set_rule_license("DRL-1.1");
+  alert.set_rule_source("https://rules.example/a.yml");
   alert.set_rule_execution_time_us(1'234);
   alert.set_title("Shell from web server: sh\\x1b[31m (pid 4242)");
   alert.set_description("=A web server started a shell.\nLook at its \"parent\".");

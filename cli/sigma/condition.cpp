@@ -1,0 +1,145 @@
+#include "sigma/condition.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "daemoneye/base/text.h"
+#include "sigma/pattern.h"
+
+namespace de::sigma {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// `*` in `pattern` is any number of characters.
+bool is_like(std::string_view name, std::string_view pattern) {
+  const std::size_t star = pattern.find('*');
+  if (star == pattern.npos) return name == pattern;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (std::size_t at = star; at <= name.size(); ++at)
+    if (is_like(name.substr(at), rest)) return true;
+  return false;
+}
+
+Result<std::vector<std::string>> split(std::string_view condition) {
+  if (condition.size() > kMaxConditionBytes) return fail(Errc::Invalid, "the condition is too long");
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < condition.size();) {
+    const char c = condition[i];
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+      ++i;
+    } else if (c == '(' || c == ')') {
+      out.emplace_back(1, c);
+      ++i;
+    } else if (c == '|') {
+      return fail(Errc::Invalid,
+                  "aggregations (\"| count()\" and the like) are not converted: they are no longer Sigma");
+    } else {
+      const std::size_t end = std::min(condition.find_first_of(" \t\r\n()|", i), condition.size());
+      out.emplace_back(condition.substr(i, end - i));
+      i = end;
+    }
+  }
+  return out;
+}
+
+class Parser {
+ public:
+  Parser(const std::vector<std::string>& words, const Parts& parts) : words_(words), parts_(parts) {}
+
+  Result<std::string> parse() {
+    DE_TRY(out, parse_or(0));
+    if (at_ < words_.size())
+      return fail(Errc::Invalid, "\"" + escape_controls(words_[at_]) + "\" is not expected in the condition");
+    return out;
+  }
+
+ private:
+  std::string peek() const { return at_ < words_.size() ? lower(words_[at_]) : std::string(); }
+
+  Result<std::string> parse_or(int depth) {
+    DE_TRY(first, parse_and(depth));
+    std::vector<std::string> terms = {std::move(first)};
+    while (peek() == "or") {
+      ++at_;
+      DE_TRY(next, parse_and(depth));
+      terms.push_back(std::move(next));
+    }
+    return joined(terms, " OR ");
+  }
+
+  Result<std::string> parse_and(int depth) {
+    DE_TRY(first, parse_not(depth));
+    std::vector<std::string> terms = {std::move(first)};
+    while (peek() == "and") {
+      ++at_;
+      DE_TRY(next, parse_not(depth));
+      terms.push_back(std::move(next));
+    }
+    return joined(terms, " AND ");
+  }
+
+  Result<std::string> parse_not(int depth) {
+    if (depth > kMaxConditionDepth) return fail(Errc::Invalid, "the condition is nested too deeply");
+    if (peek() == "not" && !parts_.contains(words_[at_])) {
+      ++at_;
+      DE_TRY(term, parse_not(depth + 1));
+      return "NOT ifnull(" + term + ", 0)";
+    }
+    return parse_one(depth);
+  }
+
+  Result<std::string> parse_one(int depth) {
+    if (at_ >= words_.size()) return fail(Errc::Invalid, "the condition ends too early");
+    const std::string& word = words_[at_++];
+    if (word == "(") {
+      DE_TRY(inner, parse_or(depth + 1));
+      if (peek() != ")") return fail(Errc::Invalid, "a \")\" is missing in the condition");
+      ++at_;
+      return inner;
+    }
+    if (peek() == "of") return parse_some(lower(word));
+    const auto found = parts_.find(word);
+    if (found != parts_.end()) return found->second;
+    std::vector<std::string_view> names;
+    for (const auto& [name, sql] : parts_) names.push_back(name);
+    return fail(Errc::Invalid, "the condition names \"" + escape_controls(word) + "\", which the detection has not" +
+                                   suggestion(word, names));
+  }
+
+  // "1 of selection_*", "all of them".
+  Result<std::string> parse_some(const std::string& how_many) {
+    ++at_;
+    if (how_many != "1" && how_many != "any" && how_many != "all")
+      return fail(Errc::Invalid,
+                  "\"" + escape_controls(how_many) + " of\" is not converted, \"1 of\" and \"all of\" are");
+    if (at_ >= words_.size()) return fail(Errc::Invalid, "the condition ends after \"of\"");
+    const std::string& pattern = words_[at_++];
+    const bool is_them = lower(pattern) == "them";
+    std::vector<std::string> terms;
+    for (const auto& [name, sql] : parts_)
+      if (is_them ? !name.starts_with('_') : is_like(name, pattern)) terms.push_back(sql);
+    if (terms.empty())
+      return fail(Errc::Invalid, "nothing in the detection is called \"" + escape_controls(pattern) + "\"");
+    return joined(terms, how_many == "all" ? " AND " : " OR ");
+  }
+
+  const std::vector<std::string>& words_;
+  const Parts& parts_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+Result<std::string> condition_to_sql(std::string_view condition, const Parts& parts) {
+  DE_TRY(words, split(condition));
+  return Parser(words, parts).parse();
+}
+
+}  // namespace de::sigma

@@ -1,0 +1,265 @@
+#include "sigma/item.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "daemoneye/base/text.h"
+#include "sigma/encode.h"
+#include "sigma/pattern.h"
+
+namespace de::sigma {
+namespace {
+
+using config::Node;
+
+constexpr std::size_t kMaxValues = 10'000;  // Of one item, after `expand`.
+constexpr std::size_t kMaxRegexBytes = 7'900;
+
+constexpr std::array<std::string_view, 32> kModifiers = {
+    "contains",  "startswith", "endswith", "all",     "re",       "i",      "ignorecase", "m",
+    "multiline", "s",          "dotall",   "windash", "cidr",     "expand", "base64",     "base64offset",
+    "wide",      "utf16le",    "utf16be",  "utf16",   "fieldref", "exists", "cased",      "neq",
+    "lt",        "lte",        "gt",       "gte",     "minute",   "hour",   "day",        "week"};
+
+struct Item {
+  std::string field;
+  std::vector<std::string> modifiers;
+
+  bool has(std::string_view modifier) const { return std::ranges::find(modifiers, modifier) != modifiers.end(); }
+  bool has_any(std::initializer_list<std::string_view> some) const {
+    return std::ranges::any_of(some, [this](std::string_view one) { return has(one); });
+  }
+};
+
+// A value on its way through the modifiers; several from `expand` and `base64offset`.
+struct Value {
+  Pattern pattern;
+  std::string text;  // As written.
+};
+
+Result<Item> parse_key(const Scope& scope, const Node& key) {
+  Item out;
+  std::string_view rest = key.text;
+  for (bool is_first = true;; is_first = false) {
+    const std::size_t bar = std::min(rest.find('|'), rest.size());
+    const std::string_view part = rest.substr(0, bar);
+    if (is_first)
+      out.field = std::string(part);
+    else if (std::ranges::find(kModifiers, part) == kModifiers.end())
+      return fail(complaint(scope.file, key,
+                            "unknown modifier \"" + escape_controls(part) + "\"" + suggestion(part, kModifiers)));
+    else
+      out.modifiers.emplace_back(part);
+    if (bar == rest.size()) break;
+    rest.remove_prefix(bar + 1);
+  }
+  if (out.has_any({"minute", "hour", "day", "week"}))
+    return fail(complaint(scope.file, key, "parts of a time are not converted: no field of ours is a time"));
+  return out;
+}
+
+std::vector<const Node*> values_of(const Node& node) {
+  std::vector<const Node*> out;
+  if (!node.is_list()) return {&node};
+  for (const Node& item : node.items) out.push_back(&item);
+  return out;
+}
+
+Result<std::vector<Value>> expand(const Scope& scope, const Node& at, const std::string& text) {
+  const std::size_t begin = text.find('%');
+  const std::size_t end = begin == text.npos ? text.npos : text.find('%', begin + 1);
+  if (end == text.npos) return fail(complaint(scope.file, at, "expand: there is no %name% in the value"));
+  const std::string name = text.substr(begin + 1, end - begin - 1);
+  const auto found = scope.placeholders.find(name);
+  if (found == scope.placeholders.end())
+    return fail(
+        complaint(scope.file, at, "%" + escape_controls(name) + "% has no values; give them with --placeholders"));
+  std::vector<Value> out;
+  for (const std::string& value : found->second) {
+    std::string whole = text.substr(0, begin);
+    whole += value;
+    whole += text.substr(end + 1);
+    out.push_back({parse_pattern(whole), whole});
+  }
+  return out;
+}
+
+// The bytes of a value that has no wildcards.
+Result<std::string> bytes_of(const Scope& scope, const Node& at, const Pattern& pattern, std::string_view modifier) {
+  if (pattern.empty()) return std::string();
+  if (pattern.size() != 1 || pattern[0].kind != Piece::Kind::Text)
+    return fail(complaint(scope.file, at, std::string(modifier) + " takes a value without wildcards"));
+  return pattern[0].text;
+}
+
+Result<std::vector<Value>> apply(const Scope& scope, const Node& at, const std::string& modifier,
+                                 std::vector<Value> values) {
+  if (modifier == "windash")
+    for (Value& value : values) value.pattern = with_dashes(value.pattern);
+  if (modifier == "contains" || modifier == "endswith")
+    for (Value& value : values) open_begin(value.pattern);
+  if (modifier == "contains" || modifier == "startswith")
+    for (Value& value : values) open_end(value.pattern);
+  const bool is_utf16 = modifier == "wide" || modifier.starts_with("utf16");
+  if (!is_utf16 && !modifier.starts_with("base64")) return values;
+  std::vector<Value> out;
+  for (const Value& value : values) {
+    DE_TRY(bytes, bytes_of(scope, at, value.pattern, modifier));
+    if (modifier == "base64") out.push_back({literal(to_base64(bytes)), {}});
+    if (modifier == "base64offset")
+      for (const std::string& one : to_base64_offsets(bytes)) out.push_back({literal(one), {}});
+    if (!is_utf16) continue;
+    std::string wide = modifier == "utf16" ? "\xff\xfe" : "";
+    wide += to_utf16(bytes, modifier == "utf16be" ? ByteOrder::Big : ByteOrder::Little);
+    out.push_back({literal(wide), {}});
+  }
+  return out;
+}
+
+Result<std::vector<Pattern>> to_patterns(const Scope& scope, const Item& item, const Node& value) {
+  if (!value.is_scalar()) return fail(complaint(scope.file, value, "a value must be text or a number"));
+  std::vector<Value> values = {{parse_pattern(value.text), value.text}};
+  for (const std::string& modifier : item.modifiers) {
+    if (modifier == "expand") {
+      DE_TRY(expanded, expand(scope, value, value.text));
+      values = std::move(expanded);
+    } else {
+      DE_TRY(applied, apply(scope, value, modifier, std::move(values)));
+      values = std::move(applied);
+    }
+  }
+  const bool is_encoded = item.has_any({"wide", "utf16", "utf16le", "utf16be"});
+  if (is_encoded && !item.has_any({"base64", "base64offset"}))
+    return fail(complaint(scope.file, value, "UTF-16 is found in base64 only; text of ours is UTF-8"));
+  std::vector<Pattern> out;
+  for (Value& one : values) out.push_back(std::move(one.pattern));
+  return out;
+}
+
+Result<std::string> to_regex_term(const Scope& scope, const Item& item, const std::string& column, const Node& value) {
+  if (!value.is_scalar()) return fail(complaint(scope.file, value, "a regular expression must be text"));
+  std::string flags;
+  if (item.has_any({"i", "ignorecase"})) flags += 'i';
+  if (item.has_any({"m", "multiline"})) flags += 'm';
+  if (item.has_any({"s", "dotall"})) flags += 's';
+  const std::string pattern = flags.empty() ? value.text : "(?" + flags + ")" + value.text;
+  if (pattern.size() > kMaxRegexBytes) return fail(complaint(scope.file, value, "the regular expression is too long"));
+  if (escape_controls(pattern) != pattern)
+    return fail(complaint(scope.file, value, "a regular expression with control characters; write \\x.."));
+  return column + " REGEXP " + quoted(pattern);
+}
+
+Result<std::string> to_comparison(const Scope& scope, const Item& item, const Field& field, const std::string& column,
+                                  const Node& value) {
+  double number = 0;
+  const char* const end = value.text.data() + value.text.size();
+  const auto read = std::from_chars(value.text.data(), end, number);
+  if (!value.is_scalar() || value.text.empty() || read.ec != std::errc() || read.ptr != end)
+    return fail(complaint(scope.file, value, "lt, lte, gt and gte take a number"));
+  const char* const sign = item.has("lte") ? " <= " : item.has("lt") ? " < " : item.has("gte") ? " >= " : " > ";
+  if (field.kind == FieldKind::Number) return column + sign + value.text;
+  return "(" + column + " REGEXP '^-?[0-9]+([.][0-9]+)?$' AND CAST(" + column + " AS REAL)" + sign + value.text + ")";
+}
+
+Result<std::string> to_field_term(const Scope& scope, const Item& item, const std::string& column, const Node& value) {
+  DE_TRY(other, find_field(scope.source, value.text));
+  if (other->kind == FieldKind::Never) return std::string("NULL");
+  const std::string text(other->sql);
+  if (item.has("startswith")) return "instr(lower(" + column + "), lower(" + text + ")) = 1";
+  if (item.has("contains")) return "instr(lower(" + column + "), lower(" + text + ")) > 0";
+  if (item.has("endswith")) return "lower(substr(" + column + ", -length(" + text + "))) = lower(" + text + ")";
+  return column + " = " + text + " COLLATE NOCASE";
+}
+
+// One value by itself, where it does not come down to patterns.
+Result<std::optional<std::string>> to_term(const Scope& scope, const Item& item, const Field& field,
+                                           const std::string& column, const Node& value) {
+  std::optional<std::string> out;
+  if (item.has("exists")) {
+    if (value.text != "true" && value.text != "false")
+      return fail(complaint(scope.file, value, "exists takes true or false"));
+    out = column + (value.text == "true" ? " IS NOT NULL" : " IS NULL");
+  } else if (value.is_null()) {
+    out = column + " IS NULL";
+  } else if (item.has("re")) {
+    DE_TRY(term, to_regex_term(scope, item, column, value));
+    out = std::move(term);
+  } else if (item.has("cidr")) {
+    out = "cidr_match(" + column + ", " + quoted(value.text) + ")";
+  } else if (item.has("fieldref")) {
+    auto term = to_field_term(scope, item, column, value);
+    if (!term) return fail(complaint(scope.file, value, term.error().message()));
+    out = std::move(*term);
+  } else if (item.has_any({"lt", "lte", "gt", "gte"})) {
+    DE_TRY(term, to_comparison(scope, item, field, column, value));
+    out = std::move(term);
+  }
+  return out;
+}
+
+Result<std::string> column_of(const Scope& scope, const Node& key, const Item& item, const Field& field) {
+  if (field.kind == FieldKind::Never) return std::string("NULL");
+  const bool is_compared = item.has_any({"lt", "lte", "gt", "gte", "exists"});
+  if (field.kind == FieldKind::Number && !is_compared) return "CAST(" + std::string(field.sql) + " AS TEXT)";
+  if (item.has("cidr") && field.kind == FieldKind::Number)
+    return fail(complaint(scope.file, key, "cidr is about addresses"));
+  return std::string(field.sql);
+}
+
+}  // namespace
+
+Error complaint(std::string_view file, const Node& node, const std::string& what) {
+  return {Errc::Invalid, config::at(file, node) + ": " + what};
+}
+
+Result<std::string> item_to_sql(const Scope& scope, const Node& key, const Node& values) {
+  DE_TRY(item, parse_key(scope, key));
+  if (item.field.empty()) return keywords_to_sql(scope, values, item.has("all"));
+  auto field = find_field(scope.source, item.field);
+  if (!field) return fail(complaint(scope.file, key, field.error().message()));
+  DE_TRY(column, column_of(scope, key, item, **field));
+  const bool all = item.has("all");
+  std::vector<std::string> terms;
+  std::vector<Pattern> patterns;
+  std::size_t count = 0;
+  for (const Node* value : values_of(values)) {
+    DE_TRY(term, to_term(scope, item, **field, column, *value));
+    if (term) {
+      terms.push_back(std::move(*term));
+      continue;
+    }
+    DE_TRY(made, to_patterns(scope, item, *value));
+    count += made.size();
+    if (count > kMaxValues)
+      return fail(complaint(scope.file, key, "more than " + std::to_string(kMaxValues) + " values"));
+    if (all)
+      terms.push_back(matches_any(column, made, item.has("cased")));
+    else
+      patterns.insert(patterns.end(), std::make_move_iterator(made.begin()), std::make_move_iterator(made.end()));
+  }
+  if (!patterns.empty()) terms.push_back(matches_any(column, patterns, item.has("cased")));
+  if (terms.empty()) return fail(complaint(scope.file, key, "there is no value"));
+  std::string sql = joined(terms, all ? " AND " : " OR ");
+  return item.has("neq") ? "NOT ifnull(" + sql + ", 0)" : std::move(sql);
+}
+
+Result<std::string> keywords_to_sql(const Scope& scope, const Node& values, bool all) {
+  std::vector<std::string> terms;
+  for (const Node* value : values_of(values)) {
+    if (!value->is_scalar()) return fail(complaint(scope.file, *value, "a keyword must be text or a number"));
+    Pattern pattern = parse_pattern(value->text);
+    open_begin(pattern);
+    open_end(pattern);
+    std::vector<std::string> anywhere;
+    for (const Field& field : scope.source.fields)
+      if (field.is_keyword)
+        anywhere.push_back("ifnull(" + matches_any(std::string(field.sql), {pattern}, false) + ", 0)");
+    terms.push_back(joined(anywhere, " OR "));
+  }
+  if (terms.empty()) return fail(complaint(scope.file, values, "there is no keyword"));
+  return joined(terms, all ? " AND " : " OR ");
+}
+
+}  // namespace de::sigma
