@@ -75,7 +75,8 @@ std::string to_yaml(const Node& rule, const Converted& made, const ConvertOption
   add_line(out, "source", options.source);
   std::string tags;
   if (const Node* list = rule.find("tags"); list != nullptr)
-    for (const Node& tag : list->items) tags += (tags.empty() ? "" : ", ") + json_string(tag.text);
+    for (const Node& tag : list->items)
+      if (!tag.text.empty()) tags += (tags.empty() ? "" : ", ") + json_string(tag.text);
   if (!tags.empty()) out += "tags: [" + tags + "]\n";
   out += "on: event\n";
   add_sql(out, made.sql);

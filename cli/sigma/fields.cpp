@@ -9,7 +9,7 @@ namespace de::sigma {
 namespace {
 
 constexpr std::string_view kImage = "executable_path";
-constexpr FieldKind kNever = FieldKind::Never;
+constexpr FieldKind kFurther = FieldKind::Further;
 
 // clang-format off
 constexpr Field kProcess[] = {
@@ -25,15 +25,15 @@ constexpr Field kProcess[] = {
     {"ParentProcessId", "ppid", FieldKind::Number},
     {"sha256", "executable_hash", FieldKind::Text},
     {"Hashes", "('SHA256=' || upper(executable_hash))", FieldKind::Text},
-    {"OriginalFileName", "", kNever}, {"Description", "", kNever}, {"Product", "", kNever},
-    {"Company", "", kNever}, {"FileVersion", "", kNever}, {"IntegrityLevel", "", kNever},
-    {"ParentUser", "", kNever}, {"ParentIntegrityLevel", "", kNever}, {"ParentLogonId", "", kNever},
-    {"GrandParentImage", "", kNever}, {"GrandParentCommandLine", "", kNever}, {"ParentOriginalFileName", "", kNever},
-    {"ParentProduct", "", kNever}, {"ParentCompany", "", kNever}, {"ParentDescription", "", kNever},
-    {"md5", "", kNever}, {"sha1", "", kNever}, {"Imphash", "", kNever}, {"imphash", "", kNever},
-    {"LogonGuid", "", kNever}, {"ProcessGuid", "", kNever}, {"ParentProcessGuid", "", kNever},
-    {"TerminalSessionId", "", kNever}, {"Provider_Name", "", kNever}, {"EventID", "", kNever}, {"Channel", "", kNever},
-    {"Computer", "", kNever}, {"UtcTime", "", kNever}, {"RuleName", "", kNever}, {"Signed", "", kNever},
+    {"OriginalFileName", "", kFurther}, {"Description", "", kFurther}, {"Product", "", kFurther},
+    {"Company", "", kFurther}, {"FileVersion", "", kFurther}, {"IntegrityLevel", "", kFurther},
+    {"ParentUser", "", kFurther}, {"ParentIntegrityLevel", "", kFurther}, {"ParentLogonId", "", kFurther},
+    {"GrandParentImage", "", kFurther}, {"GrandParentCommandLine", "", kFurther}, {"ParentOriginalFileName", "", kFurther},
+    {"ParentProduct", "", kFurther}, {"ParentCompany", "", kFurther}, {"ParentDescription", "", kFurther},
+    {"md5", "", kFurther}, {"sha1", "", kFurther}, {"Imphash", "", kFurther}, {"imphash", "", kFurther},
+    {"LogonGuid", "", kFurther}, {"ProcessGuid", "", kFurther}, {"ParentProcessGuid", "", kFurther},
+    {"TerminalSessionId", "", kFurther}, {"Provider_Name", "", kFurther}, {"EventID", "", kFurther}, {"Channel", "", kFurther},
+    {"Computer", "", kFurther}, {"UtcTime", "", kFurther}, {"RuleName", "", kFurther}, {"Signed", "", kFurther},
 };
 constexpr Field kNetwork[] = {
     {"Image", kImage, FieldKind::Text, true},
@@ -48,9 +48,9 @@ constexpr Field kNetwork[] = {
     {"Initiated", "initiated", FieldKind::Text},
     {"Protocol", "protocol", FieldKind::Text},
     {"ProcessId", "pid", FieldKind::Number},
-    {"SourceHostname", "", kNever}, {"SourceIsIpv6", "", kNever}, {"DestinationIsIpv6", "", kNever},
-    {"SourcePortName", "", kNever}, {"DestinationPortName", "", kNever}, {"ProcessGuid", "", kNever},
-    {"Computer", "", kNever}, {"UtcTime", "", kNever}, {"RuleName", "", kNever},
+    {"SourceHostname", "", kFurther}, {"SourceIsIpv6", "", kFurther}, {"DestinationIsIpv6", "", kFurther},
+    {"SourcePortName", "", kFurther}, {"DestinationPortName", "", kFurther}, {"ProcessGuid", "", kFurther},
+    {"Computer", "", kFurther}, {"UtcTime", "", kFurther}, {"RuleName", "", kFurther},
 };
 constexpr Field kFile[] = {
     {"TargetFilename", "path", FieldKind::Text, true},
@@ -60,8 +60,8 @@ constexpr Field kFile[] = {
     {"ParentCommandLine", "parent_command_line", FieldKind::Text, true},
     {"User", "user_name", FieldKind::Text, true},
     {"ProcessId", "pid", FieldKind::Number},
-    {"CreationUtcTime", "", kNever}, {"PreviousCreationUtcTime", "", kNever}, {"ProcessGuid", "", kNever},
-    {"Computer", "", kNever}, {"UtcTime", "", kNever}, {"RuleName", "", kNever}, {"Contents", "", kNever},
+    {"CreationUtcTime", "", kFurther}, {"PreviousCreationUtcTime", "", kFurther}, {"ProcessGuid", "", kFurther},
+    {"Computer", "", kFurther}, {"UtcTime", "", kFurther}, {"RuleName", "", kFurther}, {"Contents", "", kFurther},
 };
 // clang-format on
 

@@ -17,7 +17,7 @@ namespace de::sigma {
 enum class FieldKind : std::uint8_t {
   Text,
   Number,
-  Never,  // A field that the log source has and no host of ours fills: it is missing in every event.
+  Further,  // No column of its own: what a recording may have brought is in platform_data, else it is missing.
 };
 
 struct Field {

@@ -60,6 +60,11 @@ Result<Item> parse_key(const Scope& scope, const Node& key) {
   return out;
 }
 
+std::string sql_of(const Field& field) {
+  if (field.kind == FieldKind::Further) return "json_extract(platform_data, '$." + std::string(field.name) + "')";
+  return std::string(field.sql);
+}
+
 std::vector<const Node*> values_of(const Node& node) {
   std::vector<const Node*> out;
   if (!node.is_list()) return {&node};
@@ -165,8 +170,7 @@ Result<std::string> to_comparison(const Scope& scope, const Item& item, const Fi
 
 Result<std::string> to_field_term(const Scope& scope, const Item& item, const std::string& column, const Node& value) {
   DE_TRY(other, find_field(scope.source, value.text));
-  if (other->kind == FieldKind::Never) return std::string("NULL");
-  const std::string text(other->sql);
+  const std::string text = sql_of(*other);
   if (item.has("startswith")) return "instr(lower(" + column + "), lower(" + text + ")) = 1";
   if (item.has("contains")) return "instr(lower(" + column + "), lower(" + text + ")) > 0";
   if (item.has("endswith")) return "lower(substr(" + column + ", -length(" + text + "))) = lower(" + text + ")";
@@ -200,12 +204,11 @@ Result<std::optional<std::string>> to_term(const Scope& scope, const Item& item,
 }
 
 Result<std::string> column_of(const Scope& scope, const Node& key, const Item& item, const Field& field) {
-  if (field.kind == FieldKind::Never) return std::string("NULL");
   const bool is_compared = item.has_any({"lt", "lte", "gt", "gte", "exists"});
-  if (field.kind == FieldKind::Number && !is_compared) return "CAST(" + std::string(field.sql) + " AS TEXT)";
+  if (field.kind == FieldKind::Number && !is_compared) return "CAST(" + sql_of(field) + " AS TEXT)";
   if (item.has("cidr") && field.kind == FieldKind::Number)
     return fail(complaint(scope.file, key, "cidr is about addresses"));
-  return std::string(field.sql);
+  return sql_of(field);
 }
 
 }  // namespace
@@ -254,8 +257,7 @@ Result<std::string> keywords_to_sql(const Scope& scope, const Node& values, bool
     open_end(pattern);
     std::vector<std::string> anywhere;
     for (const Field& field : scope.source.fields)
-      if (field.is_keyword)
-        anywhere.push_back("ifnull(" + matches_any(std::string(field.sql), {pattern}, false) + ", 0)");
+      if (field.is_keyword) anywhere.push_back("ifnull(" + matches_any(sql_of(field), {pattern}, false) + ", 0)");
     terms.push_back(joined(anywhere, " OR "));
   }
   if (terms.empty()) return fail(complaint(scope.file, values, "there is no keyword"));

@@ -125,7 +125,9 @@ TEST(Sigma, MissingIsNeitherEmptyNorAMatch) {
   expect_case(
       {"sel:\n    Image: a\nf:\n    ParentImage: c\ncondition: not (not sel or f)", {image("a")}, {image("b"), {}}});
   expect_case({"sel:\n    User|neq: root\ncondition: sel", {{{"User", "a"}}}, {{{"User", "ROOT"}}}});
-  expect_case({"sel:\n    - OriginalFileName: a.exe\n    - Image: a\ncondition: sel", {image("a")}, {image("b")}});
+  expect_case({"sel:\n    - OriginalFileName: a.exe\n    - Image: a\ncondition: sel",
+               {image("a"), {{"(more)", R"({"OriginalFileName":"A.exe"})"}}},
+               {image("b"), {{"(more)", R"({"Product":"A.exe"})"}}}});
   expect_case(
       {"sel:\n    Image: a\nf:\n    OriginalFileName: x\ncondition: sel and not f", {image("a")}, {image("b")}});
 }

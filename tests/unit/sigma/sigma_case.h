@@ -38,7 +38,8 @@ inline std::string column_for(const std::string& field) {
                                                       {"User", "user_name"},
                                                       {"CurrentDirectory", "cwd"},
                                                       {"LogonId", "login_uid"},
-                                                      {"sha256", "executable_hash"}};
+                                                      {"sha256", "executable_hash"},
+                                                      {"(more)", "platform_data"}};
   return columns.at(field);
 }
 
