@@ -257,7 +257,7 @@ Result<std::string> keywords_to_sql(const Scope& scope, const Node& values, bool
     open_end(pattern);
     std::vector<std::string> anywhere;
     for (const Field& field : scope.source.fields)
-      if (field.is_keyword) anywhere.push_back("ifnull(" + matches_any(sql_of(field), {pattern}, false) + ", 0)");
+      if (field.is_keyword) anywhere.push_back(matches_any(sql_of(field), {pattern}, false));
     terms.push_back(joined(anywhere, " OR "));
   }
   if (terms.empty()) return fail(complaint(scope.file, values, "there is no keyword"));

@@ -163,6 +163,7 @@ TEST(Sigma, NumbersAndFields) {
   expect_case({"sel:\n    LogonId|gte: 1000\ncondition: sel",
                {{{"LogonId", "1000"}}, {{"LogonId", "10000"}}},
                {{{"LogonId", "9"}}, {}}});
+  expect_case({"sel:\n    CommandLine|lt: 5\ncondition: sel", {command("4.5")}, {command("5"), command("abc")}});
   expect_case({"sel:\n    CommandLine|gt: 9\ncondition: sel", {command("10")}, {command("9"), command("abc")}});
   expect_case({"sel:\n    Image|fieldref: ParentImage\ncondition: sel",
                {{{"Image", "/bin/a"}, {"ParentImage", "/BIN/A"}}},
