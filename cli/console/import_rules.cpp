@@ -68,7 +68,11 @@ Result<sigma::Placeholders> read_placeholders(const std::string& path) {
   for (const auto& [name, values] : root.entries) {
     if (!values.is_list() || values.items.empty())
       return fail(Errc::Invalid, config::at(path, values) + ": expected a list of values for " + name.text);
-    for (const config::Node& value : values.items) out[name.text].push_back(value.text);
+    for (const config::Node& value : values.items) {
+      if (!value.is_scalar())
+        return fail(Errc::Invalid, config::at(path, value) + ": a value of " + name.text + " must be text");
+      out[name.text].push_back(value.text);
+    }
   }
   return out;
 }

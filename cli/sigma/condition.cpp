@@ -16,15 +16,24 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// `*` in `pattern` is any number of characters.
+// `*` in `pattern` is any number of characters. Without going back more than to the last star.
 bool is_like(std::string_view name, std::string_view pattern) {
-  const std::size_t star = pattern.find('*');
-  if (star == pattern.npos) return name == pattern;
-  if (!name.starts_with(pattern.substr(0, star))) return false;
-  const std::string_view rest = pattern.substr(star + 1);
-  for (std::size_t at = star; at <= name.size(); ++at)
-    if (is_like(name.substr(at), rest)) return true;
-  return false;
+  std::size_t n = 0, p = 0, star = pattern.npos, from = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      from = n;
+    } else if (p < pattern.size() && pattern[p] == name[n]) {
+      ++p;
+      ++n;
+    } else if (star != pattern.npos) {
+      p = star + 1;
+      n = ++from;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == pattern.npos;
 }
 
 Result<std::vector<std::string>> split(std::string_view condition) {
@@ -48,6 +57,8 @@ Result<std::vector<std::string>> split(std::string_view condition) {
   }
   return out;
 }
+
+constexpr std::size_t kMaxUsedBytes = 1UL << 20;  // A rule's SQL has an eighth of that.
 
 class Parser {
  public:
@@ -105,8 +116,7 @@ class Parser {
       return inner;
     }
     if (peek() == "of") return parse_some(lower(word));
-    const auto found = parts_.find(word);
-    if (found != parts_.end()) return found->second;
+    if (const auto found = parts_.find(word); found != parts_.end()) return use(found->second);
     std::vector<std::string_view> names;
     for (const auto& [name, sql] : parts_) names.push_back(name);
     return fail(Errc::Invalid, "the condition names \"" + escape_controls(word) + "\", which the detection has not" +
@@ -124,14 +134,25 @@ class Parser {
     const bool is_them = lower(pattern) == "them";
     std::vector<std::string> terms;
     for (const auto& [name, sql] : parts_)
-      if (is_them ? !name.starts_with('_') : is_like(name, pattern)) terms.push_back(sql);
+      if (is_them ? !name.starts_with('_') : is_like(name, pattern)) {
+        DE_TRY(used, use(sql));
+        terms.push_back(std::move(used));
+      }
     if (terms.empty())
       return fail(Errc::Invalid, "nothing in the detection is called \"" + escape_controls(pattern) + "\"");
     return joined(terms, how_many == "all" ? " AND " : " OR ");
   }
 
+  // A condition may name a long part thousands of times.
+  Result<std::string> use(const std::string& sql) {
+    used_bytes_ += sql.size();
+    if (used_bytes_ > kMaxUsedBytes) return fail(Errc::Invalid, "the condition makes too long an SQL statement");
+    return sql;
+  }
+
   const std::vector<std::string>& words_;
   const Parts& parts_;
+  std::size_t used_bytes_ = 0;
   std::size_t at_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "sigma/item.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -33,11 +35,48 @@ struct Item {
   }
 };
 
-// A value on its way through the modifiers; several from `expand` and `base64offset`.
-struct Value {
-  Pattern pattern;
-  std::string text;  // As written.
+// What only goes with few others.
+struct Alone {
+  std::string_view modifier;
+  std::string_view companions;  // Each between blanks.
 };
+constexpr Alone kAlone[] = {
+    {"re", " i ignorecase m multiline s dotall all neq "},
+    {"cidr", " all neq "},
+    {"exists", " "},
+    {"fieldref", " contains startswith endswith all neq "},
+    {"lt", " "},
+    {"lte", " "},
+    {"gt", " "},
+    {"gte", " "},
+};
+constexpr std::initializer_list<std::string_view> kFlags = {"i", "ignorecase", "m", "multiline", "s", "dotall"};
+constexpr std::initializer_list<std::string_view> kUtf16 = {"wide", "utf16", "utf16le", "utf16be"};
+constexpr std::initializer_list<std::string_view> kBase64 = {"base64", "base64offset"};
+
+// The place of the first of `some`; that behind the last modifier without any.
+std::size_t place_of(const Item& item, std::initializer_list<std::string_view> some) {
+  const auto found = std::ranges::find_first_of(item.modifiers, some);
+  return static_cast<std::size_t>(found - item.modifiers.begin());
+}
+
+// Why they mean nothing together; empty: they do. A modifier that was passed over would change what is asked.
+std::string check_together(const Item& item) {
+  for (const Alone& alone : kAlone)
+    for (const std::string& other : item.modifiers)
+      if (item.has(alone.modifier) && other != alone.modifier &&
+          alone.companions.find(" " + other + " ") == std::string_view::npos)
+        return "\"" + other + "\" does not go with \"" + std::string(alone.modifier) + "\"";
+  if (item.has_any(kFlags) && !item.has("re")) return "i, m and s go with \"re\" only; without it case does not count";
+  if (item.has("contains") + item.has("startswith") + item.has("endswith") > 1)
+    return "contains, startswith and endswith are one or the other";
+  if (item.has_any(kUtf16) && (!item.has_any(kBase64) || place_of(item, kBase64) < place_of(item, kUtf16)))
+    return "UTF-16 is found in base64 only, so that base64 comes after it";
+  if (!item.field.empty()) return {};
+  for (const std::string& other : item.modifiers)
+    if (other != "all" && other != "contains") return "\"" + other + "\" is not converted for keywords";
+  return {};
+}
 
 Result<Item> parse_key(const Scope& scope, const Node& key) {
   Item out;
@@ -57,6 +96,7 @@ Result<Item> parse_key(const Scope& scope, const Node& key) {
   }
   if (out.has_any({"minute", "hour", "day", "week"}))
     return fail(complaint(scope.file, key, "parts of a time are not converted: no field of ours is a time"));
+  if (std::string why = check_together(out); !why.empty()) return fail(complaint(scope.file, key, why));
   return out;
 }
 
@@ -72,21 +112,24 @@ std::vector<const Node*> values_of(const Node& node) {
   return out;
 }
 
-Result<std::vector<Value>> expand(const Scope& scope, const Node& at, const std::string& text) {
+Result<std::vector<Pattern>> expand(const Scope& scope, const Node& at, const std::string& text) {
   const std::size_t begin = text.find('%');
   const std::size_t end = begin == text.npos ? text.npos : text.find('%', begin + 1);
   if (end == text.npos) return fail(complaint(scope.file, at, "expand: there is no %name% in the value"));
   const std::string name = text.substr(begin + 1, end - begin - 1);
+  const std::string behind = text.substr(end + 1);
+  if (behind.find('%') != behind.npos)
+    return fail(complaint(scope.file, at, "expand: more than one %name% in a value"));
   const auto found = scope.placeholders.find(name);
   if (found == scope.placeholders.end())
     return fail(
         complaint(scope.file, at, "%" + escape_controls(name) + "% has no values; give them with --placeholders"));
-  std::vector<Value> out;
+  std::vector<Pattern> out;
   for (const std::string& value : found->second) {
     std::string whole = text.substr(0, begin);
     whole += value;
-    whole += text.substr(end + 1);
-    out.push_back({parse_pattern(whole), whole});
+    whole += behind;
+    out.push_back(parse_pattern(whole));
   }
   return out;
 }
@@ -99,48 +142,46 @@ Result<std::string> bytes_of(const Scope& scope, const Node& at, const Pattern& 
   return pattern[0].text;
 }
 
-Result<std::vector<Value>> apply(const Scope& scope, const Node& at, const std::string& modifier,
-                                 std::vector<Value> values) {
+std::string encoded(const std::string& modifier, const std::string& bytes) {
+  if (modifier == "base64") return to_base64(bytes);
+  std::string out = modifier == "utf16" ? "\xff\xfe" : "";
+  return out += to_utf16(bytes, modifier == "utf16be" ? ByteOrder::Big : ByteOrder::Little);
+}
+
+Result<std::vector<Pattern>> apply(const Scope& scope, const Node& at, const std::string& modifier,
+                                   std::vector<Pattern> patterns) {
   if (modifier == "windash")
-    for (Value& value : values) value.pattern = with_dashes(value.pattern);
+    for (Pattern& pattern : patterns) pattern = with_dashes(pattern);
   if (modifier == "contains" || modifier == "endswith")
-    for (Value& value : values) open_begin(value.pattern);
+    for (Pattern& pattern : patterns) open_begin(pattern);
   if (modifier == "contains" || modifier == "startswith")
-    for (Value& value : values) open_end(value.pattern);
-  const bool is_utf16 = modifier == "wide" || modifier.starts_with("utf16");
-  if (!is_utf16 && !modifier.starts_with("base64")) return values;
-  std::vector<Value> out;
-  for (const Value& value : values) {
-    DE_TRY(bytes, bytes_of(scope, at, value.pattern, modifier));
-    if (modifier == "base64") out.push_back({literal(to_base64(bytes)), {}});
+    for (Pattern& pattern : patterns) open_end(pattern);
+  if (std::ranges::find(kUtf16, modifier) == kUtf16.end() && std::ranges::find(kBase64, modifier) == kBase64.end())
+    return patterns;
+  std::vector<Pattern> out;
+  for (const Pattern& pattern : patterns) {
+    DE_TRY(bytes, bytes_of(scope, at, pattern, modifier));
     if (modifier == "base64offset")
-      for (const std::string& one : to_base64_offsets(bytes)) out.push_back({literal(one), {}});
-    if (!is_utf16) continue;
-    std::string wide = modifier == "utf16" ? "\xff\xfe" : "";
-    wide += to_utf16(bytes, modifier == "utf16be" ? ByteOrder::Big : ByteOrder::Little);
-    out.push_back({literal(wide), {}});
+      for (const std::string& one : to_base64_offsets(bytes)) out.push_back(literal(one));
+    else
+      out.push_back(literal(encoded(modifier, bytes)));
   }
   return out;
 }
 
+// What `expand` puts in comes before every other modifier, wherever it stands.
 Result<std::vector<Pattern>> to_patterns(const Scope& scope, const Item& item, const Node& value) {
   if (!value.is_scalar()) return fail(complaint(scope.file, value, "a value must be text or a number"));
-  std::vector<Value> values = {{parse_pattern(value.text), value.text}};
-  for (const std::string& modifier : item.modifiers) {
-    if (modifier == "expand") {
-      DE_TRY(expanded, expand(scope, value, value.text));
-      values = std::move(expanded);
-    } else {
-      DE_TRY(applied, apply(scope, value, modifier, std::move(values)));
-      values = std::move(applied);
-    }
+  std::vector<Pattern> patterns = {parse_pattern(value.text)};
+  if (item.has("expand")) {
+    DE_TRY(expanded, expand(scope, value, value.text));
+    patterns = std::move(expanded);
   }
-  const bool is_encoded = item.has_any({"wide", "utf16", "utf16le", "utf16be"});
-  if (is_encoded && !item.has_any({"base64", "base64offset"}))
-    return fail(complaint(scope.file, value, "UTF-16 is found in base64 only; text of ours is UTF-8"));
-  std::vector<Pattern> out;
-  for (Value& one : values) out.push_back(std::move(one.pattern));
-  return out;
+  for (const std::string& modifier : item.modifiers) {
+    DE_TRY(applied, apply(scope, value, modifier, std::move(patterns)));
+    patterns = std::move(applied);
+  }
+  return patterns;
 }
 
 Result<std::string> to_regex_term(const Scope& scope, const Item& item, const std::string& column, const Node& value) {
@@ -161,7 +202,8 @@ Result<std::string> to_comparison(const Scope& scope, const Item& item, const Fi
   double number = 0;
   const char* const end = value.text.data() + value.text.size();
   const auto read = std::from_chars(value.text.data(), end, number);
-  if (!value.is_scalar() || value.text.empty() || read.ec != std::errc() || read.ptr != end)
+  const bool is_plain = value.text.find_first_not_of("0123456789.-") == value.text.npos;  // SQL knows no "inf".
+  if (!value.is_scalar() || !is_plain || read.ec != std::errc() || read.ptr != end)
     return fail(complaint(scope.file, value, "lt, lte, gt and gte take a number"));
   const char* const sign = item.has("lte") ? " <= " : item.has("lt") ? " < " : item.has("gte") ? " >= " : " > ";
   if (field.kind == FieldKind::Number) return column + sign + value.text;
@@ -175,6 +217,20 @@ Result<std::string> to_field_term(const Scope& scope, const Item& item, const st
   if (item.has("contains")) return "instr(lower(" + column + "), lower(" + text + ")) > 0";
   if (item.has("endswith")) return "lower(substr(" + column + ", -length(" + text + "))) = lower(" + text + ")";
   return column + " = " + text + " COLLATE NOCASE";
+}
+
+// What cidr_match() takes; else it would end every run of the rule.
+bool is_network(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  const std::string address = text.substr(0, slash);
+  std::array<unsigned char, 16> bytes{};
+  const bool is_v4 = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
+  if (!is_v4 && ::inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) return false;
+  if (slash == text.npos) return true;
+  const std::string_view digits = std::string_view(text).substr(slash + 1);
+  unsigned prefix = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
+  return read.ec == std::errc() && read.ptr == digits.data() + digits.size() && prefix <= (is_v4 ? 32U : 128U);
 }
 
 // One value by itself, where it does not come down to patterns.
@@ -191,6 +247,7 @@ Result<std::optional<std::string>> to_term(const Scope& scope, const Item& item,
     DE_TRY(term, to_regex_term(scope, item, column, value));
     out = std::move(term);
   } else if (item.has("cidr")) {
+    if (!is_network(value.text)) return fail(complaint(scope.file, value, "expected a network such as 10.0.0.0/8"));
     out = "cidr_match(" + column + ", " + quoted(value.text) + ")";
   } else if (item.has("fieldref")) {
     auto term = to_field_term(scope, item, column, value);

@@ -84,6 +84,8 @@ TEST_F(ImportRules, PlaceholdersComeFromAFile) {
   const Outcome refused = import({"--placeholders", wrong.c_str()});
   EXPECT_EQ(refused.code, ExitCode::Usage);
   EXPECT_THAT(refused.err, HasSubstr("wrong.yaml:1:9: expected a list of values for admins"));
+  file("wrong.yaml", "admins: [[alice]]\n");
+  EXPECT_THAT(import({"--placeholders", wrong.c_str()}).err, HasSubstr("a value of admins must be text"));
 }
 
 TEST_F(ImportRules, AFileThatIsNotThereIsRefused) {

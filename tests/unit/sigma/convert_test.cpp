@@ -86,12 +86,25 @@ TEST(SigmaConvert, RefusesWithThePlaceAndTheReason) {
       {"sel:\n    Image: [[a]]\ncondition: sel", "a value must be text or a number"},
       {"sel:\n    CommandLine|base64: 'a*'\ncondition: sel", "base64 takes a value without wildcards"},
       {"sel:\n    CommandLine|wide: a\ncondition: sel", "UTF-16 is found in base64 only"},
+      {"sel:\n    CommandLine|base64|wide: a\ncondition: sel", "base64 comes after it"},
+      {"sel:\n    CommandLine|re|contains: a\ncondition: sel", "\"contains\" does not go with \"re\""},
+      {"sel:\n    CommandLine|exists|all: true\ncondition: sel", "\"all\" does not go with \"exists\""},
+      {"sel:\n    CommandLine|contains|i: a\ncondition: sel", "i, m and s go with \"re\" only"},
+      {"sel:\n    CommandLine|startswith|endswith: a\ncondition: sel", "one or the other"},
+      {"sel:\n    '|re': a\ncondition: sel", "\"re\" is not converted for keywords"},
+      {"sel:\n    User|expand: '%a%%b%'\ncondition: sel", "more than one %name%"},
+      {"sel:\n    User|cidr: 10.0.0.0/33\ncondition: sel", "expected a network"},
+      {"sel:\n    User|cidr: [[10.0.0.0/8]]\ncondition: sel", "expected a network"},
+      {"sel:\n    LogonId|gt: inf\ncondition: sel", "lt, lte, gt and gte take a number"},
       {"sel:\n    LogonId|gt: many\ncondition: sel", "lt, lte, gt and gte take a number"},
       {"sel:\n    Image|exists: maybe\ncondition: sel", "exists takes true or false"},
       {"sel:\n    Image|hour: 5\ncondition: sel", "parts of a time"},
       {"sel:\n    Image|fieldref: Nobody\ncondition: sel", "process_creation has no field \"Nobody\""},
   };
   for (const auto& [detection, reason] : cases) EXPECT_THAT(refusal(detection), HasSubstr(reason)) << detection;
+  std::string often = "sel:\n    Image: " + std::string(2'000, 'a') + "\ncondition: sel";
+  for (int i = 0; i < 1'000; ++i) often += " or sel";
+  EXPECT_THAT(refusal(often), HasSubstr("too long an SQL statement"));
   std::string deep = "sel:\n    Image: a\ncondition: ";
   for (int i = 0; i < 200; ++i) deep += "(";
   EXPECT_THAT(refusal(deep + "sel"), HasSubstr("nested too deeply"));
@@ -104,7 +117,8 @@ TEST(SigmaConvert, RefusesWithThePlaceAndTheReason) {
       message("title: a\nid: ../../etc/x\nlogsource: {product: linux, category: process_creation}\ndetection: {s: "
               "{Image: a}, condition: s}\n"),
       HasSubstr("r.yml:2:5: the id must be made of"));
-  EXPECT_THAT(refusal("sel:\n    Image|cidr: \"a\\nid: evil\"\ncondition: sel"), HasSubstr("control characters"));
+  EXPECT_THAT(refusal("sel:\n    Image|cidr: \"a\\nid: evil\"\ncondition: sel"), HasSubstr("expected a network"));
+  EXPECT_THAT(refusal("sel:\n    Image|contains: \"a\\Nid: evil\"\ncondition: sel"), HasSubstr("control characters"));
   EXPECT_THAT(message("- a\n"), HasSubstr("a Sigma rule is a map"));
 }
 

@@ -198,6 +198,9 @@ TEST(Sigma, Conditions) {
   expect_case({"sel_a:\n    Image: a\nsel_b:\n    Image: b\nother:\n    Image: c\ncondition: 1 of sel_*",
                {image("a"), image("b")},
                {image("c")}});
+  expect_case({"sel_a_1:\n    Image: a\nsel_b_1:\n    Image: b\nsel_b_2:\n    Image: c\ncondition: 1 of s*_*_1",
+               {image("a"), image("b")},
+               {image("c")}});
   expect_case({"sel_a:\n    Image|contains: a\nsel_b:\n    User: b\ncondition: all of sel_*",
                {{{"Image", "a"}, {"User", "b"}}},
                {image("a")}});
@@ -215,6 +218,11 @@ TEST(Sigma, PlaceholdersTakeTheirValues) {
                {{{"User", "alice"}}},
                {{{"User", "carol"}}, {{"User", "%admins%"}}}},
               given);
+  for (const char* order : {"contains|expand", "expand|contains"})
+    expect_case({("sel:\n    User|" + std::string(order) + ": 'x%admins%'\ncondition: sel").c_str(),
+                 {{{"User", "aXBOBa"}}},
+                 {{{"User", "bob"}}}},
+                given);
   EXPECT_EQ(refusal("sel:\n    User|expand: '%others%'\ncondition: sel", given),
             "r.yml:8:22: %others% has no values; give them with --placeholders");
 }
