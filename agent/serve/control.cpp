@@ -111,8 +111,6 @@ link::Task<> Control::serve(std::shared_ptr<link::Connection> connection) {
   }
   DE_CO_TRY(request, co_await link::read_message<pb::ControlRequest>(*connection, kReadLimit));
   ++counts_.requests;
-  // Who has more unread than he may does not make us work for the next refusal.
-  if (auto room = admission_.hold(uid, 0); !room) co_return co_await send(*connection, failure(room.error()));
   const auto is_unwanted = std::make_shared<std::atomic<bool>>(false);
   const link::HangUpWatch watch(*connection, [is_unwanted] { is_unwanted->store(true, std::memory_order_relaxed); });
   co_await wait_for_turn(uid);

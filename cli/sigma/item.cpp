@@ -50,9 +50,9 @@ constexpr Alone kAlone[] = {
     {"gt", " "},
     {"gte", " "},
 };
-constexpr std::initializer_list<std::string_view> kFlags = {"i", "ignorecase", "m", "multiline", "s", "dotall"};
-constexpr std::initializer_list<std::string_view> kUtf16 = {"wide", "utf16", "utf16le", "utf16be"};
-constexpr std::initializer_list<std::string_view> kBase64 = {"base64", "base64offset"};
+const std::initializer_list<std::string_view> kFlags = {"i", "ignorecase", "m", "multiline", "s", "dotall"};
+const std::initializer_list<std::string_view> kUtf16 = {"wide", "utf16", "utf16le", "utf16be"};
+const std::initializer_list<std::string_view> kBase64 = {"base64", "base64offset"};
 
 // The place of the first of `some`; that behind the last modifier without any.
 std::size_t place_of(const Item& item, std::initializer_list<std::string_view> some) {
