@@ -1,5 +1,5 @@
 // How much of the control socket one user may take: connections, requests a second, requests that are worked on,
-// memory of answers that he has not read. What one takes is not there for the others, so it is counted for each user by
+// answers that he has not read. What one takes is not there for the others, so it is counted for each user by
 // himself, root included.
 //
 // Thread: io.
@@ -46,7 +46,8 @@ class Admission {
   // Whether somebody who was refused is told so; a flood of them is not answered.
   bool may_tell(std::int64_t now_ns);
 
-  // An answer waits to be read, and takes so much memory until then. One of any size always may. Errors: Exhausted.
+  // An answer waits to be read, and takes so much until then, most of it in a file (reply_rows.h). One of any size
+  // always may. Errors: Exhausted.
   Result<> hold(uid_t uid, std::uint64_t bytes);
   void release(uid_t uid, std::uint64_t bytes);
 

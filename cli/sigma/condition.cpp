@@ -1,5 +1,7 @@
 #include "sigma/condition.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -9,12 +11,7 @@
 namespace de::sigma {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
+bool is_keyword(const std::string& word, const char* keyword) { return ::strcasecmp(word.c_str(), keyword) == 0; }
 
 // `*` in `pattern` is any number of characters. Without going back more than to the last star.
 bool is_like(std::string_view name, std::string_view pattern) {
@@ -72,33 +69,30 @@ class Parser {
   }
 
  private:
-  std::string peek() const { return at_ < words_.size() ? lower(words_[at_]) : std::string(); }
+  bool is_next(const char* keyword) const { return at_ < words_.size() && is_keyword(words_[at_], keyword); }
 
+  // "and" binds more than "or".
   Result<std::string> parse_or(int depth) {
-    DE_TRY(first, parse_and(depth));
-    std::vector<std::string> terms = {std::move(first)};
-    while (peek() == "or") {
-      ++at_;
-      DE_TRY(next, parse_and(depth));
-      terms.push_back(std::move(next));
-    }
-    return joined(terms, " OR ");
+    return parse_chain("or", " OR ", [this, depth] { return parse_and(depth); });
+  }
+  Result<std::string> parse_and(int depth) {
+    return parse_chain("and", " AND ", [this, depth] { return parse_not(depth); });
   }
 
-  Result<std::string> parse_and(int depth) {
-    DE_TRY(first, parse_not(depth));
-    std::vector<std::string> terms = {std::move(first)};
-    while (peek() == "and") {
-      ++at_;
-      DE_TRY(next, parse_not(depth));
+  template <class Next>
+  Result<std::string> parse_chain(const char* word, std::string_view by, Next parse_next) {
+    std::vector<std::string> terms;
+    do {
+      if (!terms.empty()) ++at_;
+      DE_TRY(next, parse_next());
       terms.push_back(std::move(next));
-    }
-    return joined(terms, " AND ");
+    } while (is_next(word));
+    return joined(terms, by);
   }
 
   Result<std::string> parse_not(int depth) {
     if (depth > kMaxConditionDepth) return fail(Errc::Invalid, "the condition is nested too deeply");
-    if (peek() == "not" && !parts_.contains(words_[at_])) {
+    if (is_next("not") && !parts_.contains(words_[at_])) {
       ++at_;
       DE_TRY(term, parse_not(depth + 1));
       return "NOT ifnull(" + term + ", 0)";
@@ -111,11 +105,11 @@ class Parser {
     const std::string& word = words_[at_++];
     if (word == "(") {
       DE_TRY(inner, parse_or(depth + 1));
-      if (peek() != ")") return fail(Errc::Invalid, "a \")\" is missing in the condition");
+      if (!is_next(")")) return fail(Errc::Invalid, "a \")\" is missing in the condition");
       ++at_;
       return inner;
     }
-    if (peek() == "of") return parse_some(lower(word));
+    if (is_next("of")) return parse_some(word);
     if (const auto found = parts_.find(word); found != parts_.end()) return use(found->second);
     std::vector<std::string_view> names;
     for (const auto& [name, sql] : parts_) names.push_back(name);
@@ -126,12 +120,13 @@ class Parser {
   // "1 of selection_*", "all of them".
   Result<std::string> parse_some(const std::string& how_many) {
     ++at_;
-    if (how_many != "1" && how_many != "any" && how_many != "all")
+    const bool is_all = is_keyword(how_many, "all");
+    if (how_many != "1" && !is_keyword(how_many, "any") && !is_all)
       return fail(Errc::Invalid,
                   "\"" + escape_controls(how_many) + " of\" is not converted, \"1 of\" and \"all of\" are");
     if (at_ >= words_.size()) return fail(Errc::Invalid, "the condition ends after \"of\"");
     const std::string& pattern = words_[at_++];
-    const bool is_them = lower(pattern) == "them";
+    const bool is_them = is_keyword(pattern, "them");
     std::vector<std::string> terms;
     for (const auto& [name, sql] : parts_)
       if (is_them ? !name.starts_with('_') : is_like(name, pattern)) {
@@ -140,7 +135,7 @@ class Parser {
       }
     if (terms.empty())
       return fail(Errc::Invalid, "nothing in the detection is called \"" + escape_controls(pattern) + "\"");
-    return joined(terms, how_many == "all" ? " AND " : " OR ");
+    return joined(terms, is_all ? " AND " : " OR ");
   }
 
   // A condition may name a long part thousands of times.

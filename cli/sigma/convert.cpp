@@ -106,8 +106,7 @@ Result<> check_keys(std::string_view file, const Node& rule) {
   return {};
 }
 
-}  // namespace
-
+// The condition alone, over the columns of the log source.
 Result<std::string> detection_to_sql(const Scope& scope, const Node& detection) {
   Parts parts;
   const Node* condition = nullptr;
@@ -124,14 +123,15 @@ Result<std::string> detection_to_sql(const Scope& scope, const Node& detection) 
   }
   if (condition == nullptr) return fail(complaint(scope.file, detection, "the detection has no condition"));
   std::vector<std::string> any;
-  const std::vector<Node> one = {*condition};
-  for (const Node& node : condition->is_list() ? condition->items : one) {
+  for (const Node& node : values_of(*condition)) {
     auto sql = condition_to_sql(node.text, parts);
     if (!sql) return fail(complaint(scope.file, node, sql.error().message()));
     any.push_back(std::move(*sql));
   }
   return joined(any, " OR ");
 }
+
+}  // namespace
 
 Result<Converted> convert(std::string_view file, std::string_view text, const ConvertOptions& options) {
   DE_TRY(rule, config::parse_yaml(file, text));

@@ -22,14 +22,11 @@ struct Converted {
 
 struct ConvertOptions {
   Placeholders placeholders{};
-  std::string source{};  // Where the rule came from, kept on it; "%" stands for its path in the collection.
+  std::string source{};  // Where the rule came from; kept on it.
 };
 
 // What cannot be said in SQL exactly is an error, never something near it. `file` begins errors. Errors: Invalid
 // (with "file:line:column:"), TooLarge.
 Result<Converted> convert(std::string_view file, std::string_view text, const ConvertOptions& options);
-
-// The condition of a detection alone, over the columns of `source`. Errors: Invalid.
-Result<std::string> detection_to_sql(const Scope& scope, const config::Node& detection);
 
 }  // namespace de::sigma

@@ -1,5 +1,5 @@
 // Which table a Sigma log source is, and which column a field of it.
-// Source: Sigma taxonomy appendix 2.1.0; docs/rules.md has the table.
+// Source: Sigma taxonomy appendix 2.1.0; docs/sigma.md has the table.
 //
 // Thread: any (constants).
 #pragma once

@@ -105,13 +105,6 @@ std::string sql_of(const Field& field) {
   return std::string(field.sql);
 }
 
-std::vector<const Node*> values_of(const Node& node) {
-  std::vector<const Node*> out;
-  if (!node.is_list()) return {&node};
-  for (const Node& item : node.items) out.push_back(&item);
-  return out;
-}
-
 Result<std::vector<Pattern>> expand(const Scope& scope, const Node& at, const std::string& text) {
   const std::size_t begin = text.find('%');
   const std::size_t end = begin == text.npos ? text.npos : text.find('%', begin + 1);
@@ -274,6 +267,10 @@ Error complaint(std::string_view file, const Node& node, const std::string& what
   return {Errc::Invalid, config::at(file, node) + ": " + what};
 }
 
+std::span<const Node> values_of(const Node& node) {
+  return node.is_list() ? std::span(node.items) : std::span(&node, 1);
+}
+
 Result<std::string> item_to_sql(const Scope& scope, const Node& key, const Node& values) {
   DE_TRY(item, parse_key(scope, key));
   if (item.field.empty()) return keywords_to_sql(scope, values, item.has("all"));
@@ -284,13 +281,13 @@ Result<std::string> item_to_sql(const Scope& scope, const Node& key, const Node&
   std::vector<std::string> terms;
   std::vector<Pattern> patterns;
   std::size_t count = 0;
-  for (const Node* value : values_of(values)) {
-    DE_TRY(term, to_term(scope, item, **field, column, *value));
+  for (const Node& value : values_of(values)) {
+    DE_TRY(term, to_term(scope, item, **field, column, value));
     if (term) {
       terms.push_back(std::move(*term));
       continue;
     }
-    DE_TRY(made, to_patterns(scope, item, *value));
+    DE_TRY(made, to_patterns(scope, item, value));
     count += made.size();
     if (count > kMaxValues)
       return fail(complaint(scope.file, key, "more than " + std::to_string(kMaxValues) + " values"));
@@ -307,9 +304,9 @@ Result<std::string> item_to_sql(const Scope& scope, const Node& key, const Node&
 
 Result<std::string> keywords_to_sql(const Scope& scope, const Node& values, bool all) {
   std::vector<std::string> terms;
-  for (const Node* value : values_of(values)) {
-    if (!value->is_scalar()) return fail(complaint(scope.file, *value, "a keyword must be text or a number"));
-    Pattern pattern = parse_pattern(value->text);
+  for (const Node& value : values_of(values)) {
+    if (!value.is_scalar()) return fail(complaint(scope.file, value, "a keyword must be text or a number"));
+    Pattern pattern = parse_pattern(value.text);
     open_begin(pattern);
     open_end(pattern);
     std::vector<std::string> anywhere;

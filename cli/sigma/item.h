@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,9 @@ struct Scope {
 
 // `key` without a field is a detection by keywords. Errors: Invalid, with "file:line:column:".
 Result<std::string> item_to_sql(const Scope& scope, const config::Node& key, const config::Node& values);
+// The items of a list, or the one value there is.
+std::span<const config::Node> values_of(const config::Node& node);
+
 // Any of these in any field.
 Result<std::string> keywords_to_sql(const Scope& scope, const config::Node& values, bool all);
 
