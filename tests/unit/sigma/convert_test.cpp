@@ -127,6 +127,7 @@ TEST(SigmaEncode, Utf16AndBase64) {
   EXPECT_EQ(to_base64("f"), "Zg==");
   EXPECT_EQ(to_base64("fo"), "Zm8=");
   EXPECT_EQ(to_base64("foo"), "Zm9v");
+  EXPECT_EQ(to_base64("\xfb\xff\xfe"), "+//+");
   EXPECT_EQ(to_utf16("a\u20ac", ByteOrder::Little), std::string("a\0\xac\x20", 4));
   EXPECT_EQ(to_utf16("a", ByteOrder::Big), std::string("\0a", 2));
   EXPECT_EQ(to_utf16("\U0001f600", ByteOrder::Big), std::string("\xd8\x3d\xde\x00", 4));
