@@ -1,9 +1,9 @@
 #include "sigma/encode.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <boost/locale/utf.hpp>
+
+#include "daemoneye/crypto/base64.h"
 
 namespace de::sigma {
 namespace {
@@ -29,21 +29,12 @@ std::string to_utf16(std::string_view text, ByteOrder order) {
   return out;
 }
 
-std::string to_base64(std::string_view bytes) {
-  constexpr int kVariant = sodium_base64_VARIANT_ORIGINAL;
-  std::string out(sodium_base64_encoded_len(bytes.size(), kVariant), '\0');
-  ::sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                      kVariant);
-  out.pop_back();  // Its end mark.
-  return out;
-}
-
 std::array<std::string, 3> to_base64_offsets(std::string_view bytes) {
   // Digits that hold bits of what is in front, or behind, are not known.
   constexpr std::array<std::size_t, 3> kFront = {0, 2, 3};
   std::array<std::string, 3> out;
   for (std::size_t before = 0; before < 3; ++before) {
-    const std::string all = to_base64(std::string(before, ' ') + std::string(bytes));
+    const std::string all = crypto::to_base64(std::string(before, ' ') + std::string(bytes));
     const std::size_t whole_digits = (before + bytes.size()) * 8 / 6;
     out[before] = all.substr(kFront[before], whole_digits - std::min(whole_digits, kFront[before]));
   }

@@ -13,7 +13,6 @@ enum class ByteOrder : bool { Little, Big };
 
 // Bytes of UTF-16. What is no UTF-8 becomes U+FFFD.
 std::string to_utf16(std::string_view text, ByteOrder order);
-std::string to_base64(std::string_view bytes);
 // What is found of `bytes` in the base64 of any text they are part of: one for each of the three ways they can lie.
 std::array<std::string, 3> to_base64_offsets(std::string_view bytes);
 

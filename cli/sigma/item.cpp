@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/crypto/base64.h"
 #include "sigma/encode.h"
 #include "sigma/pattern.h"
 
@@ -136,7 +137,7 @@ Result<std::string> bytes_of(const Scope& scope, const Node& at, const Pattern& 
 }
 
 std::string encoded(const std::string& modifier, const std::string& bytes) {
-  if (modifier == "base64") return to_base64(bytes);
+  if (modifier == "base64") return crypto::to_base64(bytes);
   std::string out = modifier == "utf16" ? "\xff\xfe" : "";
   return out += to_utf16(bytes, modifier == "utf16be" ? ByteOrder::Big : ByteOrder::Little);
 }
