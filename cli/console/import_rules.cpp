@@ -32,16 +32,18 @@ struct Counts {
 // Links to directories are not followed: one could lead to itself.
 Result<> add_directory(const std::string& directory, std::vector<RuleFile>& out) {
   std::error_code ec;
+  std::string last = directory;  // Opened next, if it is a directory.
   auto entries = fs::recursive_directory_iterator(directory, ec);
   for (; !ec && entries != fs::recursive_directory_iterator(); entries.increment(ec)) {
     const fs::path& path = entries->path();
+    last = path.string();
     std::error_code unknown;
     if ((path.extension() != ".yml" && path.extension() != ".yaml") || !entries->is_regular_file(unknown)) continue;
     if (out.size() == kMaxFiles)
       return fail(Errc::TooLarge, "more than " + std::to_string(kMaxFiles) + " rule files; name a smaller directory");
     out.push_back({path.string(), fs::relative(path, directory, unknown).string()});
   }
-  if (ec) return fail(Errc::Io, "read " + directory, ec);
+  if (ec) return fail(ec == std::errc::permission_denied ? Errc::Denied : Errc::Io, "read " + last, ec);
   return {};
 }
 

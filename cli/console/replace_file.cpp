@@ -62,7 +62,7 @@ Result<> replace_file(const std::string& path, std::string_view text, std::strin
   // The owner first: a change of it takes special bits of the mode away.
   if (exists && ::fchown(draft.fd(), old.st_uid, old.st_gid) != 0) return failed(path + ": keep its owner");
   if (::fchmod(draft.fd(), exists ? old.st_mode & 07777U : new_mode) != 0) return failed(path + ": keep its mode");
-  DE_CHECK(write_all(draft.fd(), text));
+  if (Result<> written = write_all(draft.fd(), text); !written) return fail(std::move(written).error().during(path));
   if (::fsync(draft.fd()) != 0) return failed(path);
   auto unchanged = check_unchanged(path, expected, exists);
   if (!unchanged && unchanged.error().code() == Errc::TooLarge)

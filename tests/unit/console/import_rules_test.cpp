@@ -1,5 +1,8 @@
 // Rules of others, from files that may be wrong, into a directory that may not be there.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "run_fixture.h"
 
@@ -86,6 +89,23 @@ TEST_F(ImportRules, PlaceholdersComeFromAFile) {
   EXPECT_THAT(refused.err, HasSubstr("wrong.yaml:1:9: expected a list of values for admins"));
   file("wrong.yaml", "admins: [[alice]]\n");
   EXPECT_THAT(import({"--placeholders", wrong.c_str()}).err, HasSubstr("a value of admins must be text"));
+}
+
+TEST_F(ImportRules, AFileThatCannotBeWrittenIsNamed) {
+  const std::string target = into();
+  sigma("a.yml", "one", "Image: /bin/nc");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{300, before.rlim_max};  // As a full disk: the rule is longer, what is said of it is not.
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Outcome done = import({"--into", target.c_str()});
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  (void)std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(done.code, ExitCode::Failed);
+  EXPECT_THAT(done.err, HasSubstr(target + "/sigma-one.yaml: "));
+  EXPECT_THAT(done.err, HasSubstr("File too large"));
+  EXPECT_TRUE(std::filesystem::is_empty(target)) << "nothing half written stays";
 }
 
 TEST_F(ImportRules, AFileThatIsNotThereIsRefused) {
