@@ -54,7 +54,7 @@ Result<> Agent::open() {
   auto store = store::Store::open(store_options, clock_);
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
-  events_ = std::make_unique<ingest::StoredEvents>(*store_, clock_, config_.retention_days);
+  stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, config_.retention_days);
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);
   ingest::DetectorOptions detector_options;
@@ -62,7 +62,8 @@ Result<> Agent::open() {
   detector_options.budget = rule_budget(config_);
   detector_options.dedup_seconds = config_.dedup_seconds;
   detector_options.host = identity_.host;
-  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, events_.get()));
+  detector_options.switches = find_switches();
+  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, stored_.get()));
   detector_ = std::move(detector);
   DE_TRY(loaded, detector_->reload());
   (void)loaded;  // No rules yet is a state that health reports.
@@ -223,7 +224,7 @@ serve::Context Agent::make_context() {
       *store_,
       *registry_,
       *intake_,
-      *events_,
+      *stored_,
       *detector_,
       readers_,
       detect_,
@@ -242,6 +243,9 @@ serve::Context Agent::make_context() {
       },
       [this] { return new_events_.counts(); },
       [this](uid_t uid) { return reload_settings(uid); },
+      [this](uid_t uid, std::string rule_id, detect::RuleSwitch position) {
+        return switch_rule(uid, std::move(rule_id), position);
+      },
       serve::SettingsState{config_.control.read_only, {}, {}},
   };
 }

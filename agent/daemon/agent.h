@@ -27,7 +27,7 @@
 #include "ingest/detector.h"
 #include "ingest/event_queue.h"
 #include "ingest/intake.h"
-#include "ingest/stored_events.h"
+#include "ingest/stored_rows.h"
 #include "integrity/canary.h"
 #include "integrity/clock_watch.h"
 #include "integrity/file_watch.h"
@@ -95,6 +95,9 @@ class Agent {
   void listen_for_hangup();
   link::Task<> reload_on_hangup();
   link::Task<std::vector<serve::ChangedSetting>> reload_settings(uid_t uid);
+  link::Task<std::uint64_t> switch_rule(uid_t uid, std::string rule_id, detect::RuleSwitch position);
+  detect::RuleSwitches find_switches() const;
+  void rules_are_new(const ingest::RuleChanges& changes);
   Result<std::vector<serve::ChangedSetting>> take_over(const config::Loaded<config::AgentConfig>& read, uid_t uid);
   void tick_supervisors();
   void open_canary();
@@ -140,7 +143,7 @@ class Agent {
   ServiceNotify notify_;
 
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<ingest::StoredEvents> events_;
+  std::unique_ptr<ingest::StoredRows> stored_;
   std::unique_ptr<mirror::Mirror> mirror_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<bus::Registry> registry_;
@@ -180,6 +183,7 @@ class Agent {
   Allowance ends_told_{2, 30};
   std::uint64_t violations_untold_ = 0;  // Since the last that was.
   bool reloading_ = false;
+  bool switching_ = false;
   bool stopping_ = false;
 };
 

@@ -25,22 +25,6 @@ constexpr auto kRestOfTheDoor = 5ms;       // Then 16 of those that wait are clo
 constexpr std::size_t kAlertsPerJob = 64;  // Between them the writer takes other work.
 constexpr std::int64_t kLongestLookNs = 100'000'000;
 constexpr auto kNextBatch = 20ms;
-constexpr std::size_t kRulesNamed = 20;  // Of each kind in a ledger entry.
-
-std::string json_list(const std::vector<std::string>& ids) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < ids.size() && i < kRulesNamed; ++i) out += (i > 0 ? "," : "") + json_string(ids[i]);
-  return out + "]";
-}
-
-std::string to_json(const ingest::RuleChanges& changes) {
-  const auto kind = [](const char* name, const std::vector<std::string>& ids) {
-    return std::string(",\"") + name + "\":" + std::to_string(ids.size()) + ",\"" + name + "_ids\":" + json_list(ids);
-  };
-  return "{\"generation\":" + std::to_string(changes.generation) + kind("added", changes.added) +
-         kind("removed", changes.removed) + kind("changed", changes.changed) +
-         ",\"rejected_files\":" + std::to_string(changes.rejected_files) + "}";
-}
 }  // namespace
 
 // Before anything is spent on a connection.
@@ -193,20 +177,6 @@ link::Task<> Agent::report_troubles() {
   // One log line until it works again.
   const bool is_told = std::exchange(trouble_untold_, !stored);
   if (!stored && !is_told) co_return fail(std::move(stored).error());
-  co_return Result<>{};
-}
-
-link::Task<> Agent::reload_rules() {
-  auto job = [this] { return detector_->reload(); };
-  auto changed = co_await link::run_on(detect_, std::move(job));
-  if (!changed) co_return fail(std::move(changed).error());
-  if (changed->has_value()) {
-    audit("rules.changed", to_json(**changed));
-    notice_rules(**changed);
-    // A changed rule looks at what is known already instead of waiting for the next scan.
-    to_detect_ = image_;
-    detect_wake_.cancel();
-  }
   co_return Result<>{};
 }
 

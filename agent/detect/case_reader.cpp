@@ -4,6 +4,7 @@
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
 #include "detect/rule_reader.h"
+#include "mirror/stored_row.h"
 
 namespace de::detect {
 namespace {
@@ -76,7 +77,7 @@ Result<std::vector<TestRow>> read_list(std::string_view file, const schema::Tabl
 }
 
 Result<RuleTest> read_test(std::string_view file, const Node& node) {
-  static constexpr std::string_view kKnown[] = {"name", "rows", "events"};
+  static constexpr std::string_view kKnown[] = {"name", "rows", "events", "history", "scans", "alerts"};
   if (!node.is_map()) return fail(complaint(file, node, "a test must be a map: {rows: [...]}"));
   DE_CHECK(refuse_unknown_keys(file, node, kKnown));
   RuleTest test;
@@ -85,17 +86,20 @@ Result<RuleTest> read_test(std::string_view file, const Node& node) {
     DE_TRY(text, read_text(file, *name, "name", 256));
     test.name = std::move(text);
   }
-  const Node* rows = node.find("rows");
-  const Node* events = node.find("events");
-  if (rows == nullptr && events == nullptr) return fail(complaint(file, node, "a test needs rows: a list of maps"));
-  if (rows != nullptr) {
+  bool has_rows = false;
+  if (const Node* rows = node.find("rows"); rows != nullptr) {
     DE_TRY(read, read_list(file, *schema::find_table("processes"), *rows));
     test.rows = std::move(read);
+    has_rows = true;
   }
-  if (events != nullptr) {
-    DE_TRY(read, read_list(file, *schema::find_table("events"), *events));
-    test.events = std::move(read);
+  for (const mirror::StoredTableName& table : mirror::kStoredTableNames) {
+    const Node* rows = node.find(table.name);
+    if (rows == nullptr) continue;
+    DE_TRY(read, read_list(file, mirror::info_of(table.table), *rows));
+    test.stored[static_cast<std::size_t>(table.table)] = std::move(read);
+    has_rows = true;
   }
+  if (!has_rows) return fail(complaint(file, node, "a test needs rows: a list of maps"));
   return test;
 }
 

@@ -17,22 +17,6 @@ std::string_view to_text(Trigger trigger) {
   return "snapshot";
 }
 
-std::string_view to_text(pb::Severity severity) {
-  switch (severity) {
-    case pb::SEVERITY_LOW:
-      return "low";
-    case pb::SEVERITY_MEDIUM:
-      return "medium";
-    case pb::SEVERITY_HIGH:
-      return "high";
-    case pb::SEVERITY_CRITICAL:
-      return "critical";
-    case pb::SEVERITY_UNKNOWN:
-    default:  // Protobuf's own range sentinels, and numbers from a newer peer.
-      return "unknown";
-  }
-}
-
 Result<std::vector<Rule>> parse_rule_text(std::string_view file_name, std::string_view text) {
   if (text.size() > kMaxRuleFileBytes) return fail(Errc::TooLarge, std::string(file_name) + ": larger than 1 MiB");
   if (!file_name.ends_with(".sql")) {

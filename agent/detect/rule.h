@@ -3,6 +3,7 @@
 // Thread: any (values).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
+#include "mirror/stored_source.h"
 
 namespace de::detect {
 
@@ -25,8 +27,6 @@ constexpr std::int64_t kMaxWindowMs = 30LL * 86'400'000;
 
 enum class Trigger : std::uint8_t { Event, Snapshot, Both };
 std::string_view to_text(Trigger trigger);
-// "low", "medium", "high", "critical"; "unknown" for SEVERITY_UNKNOWN.
-std::string_view to_text(pb::Severity severity);
 
 struct Dedup {
   std::vector<std::string> keys;         // Result columns; empty: the default of `alert`.
@@ -45,8 +45,8 @@ using TestRow = std::vector<std::pair<std::string, TestValue>>;
 struct RuleTest {
   std::string name;  // "match 1", "no_match 2", or the `name:` it was given.
   bool must_match = true;
-  std::vector<TestRow> rows;    // Of `processes`.
-  std::vector<TestRow> events;  // Of `processes.events`.
+  std::vector<TestRow> rows;                                       // Of `processes`.
+  std::array<std::vector<TestRow>, mirror::kStoredTables> stored;  // Of what is stored, by mirror::StoredTable.
   int line = 0;
 };
 
@@ -69,6 +69,7 @@ struct Rule {
   std::string license;
   std::string source;  // Where it was taken from, a URL as a rule.
   bool enabled = true;
+  bool switched = false;  // By an operator: `enabled` is not what the file says.
   Trigger on = Trigger::Snapshot;
   bool on_given = false;       // Otherwise check_rule() finds out what it can be.
   std::int64_t window_ms = 0;  // How far back it looks in processes.events; 0: as its SQL says.

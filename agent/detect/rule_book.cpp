@@ -34,10 +34,15 @@ const Rule* RuleSet::find(std::string_view id) const {
 
 class RuleBook::Impl {
  public:
-  Impl(std::vector<std::string> directories, const Clock& clock, CheckSessions sessions)
-      : directories_(std::move(directories)), clock_(clock), sessions_(std::move(sessions)) {}
+  Impl(std::vector<std::string> directories, const Clock& clock, CheckSessions sessions, RuleSwitches given)
+      : switches(std::move(given)),
+        directories_(std::move(directories)),
+        clock_(clock),
+        sessions_(std::move(sessions)) {}
 
   Result<bool> reload();
+  void publish();
+  RuleSwitches switches;
   std::shared_ptr<const RuleSet> set = std::make_shared<const RuleSet>();
 
  private:
@@ -48,7 +53,7 @@ class RuleBook::Impl {
   Result<bool> refresh(const FoundFile& found, FileState& state);
   // Errors other than Invalid, TooLarge and the file's own mean that the session is broken.
   Result<> take_over(const std::string& path, const std::string& text, FileState& state);
-  void publish();
+  void add(const std::shared_ptr<const Rule>& rule, RuleSet& next) const;
 
   const std::vector<std::string> directories_;
   const Clock& clock_;
@@ -126,6 +131,24 @@ Result<bool> RuleBook::Impl::scan(const std::string& directory) {
   return changed || gone > 0;
 }
 
+void RuleBook::Impl::add(const std::shared_ptr<const Rule>& rule, RuleSet& next) const {
+  const auto position = switches.find(rule->id);
+  if (position != switches.end() && position->second == RuleSwitch::Deleted) {
+    next.deleted.push_back(rule->id);
+    return;
+  }
+  const bool enabled = position == switches.end() ? rule->enabled : position->second == RuleSwitch::On;
+  if (enabled == rule->enabled) {
+    next.rules.push_back(rule);
+    return;
+  }
+  auto copy = std::make_shared<Rule>(*rule);
+  copy->enabled = enabled;
+  copy->switched = true;
+  copy->digest += enabled ? "+on" : "+off";
+  next.rules.push_back(std::move(copy));
+}
+
 void RuleBook::Impl::publish() {
   auto next = std::make_shared<RuleSet>();
   std::map<std::string, std::string, std::less<>> owners;
@@ -141,7 +164,7 @@ void RuleBook::Impl::publish() {
         }
         const auto [owner, fresh] = owners.emplace(rule->id, path);
         if (fresh)
-          next->rules.push_back(rule);
+          add(rule, *next);
         else
           next->errors.push_back({path, place + "rule " + rule->id + " is already in " + owner->second, false});
       }
@@ -169,14 +192,20 @@ Result<bool> RuleBook::Impl::reload() {
 RuleBook::RuleBook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RuleBook::~RuleBook() = default;
 
-Result<std::unique_ptr<RuleBook>> RuleBook::open(std::vector<std::string> directories, const Clock& clock) {
+Result<std::unique_ptr<RuleBook>> RuleBook::open(std::vector<std::string> directories, const Clock& clock,
+                                                 RuleSwitches switches) {
   DE_TRY(sessions, CheckSessions::create(clock));
-  auto impl = std::make_unique<Impl>(std::move(directories), clock, std::move(sessions));
+  auto impl = std::make_unique<Impl>(std::move(directories), clock, std::move(sessions), std::move(switches));
   DE_CHECK(impl->reload());
   return std::unique_ptr<RuleBook>(new RuleBook(std::move(impl)));
 }
 
 Result<bool> RuleBook::reload() { return impl_->reload(); }
+const RuleSwitches& RuleBook::switches() const { return impl_->switches; }
+void RuleBook::set_switches(RuleSwitches switches) {
+  impl_->switches = std::move(switches);
+  impl_->publish();
+}
 std::shared_ptr<const RuleSet> RuleBook::snapshot() const { return impl_->set; }
 
 }  // namespace de::detect

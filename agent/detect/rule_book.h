@@ -13,6 +13,7 @@
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "detect/rule.h"
+#include "detect/rule_switch.h"
 #include "mirror/batch_session.h"
 #include "mirror/session.h"
 
@@ -28,7 +29,8 @@ struct RuleSet {
   std::vector<std::shared_ptr<const Rule>> rules;  // Disabled ones too; by priority, then id.
   std::vector<FileError> errors;
   std::vector<std::string> warnings;
-  std::uint64_t generation = 0;  // Grows with every change of rules or errors.
+  std::vector<std::string> deleted;  // By an operator; their files are still there.
+  std::uint64_t generation = 0;      // Grows with every change of rules or errors.
 
   const Rule* find(std::string_view id) const;
 };
@@ -50,7 +52,8 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule);
 class RuleBook {
  public:
   // Directories that do not exist (yet) are empty. `clock` outlives the book. Errors: Io, Exhausted.
-  static Result<std::unique_ptr<RuleBook>> open(std::vector<std::string> directories, const Clock& clock);
+  static Result<std::unique_ptr<RuleBook>> open(std::vector<std::string> directories, const Clock& clock,
+                                                RuleSwitches switches = {});
   ~RuleBook();
   RuleBook(const RuleBook&) = delete;
   RuleBook& operator=(const RuleBook&) = delete;
@@ -59,6 +62,10 @@ class RuleBook {
   // since the last call. Cheap when nothing did: a stat per file. Returns whether the rule set changed.
   // Errors: Io (the SQL session broke); a bad file or directory is listed in the set, not returned.
   Result<bool> reload();
+
+  const RuleSwitches& switches() const;
+  // Instead of those before. A new generation.
+  void set_switches(RuleSwitches switches);
 
   std::shared_ptr<const RuleSet> snapshot() const;
 

@@ -35,13 +35,22 @@ Result<> check_requirement(const Rule& rule) {
   return {};
 }
 
+// The first table that the statement reads and that has more than what is now; null when there is none.
+const schema::TableInfo* first_stored(const mirror::Statement& statement) {
+  for (const std::string& name : statement.tables)
+    if (const schema::TableInfo* table = schema::find_table(name); table != nullptr && !table->time_column.empty())
+      return table;
+  return nullptr;
+}
+
 // Which runs a rule is fit for: docs/rules.md, "When a rule runs".
 Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
   auto shape = batch.shape(rule.sql);
   if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
   const bool reads_events = std::ranges::find(statement.tables, "processes.events") != statement.tables.end();
-  if (!reads_events && rule.window_ms != 0)
-    return fail(misfit(rule, rule.place.line, "window: the rule does not read processes.events; remove it"));
+  const schema::TableInfo* stored = first_stored(statement);
+  if (stored == nullptr && rule.window_ms != 0)
+    return fail(misfit(rule, rule.place.line, "window: the rule reads nothing that is stored; remove it"));
   if (!rule.on_given) {
     rule.on = Trigger::Snapshot;
     if (shape->row_wise && rule.window_ms == 0) rule.on = reads_events ? Trigger::Event : Trigger::Both;
@@ -49,11 +58,12 @@ Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& st
   if (rule.runs_on_event() && !shape->row_wise)
     return fail(misfit(rule, rule.place.line,
                        "on: " + std::string(to_text(rule.on)) + " is for rules that look at one row at a time, but " +
-                           shape->why_not + "; use on: snapshot" + (reads_events ? " and a window" : "")));
-  if (reads_events && rule.runs_on_snapshot() && rule.window_ms == 0 && !statement.events_have_start)
+                           shape->why_not + "; use on: snapshot" + (stored != nullptr ? " and a window" : "")));
+  if (stored != nullptr && rule.runs_on_snapshot() && rule.window_ms == 0 && !statement.stored_have_start)
     return fail(misfit(rule, rule.place.line,
-                       "the rule reads processes.events without a time limit; add window: 10m, or a lower limit of "
-                       "event_time_ms to its SQL"));
+                       "the rule reads " + std::string(stored->name) +
+                           " without a time limit; add window: 10m, or a lower limit of " +
+                           std::string(stored->time_column) + " to its SQL"));
   return {};
 }
 

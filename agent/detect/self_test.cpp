@@ -5,6 +5,7 @@
 #include "daemoneye/schema/table.h"
 #include "detect/runner.h"
 #include "mirror/row_image.h"
+#include "mirror/stored_row.h"
 
 namespace de::detect {
 namespace {
@@ -51,40 +52,48 @@ schema::Cell to_cell(const TestValue& value) {
   return {};
 }
 
-// The events of one test, all of them for every query: SQLite picks.
-class TestEvents final : public mirror::EventSource {
+// What one test has stored, all of it for every query: SQLite picks.
+class TestRows final : public mirror::StoredSource {
  public:
   void load(const RuleTest& test, std::int64_t now_ms) {
-    const auto columns = schema::find_table("events")->columns;
-    rows_.clear();
-    for (const TestRow& row : test.events) {
-      std::vector<schema::Cell>& cells = rows_.emplace_back(columns.size());
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        if (columns[i].name == "event_time_ms") cells[i] = now_ms;
-        for (const auto& [name, value] : row)
-          if (name == columns[i].name) cells[i] = to_cell(value);
-      }
-    }
-    const auto time = static_cast<std::size_t>(std::ranges::find(columns, "event_time_ms", &schema::ColumnInfo::name) -
-                                               columns.begin());
-    std::ranges::stable_sort(rows_, {}, [time](const auto& cells) { return cells[time]; });
+    for (const mirror::StoredTableName& known : mirror::kStoredTableNames) load(known.table, test, now_ms);
   }
 
-  mirror::NextEvents read(const mirror::EventQuery& query) const override {
-    std::vector<mirror::EventRow> rows;
-    for (const auto& cells : rows_) rows.push_back({{}, nullptr, cells});
+  mirror::NextRows read(const mirror::StoredQuery& query) const override {
+    std::vector<mirror::StoredRow> rows;
+    for (const auto& cells : rows_[static_cast<std::size_t>(query.table)]) rows.emplace_back().cells = cells;
     if (query.newest_first) std::ranges::reverse(rows);
-    return [rows, done = false]() mutable -> Result<std::span<const mirror::EventRow>> {
-      if (std::exchange(done, true)) return std::span<const mirror::EventRow>();
-      return std::span<const mirror::EventRow>(rows);
+    return [rows, done = false]() mutable -> Result<std::span<const mirror::StoredRow>> {
+      if (std::exchange(done, true)) return std::span<const mirror::StoredRow>();
+      return std::span<const mirror::StoredRow>(rows);
     };
   }
-  Result<std::vector<pb::Reason>> missing(std::int64_t, std::int64_t) const override {
+  Result<std::vector<pb::Reason>> missing(mirror::StoredTable, std::int64_t, std::int64_t) const override {
     return std::vector<pb::Reason>();
   }
 
  private:
-  std::vector<std::vector<schema::Cell>> rows_;
+  using Cells = std::vector<schema::Cell>;
+
+  void load(mirror::StoredTable table, const RuleTest& test, std::int64_t now_ms) {
+    const schema::TableInfo& info = mirror::info_of(table);
+    const auto columns = info.columns;
+    std::vector<Cells>& rows = rows_[static_cast<std::size_t>(table)];
+    rows.clear();
+    for (const TestRow& row : test.stored[static_cast<std::size_t>(table)]) {
+      Cells& cells = rows.emplace_back(columns.size());
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].name == info.time_column) cells[i] = now_ms;
+        for (const auto& [name, value] : row)
+          if (name == columns[i].name) cells[i] = to_cell(value);
+      }
+    }
+    const auto time = static_cast<std::size_t>(std::ranges::find(columns, info.time_column, &schema::ColumnInfo::name) -
+                                               columns.begin());
+    std::ranges::stable_sort(rows, {}, [time](const Cells& cells) { return cells[time]; });
+  }
+
+  std::array<std::vector<Cells>, mirror::kStoredTables> rows_;
 };
 
 // Why the test fails, or nothing. Errors: Io, Exhausted.
@@ -116,10 +125,10 @@ Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, st
 Result<TestReport> test_rule(const Rule& rule, const Clock& clock) {
   TestReport report;
   if (rule.tests.empty()) return report;
-  TestEvents events;
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, &events));
+  TestRows stored;
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, &stored));
   for (const RuleTest& test : rule.tests) {
-    events.load(test, clock.unix_ms());
+    stored.load(test, clock.unix_ms());
     DE_TRY(failure, run_test(*session, rule, test, clock));
     if (failure.empty())
       ++report.passed;

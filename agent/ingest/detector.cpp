@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 #include "ingest/reason.h"
 
@@ -33,9 +34,9 @@ Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<
       lineage_(*session_) {}
 
 Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock,
-                                                 const mirror::EventSource* events) {
-  DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock));
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, events));
+                                                 const mirror::StoredSource* stored) {
+  DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock, options.switches));
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, stored));
   DE_TRY(batch, mirror::BatchSession::create(clock));
   std::unique_ptr<Detector> detector(
       new Detector(std::move(options), clock, std::move(book), std::move(session), std::move(batch)));
@@ -49,12 +50,35 @@ Result<std::optional<RuleChanges>> Detector::reload() {
   const auto before = book_->snapshot();
   DE_TRY(changed, book_->reload());
   if (!changed) return std::optional<RuleChanges>();
+  log_errors(before->errors, book_->snapshot()->errors);
+  return std::optional<RuleChanges>(take_over_from(*before));
+}
+
+RuleChanges Detector::take_over_from(const detect::RuleSet& before) {
   const auto now = book_->snapshot();
-  log_errors(before->errors, now->errors);
   health_.keep_only(now->rules);
   prepare_event_rules();
   publish_report();
-  return std::optional<RuleChanges>(compare(digests_of(*before), *now));
+  return compare(digests_of(before), *now);
+}
+
+Result<detect::RuleSwitches> Detector::switches_with(const std::string& rule_id, detect::RuleSwitch position) const {
+  const auto rules = book_->snapshot();
+  detect::RuleSwitches switches = book_->switches();
+  std::vector<std::string_view> ids(rules->deleted.begin(), rules->deleted.end());
+  for (const auto& rule : rules->rules) ids.push_back(rule->id);
+  if (std::ranges::find(ids, rule_id) == ids.end() && !switches.contains(rule_id))
+    return fail(Errc::NotFound, "no rule " + escape_controls(rule_id) + suggestion(rule_id, ids));
+  switches.insert_or_assign(rule_id, position);
+  if (switches.size() > detect::kMaxRules)
+    return fail(Errc::Exhausted, "more than " + std::to_string(detect::kMaxRules) + " rules are switched by command");
+  return switches;
+}
+
+RuleChanges Detector::set_switches(detect::RuleSwitches switches) {
+  const auto before = book_->snapshot();
+  book_->set_switches(std::move(switches));
+  return take_over_from(*before);
 }
 
 Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness) {
@@ -73,9 +97,9 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
   }
   for (const auto& rule : rules->rules) {
     if (!rule->enabled || !rule->runs_on_snapshot()) continue;
-    session_->see_events_from(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
+    session_->see_stored_from(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
-    session_->see_events_from(mirror::kNoStartMs);
+    session_->see_stored_from(mirror::kNoStartMs);
     take_over(*rule, matches, context, round);
   }
   publish_report();
@@ -118,7 +142,7 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
   const std::int64_t begin_ns = clock_.steady_ns();
   round.reasons = unprepared_;
   rows_.clear();
-  for (const NewEvent& event : events) rows_.push_back({*event.collector, event.event.get(), {}});
+  for (const NewEvent& event : events) rows_.push_back({*event.collector, event.event.get()});
   batch_->load(rows_);
   alert::Context context;
   context.completeness = completeness;

@@ -35,6 +35,7 @@ struct DetectorOptions {
   mirror::Budget budget;
   std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
   std::string host;
+  detect::RuleSwitches switches;  // What operators said in earlier runs.
 };
 
 struct RaisedAlert {
@@ -60,13 +61,16 @@ class Detector {
   // Errors: those of RuleBook::open and Session::create.
   // `events` outlives the detector; without it there is no history to look back at.
   static Result<std::unique_ptr<Detector>> open(DetectorOptions options, const Clock& clock,
-                                                const mirror::EventSource* events = nullptr);
+                                                const mirror::StoredSource* stored = nullptr);
 
   // Of every run of a rule from now on.
   void set_budget(const mirror::Budget& budget) { options_.budget = budget; }
   void set_dedup_seconds(std::uint32_t seconds) { options_.dedup_seconds = seconds; }
   // Looks at the rule directories; nothing when nothing changed.
   Result<std::optional<RuleChanges>> reload();
+  // All switches as they would be with this one. Errors: NotFound (no such rule), Exhausted (too many switches).
+  Result<detect::RuleSwitches> switches_with(const std::string& rule_id, detect::RuleSwitch position) const;
+  RuleChanges set_switches(detect::RuleSwitches switches);
   // The rules that can be asked of single events, over these; `rules_run` counts those that could match.
   Round run_events(std::span<const NewEvent> events, const pb::Completeness& completeness);
   Round run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness);
@@ -82,6 +86,7 @@ class Detector {
   Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
            std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch);
   void prepare_event_rules();
+  RuleChanges take_over_from(const detect::RuleSet& before);
   void take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, const alert::Context& context,
                  Round& round);
   void publish_report();

@@ -7,7 +7,7 @@
 #include "daemoneye/base/fault.h"
 #include "daemoneye/log/log.h"
 #include "ingest/reason.h"
-#include "ingest/stored_events.h"
+#include "ingest/stored_rows.h"
 
 namespace de::ingest {
 namespace {

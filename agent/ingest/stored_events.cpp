@@ -1,54 +1,47 @@
-#include "ingest/stored_events.h"
-
+// The reading of `processes.events`.
 #include <algorithm>
 #include <memory>
 #include <set>
 #include <utility>
 
-#include "ingest/reason.h"
-#include "mirror/charge.h"
+#include "ingest/stored_pages.h"
+#include "ingest/stored_rows.h"
 
 namespace de::ingest {
 namespace {
 
 constexpr std::size_t kFirstPageRows = 32;  // Many a statement stops early.
 constexpr std::int64_t kHourMs = 3'600'000;
-constexpr std::int64_t kDayMs = 24 * kHourMs;
 
 std::string identity(const std::string& collector, const pb::ProcessEvent& event) {
   return collector + ' ' + std::to_string(event.sequence()) + ' ' + std::to_string(event.event_type()) + ' ' +
          event.process().process_uid();
 }
 
-struct Span {
-  std::int64_t from_ms = 0;
-  std::int64_t to_ms = 0;
-};
-
-class Reading {
+class EventPages {
  public:
-  Reading(const store::Store& store, const mirror::EventQuery& query, Span kept)
+  EventPages(const store::Store& store, const mirror::StoredQuery& query, TimeSpan kept)
       : store_(store), query_(query), kept_(kept), left_{query.from_ms, query.to_ms} {}
 
-  Result<std::span<const mirror::EventRow>> next() {
+  Result<std::span<const mirror::StoredRow>> next() {
     page_.clear();
     bytes_ = 0;
     while (page_.empty() && left_.from_ms < left_.to_ms) DE_CHECK(read_slice(next_slice()));
     remember_edge();
-    page_rows_ = std::min(page_rows_ * 4, StoredEvents::kPageRows);
+    page_rows_ = std::min(page_rows_ * 4, StoredRows::kPageRows);
     rows_.clear();
-    for (const auto& [collector, event] : page_) rows_.push_back({collector, &event, {}});
-    return std::span<const mirror::EventRow>(rows_);
+    for (const auto& [collector, event] : page_) rows_.push_back({collector, &event});
+    return std::span<const mirror::StoredRow>(rows_);
   }
 
  private:
   // The store looks for a type alone by reading everything, and the clock is only looked at between slices: an hour is
   // short enough. Everything else has an index, or hands out most of what it reads.
-  Span next_slice() const {
+  TimeSpan next_slice() const {
     const bool has_index = query_.pid || query_.ppid || !query_.process_uid.empty() || !query_.name.empty() ||
                            !query_.executable_hash.empty();
     if (!query_.type || has_index) return left_;
-    Span slice = left_;
+    TimeSpan slice = left_;
     if (query_.newest_first) {
       if (left_.to_ms > kept_.to_ms)
         slice.from_ms = std::max(left_.from_ms, kept_.to_ms);
@@ -63,7 +56,7 @@ class Reading {
     return slice;
   }
 
-  Result<> read_slice(Span slice) {
+  Result<> read_slice(TimeSpan slice) {
     if (is_late()) return fail(Errc::Timeout, "read events");
     store::EventFilter filter;
     filter.from_ms = slice.from_ms;
@@ -90,14 +83,9 @@ class Reading {
     return {};
   }
 
-  static bool is_late() {
-    mirror::Charge* charge = mirror::current_charge();
-    return charge != nullptr && charge->is_late();
-  }
-
   bool take(std::string collector, const pb::ProcessEvent& event) {
     if (event.event_time_ms() == edge_ms_ && at_edge_.contains(identity(collector, event))) return true;
-    if (page_.size() >= page_rows_ || bytes_ >= StoredEvents::kPageBytes) return false;
+    if (page_.size() >= page_rows_ || bytes_ >= StoredRows::kPageBytes) return false;
     bytes_ += event.ByteSizeLong();
     page_.emplace_back(std::move(collector), event);
     return true;
@@ -113,64 +101,23 @@ class Reading {
   }
 
   const store::Store& store_;
-  const mirror::EventQuery query_;
-  const Span kept_;  // Where events can be expected.
-  Span left_;
+  const mirror::StoredQuery query_;
+  const TimeSpan kept_;  // Where events can be expected.
+  TimeSpan left_;
   std::size_t page_rows_ = kFirstPageRows;
   std::vector<std::pair<std::string, pb::ProcessEvent>> page_;
   std::size_t bytes_ = 0;
-  std::vector<mirror::EventRow> rows_;
+  std::vector<mirror::StoredRow> rows_;
   std::int64_t edge_ms_ = mirror::kNoStartMs;
   std::set<std::string> at_edge_;
 };
 
 }  // namespace
 
-pb::Reason reason_of(const std::string& collector, const pb::Gap& gap) {
-  const std::string events = events_in(gap) == 1 ? " event" : " events";
-  pb::Reason out = make_reason(gap.reason() == kSequenceJump ? "SequenceGap" : "EventsShed",
-                               (gap.at_most() ? "at most " : "") + std::to_string(events_in(gap)) + events +
-                                   " lost, sequences " + std::to_string(gap.first_sequence()) + " to " +
-                                   std::to_string(gap.last_sequence()) + " (" + gap.reason() + ")");
-  out.set_collector(collector);
-  return out;
-}
-
-mirror::NextEvents StoredEvents::read(const mirror::EventQuery& query) const {
-  const std::int64_t now_ms = clock_.unix_ms();
-  const Span kept{now_ms - (static_cast<std::int64_t>(retention_days_.load()) + 1) * kDayMs, now_ms + kDayMs};
+mirror::NextRows read_stored_events(const store::Store& store, const mirror::StoredQuery& query, TimeSpan kept) {
   // Shared because a function object must be copyable; nobody copies it.
-  auto reading = std::make_shared<Reading>(store_, query, kept);
-  return [reading] { return reading->next(); };
-}
-
-Result<std::vector<pb::Reason>> StoredEvents::missing(std::int64_t from_ms, std::int64_t to_ms) const {
-  std::vector<pb::Reason> out;
-  DE_TRY(gaps, store_.list_gaps(from_ms, to_ms));
-  std::uint64_t more = 0, more_events = 0;
-  for (const store::StoredGap& gap : gaps) {
-    if (out.size() < kMaxReasons) {
-      out.push_back(reason_of(gap.collector, gap.gap));
-      continue;
-    }
-    ++more;
-    more_events += events_in(gap.gap);
-  }
-  if (more > 0)
-    out.push_back(make_reason("EventsShed",
-                              std::to_string(more_events) + " events lost in " + std::to_string(more) + " more gaps"));
-  // The cheapest read that names the days which are set aside.
-  DE_TRY(outcome, store_.list_scans(from_ms, to_ms, [](const store::ScanMeta&, std::uint64_t) { return false; }));
-  std::size_t days = 0;
-  for (const store::DayProblem& day : outcome.excluded) {
-    if (++days > kMaxReasons) break;
-    out.push_back(make_reason("ExecutionError", "the events of " + day.day + " cannot be read: " + day.reason));
-  }
-  if (outcome.excluded.size() > kMaxReasons)
-    out.push_back(make_reason(
-        "ExecutionError",
-        "the events of " + std::to_string(outcome.excluded.size() - kMaxReasons) + " more days cannot be read"));
-  return out;
+  auto pages = std::make_shared<EventPages>(store, query, kept);
+  return [pages] { return pages->next(); };
 }
 
 }  // namespace de::ingest

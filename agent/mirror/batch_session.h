@@ -12,7 +12,7 @@
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
-#include "mirror/event_source.h"
+#include "mirror/event_row.h"
 #include "mirror/session.h"
 #include "mirror/shape.h"
 

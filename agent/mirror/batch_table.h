@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "daemoneye/base/result.h"
-#include "mirror/event_source.h"
+#include "mirror/event_row.h"
 #include "mirror/misses.h"
 
 namespace de::mirror {

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/batch_table.h"
-#include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
+#include "mirror/stored_table.h"
 
 namespace de::mirror {
 namespace {
@@ -168,8 +169,10 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
     if (sqlite3_db_config(db, s.which, s.value, &now) != SQLITE_OK || now != s.value)
       return fail(Errc::Io, "SQLite does not take switch " + std::to_string(s.which));
   }
-  const char* ours[] = {kEventModule, kBatchModule, nullptr};
-  if (sqlite3_drop_modules(db, ours) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
+  std::vector<const char*> ours = {kBatchModule};
+  for (const StoredTableName& known : kStoredTableNames) ours.push_back(known.module);
+  ours.push_back(nullptr);
+  if (sqlite3_drop_modules(db, ours.data()) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
   // Room for the words with which a statement is explained; the length itself is checked before SQLite sees it.
   sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes) + 64);
   for (const Limit& limit : kLimits) {
@@ -204,9 +207,9 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
     if (!column.empty()) columns_.insert("processes." + lower(column));
     return SQLITE_OK;
   }
-  if (table == kEventTable) {
-    tables_.insert("processes.events");
-    if (!column.empty()) columns_.insert("processes.events." + lower(column));
+  if (const StoredTableName* stored = find_stored_table(table); stored != nullptr) {
+    tables_.emplace(stored->public_name);
+    if (!column.empty()) columns_.insert(std::string(stored->public_name) + "." + lower(column));
     return SQLITE_OK;
   }
   // The tables behind the views, reported with the view (as it was typed) that leads there.

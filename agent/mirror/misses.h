@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "daemoneye/crypto/siphash.h"
-#include "mirror/event_source.h"
+#include "mirror/event_row.h"
 
 namespace de::mirror {
 

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "mirror/database.h"
-#include "mirror/event_table.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
+#include "mirror/stored_table.h"
 
 namespace de::mirror {
 namespace {
@@ -77,7 +77,7 @@ Result<> look_at_program(sqlite3* db, std::string_view sql, Statement& out) {
     const int p2 = sqlite3_column_int(stmt.get(), kP2);
     const std::string_view p4 = text_at(stmt.get(), kP4);
     if (opcode == "String8" || opcode == "String") constants.write(p2, std::string(p4));
-    if (opcode == "VFilter" && !has_start(p4)) out.events_have_start = false;
+    if (opcode == "VFilter" && !has_start(p4)) out.stored_have_start = false;
     if (opcode == "Copy" || opcode == "SCopy") copies.push_back({p1, p2});
     if (opcode != "Function" && opcode != "PureFunc") continue;
     if (p4.starts_with("regexp(")) calls.push_back({p2, 0});

@@ -15,7 +15,7 @@ namespace de::mirror {
 // The statement has passed the gate in each of these.
 
 // Compiles every pattern that is a constant of the statement: at run time a bad one would be noticed only once a row
-// reaches it. Fills events_have_start. Errors: Invalid.
+// reaches it. Fills stored_have_start. Errors: Invalid.
 Result<> look_at_program(sqlite3* db, std::string_view sql, Statement& out);
 
 // Fills plan and warnings. Errors: Invalid.

@@ -1,16 +1,17 @@
 #include "mirror/session.h"
 
+#include <iterator>
 #include <utility>
 
 #include "mirror/charge.h"
 #include "mirror/complaint.h"
 #include "mirror/database.h"
-#include "mirror/event_table.h"
 #include "mirror/execution.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
 #include "mirror/mirror.h"
 #include "mirror/plan.h"
+#include "mirror/stored_table.h"
 
 namespace de::mirror {
 namespace {
@@ -21,9 +22,9 @@ std::vector<std::string> sorted(const std::set<std::string>& names) { return {na
 
 class Session::Impl {
  public:
-  Impl(Origin origin, const Clock& clock, const EventSource* source)
+  Impl(Origin origin, const Clock& clock, const StoredSource* source)
       : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kRuleSqlBytes), clock_(clock) {
-    events.source = source;
+    stored.source = source;
   }
 
   Result<> open();
@@ -34,11 +35,11 @@ class Session::Impl {
   Result<Explanation> explain(std::string_view sql);
 
   std::shared_ptr<const Image> image;
-  EventTables events;  // Before db_: outlives it.
+  StoredTables stored;  // Before db_: outlives it.
 
  private:
   Result<Stmt> admit(std::string_view sql, const Charge& charge, const Budget& budget) {
-    events.start();
+    stored.start();
     return mirror::admit(db_.get(), gate_, sql, max_sql_bytes_, charge, budget);
   }
   Result<Outcome> step(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row);
@@ -58,7 +59,7 @@ Result<> Session::Impl::open() {
   DE_CHECK(exec(db_.get(), "ATTACH ':memory:' AS processes"));
   DE_CHECK(add_text_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get()));
-  DE_CHECK(add_event_module(db_.get(), &events));
+  DE_CHECK(add_stored_modules(db_.get(), stored));
   DE_CHECK(Gate::harden(db_.get(), max_sql_bytes_));
   DE_TRY(empty, empty_image());
   return load(std::move(empty));
@@ -78,8 +79,7 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
   else
     // The page cache copies what it reads from the image; a small one is enough.
     done = exec(db_.get(), "PRAGMA processes.cache_size=-256");
-  // A virtual table is connected when it is first named, which the gate would take for a change of the schema.
-  if (done) done = exec(db_.get(), "SELECT 1 FROM processes.events LIMIT 0");
+  if (done) done = connect_stored_tables(db_.get(), "processes");
   gate_.attach(db_.get());
   if (done) image = std::move(next);  // Kept as long as SQLite points into it.
   return done;
@@ -109,11 +109,14 @@ Result<Outcome> Session::Impl::run(std::string_view sql, std::span<const Value> 
 Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row) {
   std::vector<Value> row;
   auto outcome = step_all(db_.get(), stmt, gate_, charge, budget, row, on_row);
-  if (!outcome && events.error && events.error->code() != Errc::Timeout) return fail(std::move(*events.error));
+  if (!outcome && stored.error && stored.error->code() != Errc::Timeout) return fail(std::move(*stored.error));
   if (!outcome) return outcome;
-  if (events.source != nullptr && events.seen_from_ms < events.seen_to_ms) {
-    DE_TRY(missing, events.source->missing(events.seen_from_ms, events.seen_to_ms));
-    outcome->missing = std::move(missing);
+  for (const StoredTableName& known : kStoredTableNames) {
+    const StoredTables::Span seen = stored.seen(known.table);
+    if (stored.source == nullptr || seen.is_empty()) continue;
+    DE_TRY(missing, stored.source->missing(known.table, seen.from_ms, seen.to_ms));
+    outcome->missing.insert(outcome->missing.end(), std::make_move_iterator(missing.begin()),
+                            std::make_move_iterator(missing.end()));
   }
   return outcome;
 }
@@ -152,15 +155,15 @@ Result<Explanation> Session::Impl::explain(std::string_view sql) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock, const EventSource* events) {
-  auto impl = std::make_unique<Impl>(origin, clock, events);
+Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock, const StoredSource* stored) {
+  auto impl = std::make_unique<Impl>(origin, clock, stored);
   if (auto opened = impl->open(); !opened) return fail(std::move(opened).error().during("open SQL session"));
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
 Result<> Session::load(std::shared_ptr<const Image> image) { return impl_->load(std::move(image)); }
 const std::shared_ptr<const Image>& Session::image() const { return impl_->image; }
-void Session::see_events_from(std::int64_t from_ms) { impl_->events.from_ms = from_ms; }
+void Session::see_stored_from(std::int64_t from_ms) { impl_->stored.from_ms = from_ms; }
 Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params, const Budget& budget,
                              const OnColumns& on_columns, const OnRow& on_row) {
   return impl_->run(sql, params, budget, on_columns, on_row);

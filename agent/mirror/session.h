@@ -2,7 +2,8 @@
 // session only reads the tables, columns and functions that are on its lists, and stops at its budget.
 //
 // Names: `processes`, `processes.snapshots` and `snapshots` are the current snapshot, `processes.events` and `events`
-// what happened.
+// what happened, `processes.history` and `history` the snapshots that are stored, `scans` one row for each of them,
+// `alerts` the alerts.
 //
 // Thread: one thread at a time, any thread.
 #pragma once
@@ -19,8 +20,8 @@
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
-#include "mirror/event_source.h"
 #include "mirror/image.h"
+#include "mirror/stored_source.h"
 #include "mirror/value.h"
 
 namespace de::mirror {
@@ -51,7 +52,7 @@ struct Outcome {
   bool truncated = false;  // The row or byte cap cut it, or the callback said stop.
   std::uint64_t elapsed_us = 0;
   std::uint64_t vm_steps = 0;  // SQLite's measure of work; the same for the same data.
-  // Why the events it looked at may be incomplete.
+  // Why what is stored and it looked at may be incomplete.
   std::vector<pb::Reason> missing;
 };
 
@@ -59,8 +60,8 @@ struct Outcome {
 struct Statement {
   std::vector<std::string> columns;  // Names of the result columns.
   int parameters = 0;
-  // Every look at `processes.events` begins at a certain time.
-  bool events_have_start = true;
+  // Every look at what is stored begins at a certain time.
+  bool stored_have_start = true;
   std::vector<std::string> tables;        // As in schema::tables(), sorted.
   std::vector<std::string> columns_used;  // "processes.pid", sorted.
   std::vector<std::string> functions;     // Sorted, lower case.
@@ -78,10 +79,10 @@ class Session {
   // The row and its text are valid during the call only. Returns whether to go on.
   using OnRow = std::function<bool(std::span<const Value>)>;
 
-  // Starts with the empty image. `clock` and `events` outlive the session; without `events` there are none.
+  // Starts with the empty image. `clock` and `stored` outlive the session; without `stored` those tables are empty.
   // Errors: Io, Exhausted.
   static Result<std::unique_ptr<Session>> create(Origin origin, const Clock& clock,
-                                                 const EventSource* events = nullptr);
+                                                 const StoredSource* stored = nullptr);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -90,13 +91,13 @@ class Session {
   Result<> load(std::shared_ptr<const Image> image);
   const std::shared_ptr<const Image>& image() const;
 
-  // From now on statements see no event before that; kNoStartMs lifts the limit.
-  void see_events_from(std::int64_t from_ms);
+  // From now on statements see nothing stored before that; kNoStartMs lifts the limit.
+  void see_stored_from(std::int64_t from_ms);
 
   // Runs one SELECT; `params` fill its `?` in order and must be as many. `on_columns` is called once before the first
   // row (also when there is none). Rows already delivered before an error are not to be used.
   // Errors: Invalid (refused, wrong SQL, wrong number of parameters, failure of a function such as a bad pattern),
-  // Timeout, Exhausted (memory), Io, those of the event source.
+  // Timeout, Exhausted (memory), Io, those of the source of what is stored.
   Result<Outcome> run(std::string_view sql, std::span<const Value> params, const Budget& budget,
                       const OnColumns& on_columns, const OnRow& on_row);
 

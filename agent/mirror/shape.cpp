@@ -4,6 +4,7 @@
 #include <set>
 
 #include "mirror/database.h"
+#include "mirror/stored_row.h"
 
 namespace de::mirror {
 namespace {
@@ -53,11 +54,14 @@ Result<Shape> look_at_shape(sqlite3* db, std::string_view sql, Gate& gate) {
   shape.reads_processes = gate.tables().contains("processes");
   shape.reads_events = gate.tables().contains("processes.events");
   const bool recursive = gate.is_recursive();
-  const auto functions = gate.functions();
+  const auto functions = gate.functions(), tables = gate.tables();
   gate.start();  // It counts, and each look is a statement of its own.
   DE_CHECK(look_at_program(db, sql, shape));
   gate.start();
   DE_CHECK(look_at_plan(db, sql, shape));
+  for (const StoredTableName& known : kStoredTableNames)
+    if (known.table != StoredTable::Events && tables.contains(std::string(known.public_name)))
+      shape.why_not = "it looks back in " + std::string(known.public_name);
   if (recursive) shape.why_not = "it is recursive";
   for (const std::string_view window : kWindowFunctions)
     if (functions.contains(std::string(window))) shape.why_not = "it has a window function";

@@ -1,7 +1,7 @@
 #include "mirror/snapshot_schema.h"
 
 #include "daemoneye/schema/process_columns.h"
-#include "mirror/event_table.h"
+#include "mirror/stored_table.h"
 
 namespace de::mirror {
 namespace {
@@ -77,9 +77,9 @@ Result<> create_snapshot_schema(sqlite3* db) {
   DE_CHECK(exec(db, "INSERT INTO " + std::string(kScanTable) + " VALUES(NULL,NULL)"));
   DE_CHECK(exec(db, view_sql("processes")));
   DE_CHECK(exec(db, view_sql("snapshots")));
-  // Only its name is part of an image; every session that opens one brings the events with it.
-  DE_CHECK(add_event_module(db, nullptr));
-  return exec(db, "CREATE VIRTUAL TABLE " + std::string(kEventTable) + " USING " + kEventModule);
+  // Only their names are part of an image; every session that opens one brings what is stored with it.
+  DE_CHECK(add_stored_modules(db, nothing_stored()));
+  return create_stored_tables(db, "main");
 }
 
 std::string insert_row_sql() { return insert_sql(kRowsTable, false); }

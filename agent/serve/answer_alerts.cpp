@@ -1,6 +1,7 @@
 #include <array>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "serve/answers.h"
 
 namespace de::serve {
@@ -9,17 +10,6 @@ namespace {
 constexpr std::uint32_t kDefaultLimit = 100;
 constexpr std::uint32_t kMaxLimit = 10'000;
 constexpr std::array<std::string_view, 4> kSeverities = {"low", "medium", "high", "critical"};
-
-std::string_view state_text(pb::AlertState state) {
-  switch (state) {
-    case pb::ALERT_ACKNOWLEDGED:
-      return "acknowledged";
-    case pb::ALERT_CLOSED:
-      return "closed";
-    default:
-      return "open";
-  }
-}
 
 Result<store::AlertFilter> to_filter(const pb::AlertsListRequest& request) {
   store::AlertFilter filter;
@@ -60,8 +50,8 @@ void describe(Answer& answer, const pb::Alert& alert) {
   add("id", alert.id());
   add("title", alert.title());
   add("description", alert.description());
-  add("severity", detect::to_text(alert.severity()));
-  add("state", state_text(alert.state()));
+  add("severity", schema::to_text(alert.severity()));
+  add("state", schema::to_text(alert.state()));
   add("rule", alert.rule_id());
   add("rule_generation", std::to_string(alert.rule_generation()));
   add("time", to_iso8601(alert.alert_time_ms()).text);
@@ -94,7 +84,7 @@ link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest re
   answer.columns = {"id", "time", "severity", "state", "count", "rule", "title"};
   for (const pb::Alert& alert : alerts)
     answer.rows.add(row_of({text_value(alert.id()), text_value(to_iso8601(alert.alert_time_ms()).text),
-                            text_value(detect::to_text(alert.severity())), text_value(state_text(alert.state())),
+                            text_value(schema::to_text(alert.severity())), text_value(schema::to_text(alert.state())),
                             int_value(static_cast<std::int64_t>(alert.count())), text_value(alert.rule_id()),
                             text_value(alert.title())}));
   co_return answer;

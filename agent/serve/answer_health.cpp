@@ -87,12 +87,18 @@ void add_sinks(std::vector<Line>& lines, const Context& context) {
 }
 
 void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
-  std::size_t enabled = 0;
-  for (const auto& rule : report.rules->rules)
+  std::size_t enabled = 0, switched = 0;
+  for (const auto& rule : report.rules->rules) {
     if (rule->enabled) ++enabled;
+    if (rule->switched) ++switched;
+  }
+  std::string by_command;
+  if (switched > 0) by_command += ", " + std::to_string(switched) + " switched by command";
+  if (!report.rules->deleted.empty())
+    by_command += ", " + std::to_string(report.rules->deleted.size()) + " deleted by command";
   lines.push_back({"rules", enabled == 0 ? 1 : 0,
                    std::to_string(report.rules->rules.size()) + " loaded, " + std::to_string(enabled) +
-                       " enabled, generation " + std::to_string(report.rules->generation)});
+                       " enabled, generation " + std::to_string(report.rules->generation) + by_command});
   for (const auto& [id, health] : report.health)
     if (!health.healthy) lines.push_back({"rule." + id, 1, health.reason});
   for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});

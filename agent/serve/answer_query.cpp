@@ -2,6 +2,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
+#include "ingest/past_snapshot.h"
 #include "serve/answers.h"
 
 namespace de::serve {
@@ -113,7 +114,7 @@ mirror::Budget budget_for(const pb::QueryRequest& request, mirror::Budget budget
 }  // namespace
 
 Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
-  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &events_);
+  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &stored_);
   std::unique_ptr<mirror::Session> session = std::move(idle_.back());
   idle_.pop_back();
   return session;
@@ -134,16 +135,20 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
   DE_CO_TRY(taken, shelf.take());
   std::unique_ptr<mirror::Session> session = std::move(taken);
-  if (request.mode() == pb::QUERY_RUN) {
+  if (request.mode() == pb::QUERY_RUN && !request.has_as_of_ms()) {
     auto settled = co_await context.settle();
     (void)settled;  // Never fails; what could not be stored is said by the completeness below.
   }
-  const auto image = context.image();
-  const pb::Completeness completeness = context.completeness();
+  auto image = context.image();
+  pb::Completeness completeness = context.completeness();
   mirror::Budget budget = budget_for(request, context.query_budget);
   budget.is_unwanted = is_unwanted.get();
-  auto job = [&session, &image, &request, &budget, &completeness,
-              &file_dir = context.file_dir]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&session, &image, &request, &budget, &completeness, &context]() -> Result<std::shared_ptr<Answer>> {
+    if (request.has_as_of_ms()) {
+      DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
+      image = std::move(past.image);
+      completeness = std::move(past.completeness);
+    }
     if (image) DE_CHECK(session->load(image));
     const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
       if (!answer) return fail(std::move(answer).error());
@@ -155,7 +160,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
       case pb::QUERY_VALIDATE:
         return wrap(validate_query(*session, request));
       default:
-        return wrap(run_query(*session, request, budget, completeness, file_dir));
+        return wrap(run_query(*session, request, budget, completeness, context.file_dir));
     }
   };
   auto answer = co_await link::run_on(context.readers, std::move(job));

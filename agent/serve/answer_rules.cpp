@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "serve/answers.h"
 
 namespace de::serve {
@@ -16,7 +17,14 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
+std::string_view enabled_text(const Rule& rule) {
+  if (rule.switched) return rule.enabled ? "yes, by command" : "no, by command";
+  return rule.enabled ? "yes" : "no";
+}
+
 Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, const std::string& id) {
+  if (std::ranges::find(rules.deleted, id) != rules.deleted.end())
+    return fail(Errc::NotFound, "rule " + id + " was deleted by command; `rules enable " + id + "` brings it back");
   std::vector<std::string_view> ids;
   for (const auto& rule : rules.rules) {
     if (rule->id == id) return rule;
@@ -69,8 +77,8 @@ link::Task<Answer> answer_rules_list(Context& context) {
     const auto health = report->health.find(rule->id);
     pb::Row row;
     *row.add_values() = text_value(rule->id);
-    *row.add_values() = text_value(detect::to_text(rule->severity));
-    *row.add_values() = text_value(rule->enabled ? "yes" : "no");
+    *row.add_values() = text_value(schema::to_text(rule->severity));
+    *row.add_values() = text_value(enabled_text(*rule));
     if (health == report->health.end()) {
       *row.add_values() = text_value("not run yet");
       for (int i = 0; i < 3; ++i) row.add_values();
@@ -104,14 +112,14 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("id", rule->id);
   add("name", rule->name);
   add("description", rule->description);
-  add("severity", detect::to_text(rule->severity));
+  add("severity", schema::to_text(rule->severity));
   add("category", rule->category);
   add("tags", joined(rule->tags));
   add("author", rule->author);
   add("license", rule->license);
   add("source", rule->source);
   add("version", rule->version);
-  add("enabled", rule->enabled ? "yes" : "no");
+  add("enabled", enabled_text(*rule));
   add("on", detect::to_text(rule->on));
   if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
   add("priority", std::to_string(rule->priority));

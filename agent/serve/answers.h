@@ -32,14 +32,14 @@ using Unwanted = std::shared_ptr<std::atomic<bool>>;
 // a snapshot: it would be one that nobody else has any more.
 class SessionShelf {
  public:
-  SessionShelf(const Clock& clock, const mirror::EventSource& events) : clock_(clock), events_(events) {}
+  SessionShelf(const Clock& clock, const mirror::StoredSource& stored) : clock_(clock), stored_(stored) {}
   Result<std::unique_ptr<mirror::Session>> take();
   void put_back(std::unique_ptr<mirror::Session> session);
 
  private:
   static constexpr std::size_t kKept = 2;
   const Clock& clock_;
-  const mirror::EventSource& events_;
+  const mirror::StoredSource& stored_;
   std::vector<std::unique_ptr<mirror::Session>> idle_;
   std::shared_ptr<const mirror::Image> nothing_;
 };
@@ -50,6 +50,7 @@ link::Task<Answer> answer_schema(pb::SchemaRequest request);
 link::Task<Answer> answer_rules_list(Context& context);
 link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request);
 link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request);
+link::Task<Answer> answer_rule_switch(Context& context, link::Peer peer, pb::RuleSwitchRequest request);
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request);
 link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
 link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);

@@ -17,8 +17,8 @@
 #include "ingest/event_queue.h"
 #include "ingest/intake.h"
 #include "integrity/canary.h"
-#include "mirror/event_source.h"
 #include "mirror/session.h"
+#include "mirror/stored_source.h"
 #include "sink/delivery.h"
 #include "store/store.h"
 #include "supervise/supervisor.h"
@@ -50,7 +50,7 @@ struct Context {
   store::Store& store;
   bus::Registry& registry;
   ingest::Intake& intake;
-  const mirror::EventSource& events;
+  const mirror::StoredSource& stored;
   ingest::Detector& detector;  // Only report() here; the rest belongs to `detect`.
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
@@ -70,6 +70,9 @@ struct Context {
   std::function<ingest::EventQueueCounts()> new_events;
   // Reads the configuration again for the user `uid`. An error means that everything is as it was.
   std::function<link::Task<std::vector<ChangedSetting>>(uid_t uid)> reload;
+  // Switches a rule for the user `uid`, and returns the new generation of the rules. An error means that everything is
+  // as it was.
+  std::function<link::Task<std::uint64_t>(uid_t uid, std::string rule_id, detect::RuleSwitch position)> switch_rule;
   SettingsState settings;
 };
 

@@ -25,7 +25,7 @@ Control::Control(boost::asio::any_io_executor executor, ControlOptions options, 
     : executor_(std::move(executor)),
       options_(std::move(options)),
       context_(context),
-      shelf_(context.clock, context.events),
+      shelf_(context.clock, context.stored),
       admission_(options_.limits) {}
 
 bool Control::may_read(const link::Peer& peer) const {
@@ -33,15 +33,14 @@ bool Control::may_read(const link::Peer& peer) const {
   return options_.readers && peer.belongs_to(*options_.readers);
 }
 
-Result<> Control::check_may_change(const link::Peer& peer) {
+Result<> Control::check_may_change(const link::Peer& peer, const char* request) {
   const bool permitted =
       peer.uid == 0 || peer.uid == ::geteuid() || (options_.admins && peer.belongs_to(*options_.admins));
   if (permitted && !context_.settings.read_only) return {};
   ++counts_.denied;
   const std::string uid = std::to_string(peer.uid);
-  context_.audit("control.denied", "{\"uid\":" + uid + ",\"request\":\"config reload\"}");
-  if (permitted)
-    return fail(Errc::Denied, "control.read_only is set: nothing is changed over this socket; send the agent SIGHUP");
+  context_.audit("control.denied", "{\"uid\":" + uid + ",\"request\":\"" + request + "\"}");
+  if (permitted) return fail(Errc::Denied, "control.read_only is set: nothing is changed over this socket");
   return fail(Errc::Denied, "uid " + uid + " may ask this agent, but not change it; be root or a member of group " +
                                 options_.admins_name);
 }
@@ -187,8 +186,11 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
     case pb::ControlRequest::kFollow:
       co_return co_await answer_follow(context_, request.follow());
     case pb::ControlRequest::kConfigReload:
-      if (auto may = check_may_change(peer); !may) co_return fail(std::move(may).error());
+      if (auto may = check_may_change(peer, "config reload"); !may) co_return fail(std::move(may).error());
       co_return co_await answer_config_reload(context_, std::move(peer));
+    case pb::ControlRequest::kRuleSwitch:
+      if (auto may = check_may_change(peer, "rules switch"); !may) co_return fail(std::move(may).error());
+      co_return co_await answer_rule_switch(context_, std::move(peer), std::move(*request.mutable_rule_switch()));
     case pb::ControlRequest::REQUEST_NOT_SET:
       break;
   }

@@ -48,7 +48,7 @@ class Control {
   link::Task<Answer> dispatch(link::Peer peer, pb::ControlRequest request, Unwanted is_unwanted);
   link::Task<> send(link::Connection& connection, Answer answer);
   bool may_read(const link::Peer& peer) const;
-  Result<> check_may_change(const link::Peer& peer);
+  Result<> check_may_change(const link::Peer& peer, const char* request);
 
   boost::asio::any_io_executor executor_;
   const ControlOptions options_;

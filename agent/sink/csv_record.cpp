@@ -1,5 +1,6 @@
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "sink/format.h"
 #include "sink/record_text.h"
 
@@ -84,7 +85,7 @@ std::string csv_record(const pb::Alert& alert) {
   row.text(alert.id());
   row.number(alert.sequence());
   row.time(alert.alert_time_ms());
-  row.text(to_text(alert.severity()));
+  row.text(schema::to_text(alert.severity()));
   row.text(alert.rule_id());
   row.number(alert.rule_generation());
   row.text(alert.title());
@@ -92,7 +93,7 @@ std::string csv_record(const pb::Alert& alert) {
   row.text(alert.category());
   row.text(joined(alert.tags(), [](const std::string& tag) { return tag; }));
   row.text(alert.host());
-  row.text(to_text(alert.state()));
+  row.text(schema::to_text(alert.state()));
   row.text(alert.process_uid());
   row.number(alert.process_count());
   row.text(joined(alert.affected_processes(), [](std::uint32_t pid) { return std::to_string(pid); }));

@@ -34,32 +34,4 @@ std::string format_alert(Format format, const pb::Alert& alert) {
 
 std::string_view file_header(Format format) { return format == Format::Csv ? csv_header() : std::string_view(); }
 
-std::string_view to_text(pb::Severity severity) {
-  switch (static_cast<int>(severity)) {  // Not the enum: a message may carry any number.
-    case pb::SEVERITY_LOW:
-      return "low";
-    case pb::SEVERITY_MEDIUM:
-      return "medium";
-    case pb::SEVERITY_HIGH:
-      return "high";
-    case pb::SEVERITY_CRITICAL:
-      return "critical";
-    default:
-      return "unknown";
-  }
-}
-
-std::string_view to_text(pb::AlertState state) {
-  switch (static_cast<int>(state)) {
-    case pb::ALERT_OPEN:
-      return "open";
-    case pb::ALERT_ACKNOWLEDGED:
-      return "acknowledged";
-    case pb::ALERT_CLOSED:
-      return "closed";
-    default:
-      return "unknown";
-  }
-}
-
 }  // namespace de::sink

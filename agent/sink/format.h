@@ -30,7 +30,4 @@ std::string format_alert(Format format, const pb::Alert& alert);
 // What comes first in a new file: the CSV header, otherwise nothing.
 std::string_view file_header(Format format);
 
-std::string_view to_text(pb::Severity severity);  // "low" ... "critical", "unknown".
-std::string_view to_text(pb::AlertState state);   // "open", "acknowledged", "closed".
-
 }  // namespace de::sink

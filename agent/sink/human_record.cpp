@@ -2,6 +2,7 @@
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "sink/format.h"
 #include "sink/record_text.h"
 
@@ -102,7 +103,7 @@ std::string completeness_text(const pb::Completeness& completeness) {
 }
 
 std::string human_record(const pb::Alert& alert) {
-  std::string out = "[" + upper(to_text(alert.severity())) + "] " + shown(alert.title()) + "\n";
+  std::string out = "[" + upper(schema::to_text(alert.severity())) + "] " + shown(alert.title()) + "\n";
   append_line(out, "time", to_iso8601(alert.alert_time_ms()).text);
   append_line(out, "host", shown(alert.host()));
   append_line(out, "rule", rule_text(alert));

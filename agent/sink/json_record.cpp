@@ -3,6 +3,7 @@
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "sink/format.h"
 #include "sink/record_text.h"
 
@@ -144,14 +145,14 @@ std::string json_record(const pb::Alert& alert) {
   object.number("sequence", alert.sequence());
   object.number("alert_time_ms", alert.alert_time_ms());
   object.time("alert_time", alert.alert_time_ms());
-  object.text("severity", to_text(alert.severity()));
+  object.text("severity", schema::to_text(alert.severity()));
   object.text("title", alert.title());
   object.text("description", alert.description());
   append_rule(object, alert);
   object.text("category", alert.category());
   append_array(object.key("tags"), alert.tags(), [&](const std::string& tag) { append_text(out, tag); });
   object.text("host", alert.host());
-  object.text("state", to_text(alert.state()));
+  object.text("state", schema::to_text(alert.state()));
   if (alert.has_scan_id()) object.number("scan_id", alert.scan_id());
   if (alert.has_event()) append_event(object.key("event"), alert.event());
   object.text("process_uid", alert.process_uid());

@@ -183,7 +183,9 @@ Result<std::vector<pb::Alert>> AlertLog::list(const AlertFilter& filter) const {
   const std::size_t limit = std::min(filter.limit, kMaxListed);
   DE_TRY(txn, Txn::begin(state_.env(), Txn::Kind::Read));
   DE_TRY(cursor, Cursor::open(txn, state_.table(StateTable::Alerts)));
-  DE_TRY(more, cursor.last());
+  // One behind the last that is wanted, then one back; there is nothing to go back from behind the end.
+  DE_TRY(found, filter.before == 0 ? Result<bool>(false) : cursor.seek(view(be64(filter.before))));
+  DE_TRY(more, found ? cursor.previous() : cursor.last());
   while (more && out.size() < limit) {
     DE_TRY(alert, parse_sealed<pb::Alert>(cursor.value(), "alert"));
     if ((filter.rule_id.empty() || alert.rule_id() == filter.rule_id) &&

@@ -37,6 +37,13 @@ Result<> check(const LifeFilter& filter) {
   return {};
 }
 
+Result<bool> knows_life(const Day& day, const LifeFilter& filter) {
+  const auto [table, index_key] = index_of(filter);
+  DE_TRY(txn, Txn::begin(day.env(), Txn::Kind::Read));
+  DE_TRY(cursor, Cursor::open(txn, day.table(table)));
+  return cursor.seek_duplicate(index_key, view(to_bytes({0, 0})));
+}
+
 Result<> read_lives(const Day& day, const LifeFilter& filter, std::uint64_t from_ms, std::uint64_t to_ms,
                     const LifeFn& fn, ReadOutcome& outcome) {
   const auto [table, index_key] = index_of(filter);

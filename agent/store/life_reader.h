@@ -12,6 +12,8 @@ namespace de::store {
 
 // Invalid unless exactly one field of the filter is set.
 Result<> check(const LifeFilter& filter);
+// Whether the index of the day has anybody like that; it may have when nobody was.
+Result<bool> knows_life(const Day& day, const LifeFilter& filter);
 Result<> read_lives(const Day& day, const LifeFilter& filter, std::uint64_t from_ms, std::uint64_t to_ms,
                     const LifeFn& fn, ReadOutcome& outcome);
 

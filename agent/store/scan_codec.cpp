@@ -146,6 +146,7 @@ void take_lives(Reader& reader, std::uint64_t scan_ms, ReadTable& table) {
     table[slot].live = true;
     table[slot].state.life = {scan_ms, seq};
     table[slot].statics = nullptr;
+    table[slot].is_wanted.reset();
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,7 @@ std::string encode_block(std::uint64_t scan_ms, std::span<const std::uint32_t> s
 struct ReadSlot {
   SlotState state;
   bool live = false;
+  std::optional<bool> is_wanted;               // What a filter said about `statics`.
   std::shared_ptr<const std::string> statics;  // Shared with copies of the table that a chain is continued from.
 };
 using ReadTable = std::vector<ReadSlot>;

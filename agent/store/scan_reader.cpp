@@ -10,12 +10,21 @@ namespace {
 constexpr std::size_t kMaxTables = 4;  // Collectors whose scans interleave, without starting over.
 constexpr std::size_t kMaxDictionaryBytes = 8 << 20;
 constexpr std::size_t kMaxKeptStatics = 4096;       // A longer record is read again instead of kept.
+constexpr std::size_t kScansPerPage = 64;           // Some milliseconds.
 constexpr std::uint64_t kRowsPerSnapshot = 20'000;  // A long read transaction keeps the writer from reusing pages.
 
 Error as_corrupt(Error&& error, std::string_view step) {
   Error named = std::move(error).during(step);
   if (named.code() == Errc::Corrupt || named.code() == Errc::Exhausted) return named;
   return {Errc::Corrupt, named.message()};
+}
+
+bool matches(const HistoryFilter& filter, const pb::ProcessRecord& record) {
+  if (filter.pid && record.pid() != *filter.pid) return false;
+  if (filter.ppid && (!record.has_ppid() || record.ppid() != *filter.ppid)) return false;
+  if (!filter.process_uid.empty() && record.process_uid() != filter.process_uid) return false;
+  if (!filter.name.empty() && record.name() != filter.name) return false;
+  return filter.executable_hash.empty() || record.executable_hash() == filter.executable_hash;
 }
 
 Result<std::pair<TimeKey, ScanHeader>> header_at(std::string_view raw_key, std::string_view value) {
@@ -62,6 +71,8 @@ Result<> ScanReader::advance(const Txn& txn, const TimeKey& key, const ScanHeade
 }
 
 Result<ReadTable*> ScanReader::table_at(const Txn& txn, const TimeKey& key, const ScanHeader& header) {
+  const auto same = std::ranges::find(tables_, key, &At::key);
+  if (same != tables_.end()) return &same->table;
   // Back along the chain to a keyframe, or to where the last read stands.
   std::vector<std::pair<TimeKey, ScanHeader>> path;
   path.emplace_back(key, header);
@@ -101,18 +112,26 @@ Result<std::shared_ptr<const std::string>> ScanReader::statics_of(const Txn& txn
   return statics;
 }
 
+Result<> ScanReader::parse_statics(const Txn& txn, ReadSlot& slot) {
+  DE_TRY(statics, statics_of(txn, slot));
+  if (!record_.ParseFromString(*statics)) return fail(Errc::Corrupt, "life record: does not parse");
+  return {};
+}
+
+const pb::ProcessRecord& ScanReader::with_metrics(const ScanHeader& header, const ReadSlot& slot) {
+  apply_metrics(slot.state.metrics, record_);
+  record_.set_collection_time_ms(static_cast<std::int64_t>(static_cast<std::uint64_t>(header.meta.time_ms) +
+                                                           static_cast<std::uint64_t>(slot.state.offset_ms)));
+  return record_;
+}
+
 Result<> ScanReader::emit(const Txn& txn, const ScanHeader& header, ReadTable& table, const ScanFn& fn,
                           ReadOutcome& outcome) {
-  pb::ProcessRecord record;
   for (ReadSlot& slot : table) {
     if (!slot.live) continue;
-    DE_TRY(statics, statics_of(txn, slot));
-    if (!record.ParseFromString(*statics)) return fail(Errc::Corrupt, "life record: does not parse");
-    apply_metrics(slot.state.metrics, record);
-    record.set_collection_time_ms(static_cast<std::int64_t>(static_cast<std::uint64_t>(header.meta.time_ms) +
-                                                            static_cast<std::uint64_t>(slot.state.offset_ms)));
+    DE_CHECK(parse_statics(txn, slot));
     ++outcome.rows;
-    if (!fn(header.meta, record)) {
+    if (!fn(header.meta, with_metrics(header, slot))) {
       outcome.stopped = true;
       return {};
     }
@@ -143,6 +162,42 @@ Result<> ScanReader::rows(std::uint64_t from_ms, std::uint64_t to_ms, const Scan
     DE_CHECK(txn.renew());
   }
   return {};
+}
+
+Result<bool> ScanReader::emit_from(const Txn& txn, const ScanHeader& header, std::size_t& slot, ReadTable& table,
+                                   const HistoryFilter& filter, const HistoryFn& fn) {
+  for (; slot < table.size(); ++slot) {
+    ReadSlot& one = table[slot];
+    if (!one.live || !one.is_wanted.value_or(true)) continue;
+    DE_CHECK(parse_statics(txn, one));
+    if (!one.is_wanted) one.is_wanted = matches(filter, record_);
+    if (!*one.is_wanted)
+      one.statics = nullptr;
+    else if (!fn(header.meta, header.rows, with_metrics(header, one)))
+      return false;
+  }
+  return true;
+}
+
+Result<bool> ScanReader::page(ScanPlace& place, std::uint64_t to_ms, const HistoryFilter& filter, const HistoryFn& fn) {
+  DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Read));
+  DE_TRY(cursor, Cursor::open(txn, day_.table(DayTable::Scans)));
+  DE_TRY(more, cursor.seek(view(to_bytes(place.scan))));
+  for (std::size_t scans = 0; more; ++scans) {
+    DE_TRY(scan, header_at(cursor.key(), cursor.value()));
+    if (scan.first.ms >= to_ms) return true;
+    if (scans == kScansPerPage) return false;
+    if (scan.first != place.scan) place = {scan.first, 0};
+    if (!filter.scan_id || scan.second.meta.scan_id == *filter.scan_id) {
+      DE_TRY(table, table_at(txn, scan.first, scan.second));
+      DE_TRY(finished, emit_from(txn, scan.second, place.slot, *table, filter, fn));
+      if (!finished) return false;
+    }
+    place = {{scan.first.ms, scan.first.seq + 1}, 0};
+    DE_TRY(next, cursor.next());
+    more = next;
+  }
+  return true;
 }
 
 Result<> ScanReader::headers(std::uint64_t from_ms, std::uint64_t to_ms, const ScanMetaFn& fn, ReadOutcome& outcome) {

@@ -76,6 +76,7 @@ struct AlertFilter {
   std::uint32_t limit = 100;  // 0 means none; at most 10,000.
   std::string rule_id;        // Empty: all.
   std::optional<pb::Severity> severity;
+  std::uint64_t before = 0;  // Only those with a lower sequence; 0: all.
 };
 
 struct PendingDelivery {
@@ -114,6 +115,17 @@ struct EventFilter {  // What is set must hold, all of it.
   std::optional<pb::EventType> type;
   std::uint64_t after = 0;    // Only what was stored behind this position: ReadOutcome::position of an earlier call.
   bool newest_first = false;  // By the time of the event; otherwise oldest first.
+};
+
+struct HistoryFilter {  // What is set must hold, all of it.
+  std::int64_t from_ms = 0;
+  std::int64_t to_ms = INT64_MAX;  // Half open, as the time of the scan.
+  std::optional<std::uint32_t> pid;
+  std::optional<std::uint32_t> ppid;
+  std::string process_uid;      // 16 raw bytes.
+  std::string name;             // Exactly as in the record.
+  std::string executable_hash;  // Likewise.
+  std::optional<std::uint64_t> scan_id;
 };
 
 struct DayProblem {
@@ -165,6 +177,17 @@ using ScanMetaFn = std::function<bool(const ScanMeta&, std::uint64_t rows)>;
 using EventFn = std::function<bool(std::string_view collector, const pb::ProcessEvent&)>;
 using LifeFn = std::function<bool(LifeKind, std::int64_t time_ms, const pb::ProcessRecord&)>;
 
+// A row of a stored scan, and how many the scan has. Returns whether it was taken; else it comes again next time. The
+// callback runs inside a read transaction.
+using HistoryFn = std::function<bool(const ScanMeta&, std::uint64_t rows, const pb::ProcessRecord&)>;
+
+class HistoryReading {
+ public:
+  virtual ~HistoryReading() = default;
+  // Hands out rows until `fn` takes no more, or it has looked for a while. False: nothing is left.
+  virtual Result<bool> next(const HistoryFn& fn) = 0;
+};
+
 class Store {
  public:
   // Conflict: another agent has the directory. Denied: not ours, or open to others.
@@ -211,6 +234,8 @@ class Store {
   // Oldest first, [from_ms, to_ms). The rows of a scan come in no particular order. Any thread.
   Result<ReadOutcome> read_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanFn& fn) const;
   Result<ReadOutcome> list_scans(std::int64_t from_ms, std::int64_t to_ms, const ScanMetaFn& fn) const;
+  // The same row by row as somebody asks, in the same order. Any thread; the store outlives the reading.
+  std::unique_ptr<HistoryReading> read_history(const HistoryFilter& filter) const;
   Result<ReadOutcome> read_events(std::int64_t from_ms, std::int64_t to_ms, const EventFn& fn) const;
   // In order of time, so that the first rows of a long answer are the right ones. An empty range still tells the
   // position: that is how to begin following new events.

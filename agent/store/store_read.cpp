@@ -4,6 +4,7 @@
 
 #include "store/event_parts.h"
 #include "store/event_reader.h"
+#include "store/history.h"
 #include "store/life_reader.h"
 #include "store/scan_reader.h"
 #include "store/store_impl.h"
@@ -85,6 +86,10 @@ Result<ReadOutcome> Store::find_lives(const LifeFilter& filter, std::int64_t fro
                    [&](const Day& day, std::uint64_t from, std::uint64_t to, ReadOutcome& outcome) {
                      return read_lives(day, filter, from, to, fn, outcome);
                    });
+}
+
+std::unique_ptr<HistoryReading> Store::read_history(const HistoryFilter& filter) const {
+  return std::make_unique<DayHistory>(impl_->days, filter);
 }
 
 Result<StoreStats> Store::stats() const {

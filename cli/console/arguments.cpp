@@ -41,6 +41,8 @@ void add_query(CLI::App& app, Invocation& out) {
       ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
   query->add_option("--timeout", command->timeout_ms, "Most milliseconds it may take")
       ->check(CLI::Range(1U, kMaxTimeoutMs));
+  query->add_option("--as-of", command->as_of,
+                    "Show `processes` as it was: 2026-11-23T05:00:00Z, or 10m, 2h, 3d for so long ago");
   query->callback([=, &out] {
     if (positional->count() > 0) (*sql == "-" ? command->file : command->sql) = *sql;
     if (positional->count() + option->count() + file->count() == 0)
@@ -60,6 +62,13 @@ void add(CLI::App& app, Invocation& out, const char* name, const char* help, Opt
   subcommand->callback([command, &out] { out.command = *command; });
 }
 
+void add_rule_switch(CLI::App& rules, Invocation& out, const char* name, const char* help, pb::RulePosition position) {
+  add<RuleSwitchCommand>(rules, out, name, help, [position](CLI::App& s, RuleSwitchCommand& c) {
+    c.position = position;
+    s.add_option("ID", c.ids, "The rules' ids")->required()->expected(1, 256);
+  });
+}
+
 void add_rules(CLI::App& app, Invocation& out) {
   auto* rules = app.add_subcommand("rules", "Detection rules");
   rules->require_subcommand(0, 1);
@@ -70,6 +79,10 @@ void add_rules(CLI::App& app, Invocation& out) {
                             [](CLI::App& s, RulesValidateCommand& c) {
                               s.add_option("FILE", c.files, "Rule files")->required()->expected(1, 256);
                             });
+  add_rule_switch(*rules, out, "enable", "Run rules from now on, whatever their files say", pb::RULE_ON);
+  add_rule_switch(*rules, out, "disable", "Run rules no longer, also after a restart", pb::RULE_OFF);
+  add_rule_switch(*rules, out, "delete", "Forget rules; their files stay, and `rules enable` brings them back",
+                  pb::RULE_DELETED);
   add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry", [](CLI::App& s, RulesTestCommand& c) {
     s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
   });

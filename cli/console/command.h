@@ -21,6 +21,7 @@ struct QueryCommand {
   pb::QueryMode mode = pb::QUERY_RUN;
   std::uint64_t limit = 0;       // 0: the agent's.
   std::uint32_t timeout_ms = 0;  // 0: the agent's.
+  std::string as_of;             // As parse_moment() reads it; empty: now.
 };
 struct SchemaCommand {
   std::string table;
@@ -34,6 +35,10 @@ struct RulesValidateCommand {
 };
 struct RulesTestCommand {
   std::string target;  // A rule's id, a file, or empty for all rules.
+};
+struct RuleSwitchCommand {
+  std::vector<std::string> ids;
+  pb::RulePosition position = pb::RULE_POSITION_UNKNOWN;
 };
 struct RulesImportCommand {
   std::vector<std::string> paths;  // Files, and directories with files below them.
@@ -87,11 +92,11 @@ struct ServiceCommand {
 };
 struct VersionCommand {};
 
-using Command =
-    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
-                 RulesImportCommand, AlertsListCommand, AlertShowCommand, HealthCommand, WatchCommand, TreeCommand,
-                 AuditVerifyCommand, AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand,
-                 ConfigSetCommand, ConfigReloadCommand, ServiceCommand, VersionCommand>;
+using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
+                             RulesTestCommand, RuleSwitchCommand, RulesImportCommand, AlertsListCommand,
+                             AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
+                             AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand,
+                             ConfigSetCommand, ConfigReloadCommand, ServiceCommand, VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

@@ -4,7 +4,9 @@
 #include <charconv>
 #include <string_view>
 
+#include "console/moment.h"
 #include "console/tree.h"
+#include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/link/protocol.h"
 
@@ -80,6 +82,10 @@ struct Asking {
     query.set_mode(command.mode);
     query.set_limit_rows(command.limit);
     query.set_timeout_ms(command.timeout_ms);
+    if (!command.as_of.empty()) {
+      DE_TRY(as_of_ms, parse_moment(command.as_of, system_clock().unix_ms()));
+      query.set_as_of_ms(as_of_ms);
+    }
     return {};
   }
   Result<> operator()(const SchemaCommand& command) {
@@ -132,6 +138,19 @@ struct Asking {
   Result<> operator()(const TreeCommand&) {
     question.text = "tree";
     request().mutable_query()->set_sql(kTreeSql);
+    return {};
+  }
+  Result<> operator()(const RuleSwitchCommand& command) {
+    question.text = command.position == pb::RULE_ON    ? "rules enable"
+                    : command.position == pb::RULE_OFF ? "rules disable"
+                                                       : "rules delete";
+    for (const std::string& id : command.ids) {
+      DE_CHECK(check_utf8("the rule's id", id));
+      question.text += ' ' + id;
+      pb::RuleSwitchRequest& one = *request().mutable_rule_switch();
+      one.set_rule_id(id);
+      one.set_position(command.position);
+    }
     return {};
   }
   Result<> operator()(const ConfigReloadCommand&) {

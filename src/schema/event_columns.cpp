@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/alert_columns.h"
 #include "daemoneye/schema/process_columns.h"
 
 namespace de::schema {
@@ -23,20 +24,7 @@ constexpr std::pair<std::string_view, pb::EventType> kTypes[] = {
     {"unknown", pb::EVENT_TYPE_UNKNOWN},
 };
 
-Cell severity_text(const E& e) {
-  switch (e.severity()) {
-    case pb::SEVERITY_LOW:
-      return std::string_view("low");
-    case pb::SEVERITY_MEDIUM:
-      return std::string_view("medium");
-    case pb::SEVERITY_HIGH:
-      return std::string_view("high");
-    case pb::SEVERITY_CRITICAL:
-      return std::string_view("critical");
-    default:
-      return {};
-  }
-}
+Cell severity_text(const E& e) { return e.severity() == pb::SEVERITY_UNKNOWN ? Cell{} : Cell{to_text(e.severity())}; }
 
 Cell fields_json(const E& e) {
   if (e.modified_fields().empty()) return {};

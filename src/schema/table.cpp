@@ -3,24 +3,47 @@
 #include <array>
 #include <vector>
 
+#include "daemoneye/schema/alert_columns.h"
 #include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/process_columns.h"
+#include "daemoneye/schema/scan_columns.h"
 
 namespace de::schema {
 namespace {
 
-// Scan-wide values are not stored per row: the view adds them.
-constexpr ColumnInfo kScanColumns[] = {
-    {"scan_id", SqlType::Integer, Unit::None, false, "The scan this row comes from"},
-    {"collection_time_ms", SqlType::Integer, Unit::UnixMs, false, "When the scan was taken"},
-    {"collection_time", SqlType::Integer, Unit::UnixMs, false, "The same as collection_time_ms"},
-};
+template <class Record>
+void append(std::vector<ColumnInfo>& out, std::span<const Column<Record>> columns) {
+  for (const auto& c : columns) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
+}
 
+template <class Record>
+const std::vector<ColumnInfo>& infos_of(std::span<const Column<Record>> (*columns)()) {
+  static const std::vector<ColumnInfo> infos = [columns] {
+    std::vector<ColumnInfo> out;
+    append(out, columns());
+    return out;
+  }();
+  return infos;
+}
+
+const std::vector<ColumnInfo>& history_infos() {
+  static const std::vector<ColumnInfo> infos = [] {
+    std::vector<ColumnInfo> out;
+    append(out, process_columns());
+    for (ColumnInfo& column : out) column.indexed = column.indexed || column.name == "process_uid";
+    append(out, scan_place_columns());
+    return out;
+  }();
+  return infos;
+}
+
+// Scan-wide values are not stored per row: the view adds them. There is one collector of processes at a time.
 const std::vector<ColumnInfo>& process_infos() {
   static const std::vector<ColumnInfo> infos = [] {
     std::vector<ColumnInfo> out;
-    for (const auto& c : process_columns()) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
-    out.insert(out.end(), std::begin(kScanColumns), std::end(kScanColumns));
+    append(out, process_columns());
+    append(out, scan_place_columns().first(3));
+    for (ColumnInfo& column : std::span(out).last(3)) column.indexed = false;
     return out;
   }();
   return infos;
@@ -29,7 +52,7 @@ const std::vector<ColumnInfo>& process_infos() {
 const std::vector<ColumnInfo>& event_infos() {
   static const std::vector<ColumnInfo> infos = [] {
     std::vector<ColumnInfo> out;
-    for (const auto& c : event_columns()) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
+    append(out, event_columns());
     out.push_back(kCollectorColumn);
     return out;
   }();
@@ -67,15 +90,21 @@ std::string_view to_text(Unit unit) {
 }
 
 std::span<const TableInfo> tables() {
-  static const std::array<TableInfo, 2> list = {
-      {{"processes", "The current snapshot, one row per process; also named processes.snapshots", process_infos()},
-       {"processes.events", "What happened to processes, one row per event; also named events", event_infos()}}};
+  static const std::array<TableInfo, 5> list = {
+      {{"processes", "The current snapshot, one row per process; also named processes.snapshots", "", process_infos()},
+       {"processes.events", "What happened to processes, one row per event; also named events", "event_time_ms",
+        event_infos()},
+       {"processes.history", "All snapshots that are stored, one row per process and scan; also named history",
+        "collection_time_ms", history_infos()},
+       {"scans", "The snapshots that are stored, one row each", "collection_time_ms", infos_of(&scan_columns)},
+       {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)}}};
   return list;
 }
 
 const TableInfo* find_table(std::string_view name) {
   if (name == "processes.snapshots" || name == "snapshots") name = "processes";
   if (name == "events") name = "processes.events";
+  if (name == "history") name = "processes.history";
   for (const TableInfo& table : tables())
     if (table.name == name) return &table;
   return nullptr;

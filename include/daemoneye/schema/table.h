@@ -44,6 +44,7 @@ struct ColumnInfo {
 struct TableInfo {
   std::string_view name;  // As written in SQL: "processes".
   std::string_view help;
+  std::string_view time_column;  // What bounds a look at what is stored; empty: there is nothing but now.
   std::span<const ColumnInfo> columns;
 };
 
@@ -52,7 +53,7 @@ std::string_view to_text(Unit unit);
 
 // Every table a SELECT may name.
 std::span<const TableInfo> tables();
-// Null when there is none; `processes.snapshots` finds `processes`, `events` finds `processes.events`.
+// Null when there is none; `processes.snapshots` finds `processes`, `events` finds `processes.events`, and so on.
 const TableInfo* find_table(std::string_view name);
 
 }  // namespace de::schema

@@ -274,7 +274,7 @@ INSTANTIATE_TEST_SUITE_P(
     CommandLines, BadUsage,
     testing::Values(Usage{"nothing", {}, "a command is required: query, schema"},
                     Usage{"unknown_command", {"halth"}, "unknown command \"halth\" (did you mean \"health\"?)"},
-                    Usage{"half_a_command", {"rules"}, "a command is required: list, show, validate, test"},
+                    Usage{"half_a_command", {"rules"}, "a command is required: list, show, validate, enable"},
                     Usage{"unknown_half", {"rules", "lst"}, "unknown command \"lst\" (did you mean \"list\"?)"},
                     Usage{"surplus_word", {"rules", "list", "health"}, "health"},
                     Usage{"not_utf8", {"rules", "show", "\xff"}, "the rule is not valid UTF-8"},

@@ -228,6 +228,46 @@ TEST_F(RuleBookTest, NumberOfRulesIsBounded) {
   EXPECT_THAT(book->snapshot()->errors[0].message, HasSubstr("more than 5000 rules"));
 }
 
+TEST_F(RuleBookTest, SwitchesOutrankFiles) {
+  write_rule("a.yaml", "a");
+  write_rule("b.yaml", "b");
+  write("c.yaml", "id: c\nenabled: false\nsql: SELECT pid FROM processes\n");
+  const auto book = open();
+  const auto before = book->snapshot();
+  book->set_switches(
+      {{"a", RuleSwitch::Off}, {"b", RuleSwitch::Deleted}, {"c", RuleSwitch::On}, {"gone", RuleSwitch::Off}});
+  const auto set = book->snapshot();
+  EXPECT_GT(set->generation, before->generation);
+  EXPECT_THAT(ids(*book), ElementsAre("a", "c"));
+  EXPECT_THAT(set->deleted, ElementsAre("b"));
+  EXPECT_FALSE(set->find("a")->enabled);
+  EXPECT_TRUE(set->find("a")->switched);
+  EXPECT_NE(set->find("a")->digest, before->find("a")->digest);
+  EXPECT_TRUE(set->find("c")->enabled);
+  EXPECT_TRUE(set->find("c")->switched);
+  // What changes in the file does not change what was said of it.
+  write_rule("b.yaml", "b", "SELECT name FROM processes");
+  EXPECT_TRUE(reload(*book));
+  EXPECT_THAT(ids(*book), ElementsAre("a", "c"));
+  book->set_switches({{"a", RuleSwitch::On}});
+  EXPECT_THAT(ids(*book), ElementsAre("a", "b", "c"));
+  EXPECT_TRUE(book->snapshot()->find("a")->enabled);
+  EXPECT_FALSE(book->snapshot()->find("a")->switched) << "that is what its file says";
+  EXPECT_FALSE(book->snapshot()->find("c")->enabled);
+}
+
+TEST(RuleSwitches, OutliveTheProgramAsText) {
+  const RuleSwitches switches = {{"a", RuleSwitch::On}, {"b.c", RuleSwitch::Off}, {"d-e", RuleSwitch::Deleted}};
+  EXPECT_EQ(to_text(switches), "on a\noff b.c\ndeleted d-e\n");
+  EXPECT_EQ(*parse_switches(to_text(switches)), switches);
+  EXPECT_TRUE(parse_switches("")->empty());
+  for (const std::string_view text : {"on", "on ", "on \n", "on a", "up a\n", "\n", "on a\n\n", " a\n"}) {
+    const auto parsed = parse_switches(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().code(), Errc::Corrupt);
+  }
+}
+
 TEST_F(RuleBookTest, WarnsOfCartesianProducts) {
   write_rule("a.yaml", "a", "SELECT x.pid FROM processes x, processes y WHERE x.cwd <> y.cwd");
   EXPECT_THAT(open()->snapshot()->warnings, ElementsAre(HasSubstr("rule a: every row of processes is combined")));
@@ -291,7 +331,14 @@ TEST(CheckRule, FindsOutWhenARuleCanRun) {
   EXPECT_EQ(on(count, "window: 1h"), "snapshot");
   EXPECT_EQ(on("SELECT count(*) FROM events WHERE event_time_ms > (unixepoch() - 60) * 1000"), "snapshot");
   EXPECT_THAT(on(count, "on: event\nwindow: 1h"), HasSubstr("aggregates over rows; use on: snapshot and a window"));
-  EXPECT_THAT(on(row, "window: 1h"), HasSubstr("does not read processes.events; remove it"));
+  EXPECT_THAT(on(row, "window: 1h"), HasSubstr("reads nothing that is stored; remove it"));
+  const std::string grown = "SELECT process_uid FROM processes.history GROUP BY process_uid HAVING count(*) > 2";
+  EXPECT_THAT(on(grown), HasSubstr("reads processes.history without a time limit; add window: 10m, or a lower limit of "
+                                   "collection_time_ms"));
+  EXPECT_EQ(on(grown, "window: 1h"), "snapshot");
+  EXPECT_THAT(on("SELECT pid FROM processes.history WHERE pid = 1", "on: event\nwindow: 1h"),
+              HasSubstr("it looks back in processes.history; use on: snapshot and a window"));
+  EXPECT_EQ(on("SELECT a.id FROM alerts AS a WHERE a.alert_time_ms > unixepoch() * 1000 - 60000"), "snapshot");
 }
 
 }  // namespace

@@ -225,13 +225,6 @@ TEST(SqlRule, RefusesWithPlace) {
   EXPECT_THAT(error_of("SELECT 1", "bad name.sql"), HasSubstr("id must be made of letters"));
 }
 
-TEST(Severity, WordsAreThoseOfTheFile) {
-  EXPECT_EQ(to_text(pb::SEVERITY_LOW), "low");
-  EXPECT_EQ(to_text(pb::SEVERITY_CRITICAL), "critical");
-  EXPECT_EQ(to_text(pb::SEVERITY_UNKNOWN), "unknown");
-  EXPECT_EQ(to_text(static_cast<pb::Severity>(99)), "unknown");
-}
-
 TEST(ParseRule, ReadsTheWindow) {
   const auto window = [](const std::string& text) {
     const auto rules = parse_rule_text("r.yaml", "id: a\nsql: SELECT 1\nwindow: " + text + "\n");

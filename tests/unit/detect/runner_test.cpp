@@ -178,6 +178,24 @@ TEST(TestRule, RunsOverEvents) {
   EXPECT_THAT(wrong.error().message(), HasSubstr("no column \"exit_kode\" in processes.events (did you mean"));
 }
 
+TEST(TestRule, RunsOverAllThatIsStored) {
+  const Rule rule = make_rule(
+      "SELECT h.process_uid FROM processes.history AS h JOIN scans AS s ON s.scan_id = h.scan_id "
+      "LEFT JOIN alerts AS a ON a.process_uid = h.process_uid WHERE a.id IS NULL AND s.unreadable = 0 "
+      "GROUP BY 1 HAVING max(h.memory_usage) > 2 * min(h.memory_usage)",
+      "window: 1h\n"
+      "tests:\n"
+      "  match: [{history: [{scan_id: 1, process_uid: u, memory_usage: 10}, {scan_id: 2, process_uid: u, memory_usage: "
+      "21}], scans: [{scan_id: 1, unreadable: 0}, {scan_id: 2, unreadable: 0}]}]\n"
+      "  no_match: [{history: [{scan_id: 1, process_uid: u, memory_usage: 10}, {scan_id: 2, process_uid: u, "
+      "memory_usage: 21}], scans: [{scan_id: 1, unreadable: 0}, {scan_id: 2, unreadable: 0}], alerts: [{id: x, "
+      "process_uid: u}]}]\n");
+  const auto report = test_rule(rule, system_clock());
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_EQ(report->passed, 2U);
+  EXPECT_TRUE(report->failures.empty()) << report->failures[0].message;
+}
+
 TEST(ShippedRules, AllLoadAndPassTheirTests) {
   const auto book = RuleBook::open({std::string(DE_SOURCE_DIR) + "/packaging/rules"}, system_clock());
   ASSERT_TRUE(book) << book.error().message();

@@ -3,7 +3,7 @@
 
 #include "ingest/detector.h"
 #include "ingest/event_queue.h"
-#include "ingest/stored_events.h"
+#include "ingest/stored_rows.h"
 #include "intake_fixture.h"
 
 namespace de::ingest {
@@ -60,7 +60,7 @@ class EventRulesTest : public IntakeTest {
   pb::Completeness whole_;
   std::shared_ptr<const std::string> collector_ = std::make_shared<const std::string>("procmond");
   std::uint64_t sequence_ = 0;
-  StoredEvents source_{*store_, clock_, 30};
+  StoredRows source_{*store_, clock_, 30};
   std::unique_ptr<Detector> detector_;
 };
 

@@ -35,7 +35,7 @@ class BatchTest : public testing::Test {
   }
   void load() {
     rows_.clear();
-    for (const pb::ProcessEvent& event : events_) rows_.push_back({"procmond", &event, {}});
+    for (const pb::ProcessEvent& event : events_) rows_.push_back({"procmond", &event});
     session_->load(rows_);
   }
 

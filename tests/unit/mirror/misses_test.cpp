@@ -30,7 +30,7 @@ pb::ProcessEvent program(const std::string& name, const std::string& line, std::
 
 std::vector<EventRow> rows_of(const std::vector<pb::ProcessEvent>& events) {
   std::vector<EventRow> rows;
-  for (const pb::ProcessEvent& event : events) rows.push_back({"procmond", &event, {}});
+  for (const pb::ProcessEvent& event : events) rows.push_back({"procmond", &event});
   return rows;
 }
 
@@ -65,7 +65,7 @@ class MissesTest : public testing::Test {
     }
   }
   bool is_asked(std::size_t number, const pb::ProcessEvent& event) {
-    const std::vector<EventRow> rows = {{"procmond", &event, {}}};
+    const std::vector<EventRow> rows = {{"procmond", &event}};
     session_->load(rows);
     const bool asked = session_->can_match(number);
     session_->load({});

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "daemoneye/link/dial.h"
-#include "ingest/stored_events.h"
+#include "ingest/stored_rows.h"
 #include "serve/control.h"
 
 namespace de::serve {
@@ -65,7 +65,7 @@ class ControlTest : public testing::Test {
     store::StoreOptions options;
     options.dir = dir_ + "/store";
     store_ = std::move(*store::Store::open(options, clock_));
-    events_ = std::make_unique<ingest::StoredEvents>(*store_, clock_, 30);
+    stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, 30);
     mirror_ = std::move(*mirror::Mirror::create());
     ingest::DetectorOptions detector;
     detector.rules_dirs = {dir_ + "/rules"};
@@ -92,7 +92,7 @@ class ControlTest : public testing::Test {
         *store_,
         registry_,
         *intake_,
-        *events_,
+        *stored_,
         *detector_,
         readers_,
         detect_,
@@ -113,6 +113,9 @@ class ControlTest : public testing::Test {
           return ingest::EventQueueCounts{7, 4, 2};
         },
         [this](uid_t uid) { return reload(uid); },
+        [this](uid_t uid, std::string rule_id, detect::RuleSwitch position) {
+          return switch_rule(uid, std::move(rule_id), position);
+        },
         SettingsState{}});
     control_ = std::make_unique<Control>(
         io_.get_executor(), ControlOptions{readers, "daemoneye", admins_, "daemoneye-admin", limits_}, *context_);
@@ -122,6 +125,11 @@ class ControlTest : public testing::Test {
                           [this](const std::exception_ptr&, const Result<>&) { ended_ = true; });
   }
 
+  link::Task<std::uint64_t> switch_rule(uid_t uid, std::string rule_id, detect::RuleSwitch position) {
+    if (rule_id == "none") co_return fail(Errc::NotFound, "no rule none");
+    switched_.push_back(std::to_string(uid) + " " + rule_id + " " + std::string(detect::to_text(position)));
+    co_return 9U;
+  }
   // What the agent does before a query is answered.
   link::Task<> settle() {
     if (on_settle_) on_settle_();
@@ -261,7 +269,7 @@ class ControlTest : public testing::Test {
   boost::asio::thread_pool detect_{1};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<mirror::Mirror> mirror_;
-  std::unique_ptr<ingest::StoredEvents> events_;
+  std::unique_ptr<ingest::StoredRows> stored_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<ingest::Intake> intake_;
   bus::Registry registry_{bus::Admission{}, clock_};
@@ -271,6 +279,7 @@ class ControlTest : public testing::Test {
   std::shared_ptr<const mirror::Image> image_;
   pb::Completeness known_;
   std::vector<std::string> audited_;
+  std::vector<std::string> switched_;
   std::optional<gid_t> admins_;
   AdmissionLimits limits_{100'000, Control::kMaxConnections + 1, 64UL << 20};  // Out of the way.
   std::vector<uid_t> reloaded_by_;

@@ -323,8 +323,33 @@ TEST_F(ControlTest, AReloadThatIsRefusedSaysWhy) {
   EXPECT_EQ(reply.message(), "/c.yaml:1:2: wrong");
 }
 
+pb::ControlRequest switch_request(const std::string& id, pb::RulePosition position) {
+  pb::ControlRequest request;
+  request.set_protocol_major(1);
+  request.mutable_rule_switch()->set_rule_id(id);
+  request.mutable_rule_switch()->set_position(position);
+  return request;
+}
+
+TEST_F(ControlTest, ARuleIsSwitchedInTheNameOfWhoAsks) {
+  const std::string me = std::to_string(::geteuid());
+  const Reply reply = ask(switch_request("a", pb::RULE_OFF));
+  EXPECT_EQ(reply.status(), pb::STATUS_OK) << reply.message();
+  EXPECT_EQ(reply.at("a", 1), "off");
+  EXPECT_EQ(reply.at("a", 2), "9");
+  EXPECT_EQ(ask(switch_request("a", pb::RULE_ON)).at("a", 1), "on");
+  EXPECT_EQ(ask(switch_request("b", pb::RULE_DELETED)).at("b", 1), "deleted");
+  EXPECT_EQ(switched_, (std::vector<std::string>{me + " a off", me + " a on", me + " b deleted"}));
+  EXPECT_EQ(ask(switch_request("none", pb::RULE_OFF)).status(), pb::STATUS_REFUSED);
+  EXPECT_EQ(ask(switch_request("a", pb::RULE_POSITION_UNKNOWN)).status(), pb::STATUS_REFUSED);
+  EXPECT_EQ(ask(switch_request("a", static_cast<pb::RulePosition>(9))).status(), pb::STATUS_REFUSED);
+  EXPECT_EQ(switched_.size(), 3U);
+}
+
 TEST_F(ControlTest, ReadOnlyRefusesChangesAndNothingElse) {
   context_->settings.read_only = true;
+  EXPECT_EQ(ask(switch_request("a", pb::RULE_OFF)).status(), pb::STATUS_DENIED);
+  EXPECT_TRUE(switched_.empty());
   const Reply reply = ask(reload_request());
   EXPECT_EQ(reply.status(), pb::STATUS_DENIED);
   EXPECT_THAT(reply.message(), HasSubstr("control.read_only"));

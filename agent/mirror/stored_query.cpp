@@ -1,18 +1,22 @@
-#include "mirror/event_query.h"
+#include "mirror/stored_query.h"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "daemoneye/schema/event_columns.h"
-#include "mirror/event_table.h"
 #include "mirror/function_args.h"
+#include "mirror/stored_row.h"
 
 namespace de::mirror {
 namespace {
 
 // Rough costs in rows decoded; what matters is their order.
-constexpr double kAllRows = 4e6;
+struct Size {
+  double rows;
+  double walk;  // What is left to read, of the whole, however few rows are asked for.
+};
+constexpr std::array<Size, kStoredTables> kSizes = {{{4e6, 0}, {1e8, 0.01}, {1e5, 0.1}, {1e5, 0.5}}};
 
 struct Pushed {
   std::string_view column;
@@ -20,9 +24,10 @@ struct Pushed {
   double share;  // Of the rows it leaves.
 };
 constexpr Pushed kEqual[] = {
-    {"process_uid", 'u', 1e-5}, {"pid", 'p', 4e-5},        {"ppid", 'P', 1e-4},          {"executable_hash", 'h', 1e-3},
-    {"name", 'n', 1e-3},        {"event_type", 't', 0.25}, {"event_time_ms", '=', 1e-6},
+    {"process_uid", 'u', 1e-5}, {"pid", 'p', 4e-5},        {"ppid", 'P', 1e-4},    {"executable_hash", 'h', 1e-3},
+    {"name", 'n', 1e-3},        {"event_type", 't', 0.25}, {"scan_id", 's', 1e-4}, {"rule_id", 'r', 0.02},
 };
+constexpr double kMomentShare = 1e-6;  // Of one time.
 
 struct Range {
   unsigned char op;
@@ -33,29 +38,35 @@ constexpr Range kRanges[] = {{SQLITE_INDEX_CONSTRAINT_GT, '>'},
                              {SQLITE_INDEX_CONSTRAINT_LT, '<'},
                              {SQLITE_INDEX_CONSTRAINT_LE, 'l'}};
 constexpr double kRangeShare = 0.1;
+constexpr std::string_view kTimeLetters = "=<>gl";
 
-std::string_view column_name(int column) {
-  const auto columns = schema::event_columns();
-  return column < 0 || static_cast<std::size_t>(column) >= columns.size()
-             ? std::string_view{}
-             : columns[static_cast<std::size_t>(column)].name;
+const schema::ColumnInfo* column_at(StoredTable table, int column) {
+  const auto columns = info_of(table).columns;
+  return column < 0 || static_cast<std::size_t>(column) >= columns.size() ? nullptr
+                                                                          : &columns[static_cast<std::size_t>(column)];
 }
 
+bool is_time(StoredTable table, const schema::ColumnInfo& column) { return column.name == info_of(table).time_column; }
+
+bool is_equality(unsigned char op) { return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS; }
+
 // The letter of a constraint that is pushed down, or NUL.
-char letter_of(sqlite3_index_info* info, int index, double& share) {
+char letter_of(StoredTable table, sqlite3_index_info* info, int index, double& share) {
   const auto& constraint = info->aConstraint[index];
-  if (constraint.usable == 0) return '\0';
-  const std::string_view column = column_name(constraint.iColumn);
-  if (constraint.op == SQLITE_INDEX_CONSTRAINT_EQ || constraint.op == SQLITE_INDEX_CONSTRAINT_IS) {
+  const schema::ColumnInfo* column = column_at(table, constraint.iColumn);
+  if (constraint.usable == 0 || column == nullptr || !column->indexed) return '\0';
+  if (is_equality(constraint.op)) {
     const char* collation = sqlite3_vtab_collation(info, index);
     if (collation == nullptr || std::string_view(collation) != "BINARY") return '\0';
+    share = kMomentShare;
+    if (is_time(table, *column)) return '=';
     for (const Pushed& pushed : kEqual) {
-      if (pushed.column != column) continue;
+      if (pushed.column != column->name) continue;
       share = pushed.share;
       return pushed.letter;
     }
   }
-  if (column != "event_time_ms") return '\0';
+  if (!is_time(table, *column)) return '\0';
   for (const Range& range : kRanges) {
     if (range.op != constraint.op) continue;
     share = kRangeShare;
@@ -64,17 +75,19 @@ char letter_of(sqlite3_index_info* info, int index, double& share) {
   return '\0';
 }
 
-char order_of(const sqlite3_index_info* info) {
-  if (info->nOrderBy != 1 || column_name(info->aOrderBy[0].iColumn) != "event_time_ms") return '-';
+char order_of(StoredTable table, const sqlite3_index_info* info) {
+  if (table != StoredTable::Events || info->nOrderBy != 1) return '-';
+  const schema::ColumnInfo* column = column_at(table, info->aOrderBy[0].iColumn);
+  if (column == nullptr || !is_time(table, *column)) return '-';
   return info->aOrderBy[0].desc != 0 ? 'D' : 'A';
 }
 
-void from_at_least(EventQuery& query, std::int64_t ms) { query.from_ms = std::max(query.from_ms, ms); }
-void to_at_most(EventQuery& query, std::int64_t ms) { query.to_ms = std::min(query.to_ms, ms); }
+void from_at_least(StoredQuery& query, std::int64_t ms) { query.from_ms = std::max(query.from_ms, ms); }
+void to_at_most(StoredQuery& query, std::int64_t ms) { query.to_ms = std::min(query.to_ms, ms); }
 std::int64_t after(std::int64_t ms) { return ms == kNoEndMs ? kNoEndMs : ms + 1; }
 
 // A bound that is no whole number becomes the next wider one. Texts are not converted: SQLite does, or does not.
-void read_time(char letter, sqlite3_value* value, EventQuery& query) {
+void read_time(char letter, sqlite3_value* value, StoredQuery& query) {
   std::int64_t low = 0, high = 0;
   if (sqlite3_value_type(value) == SQLITE_INTEGER) {
     low = high = sqlite3_value_int64(value);
@@ -105,19 +118,28 @@ bool read_pid(sqlite3_value* value, std::optional<std::uint32_t>& slot) {
   return true;
 }
 
+bool read_scan_id(sqlite3_value* value, std::optional<std::uint64_t>& slot) {
+  if (sqlite3_value_type(value) != SQLITE_INTEGER) return true;
+  const auto number = static_cast<std::uint64_t>(sqlite3_value_int64(value));
+  if (slot && *slot != number) return false;
+  slot = number;
+  return true;
+}
+
 bool read_exactly(std::string_view text, std::string& slot) {
   if (!slot.empty() && slot != text) return false;
   slot = text;
   return true;
 }
 
-bool read_text(char letter, std::string_view text, EventQuery& query) {
+bool read_text(char letter, std::string_view text, StoredQuery& query) {
   if (text.empty()) return true;  // For the source, an empty text is no constraint.
   if (letter == 'n') return read_exactly(text, query.name);
   if (letter == 'h') return read_exactly(text, query.executable_hash);
+  if (letter == 'r') return read_exactly(text, query.rule_id);
   if (letter == 'u') {
     const std::string bytes = schema::uid_bytes(text);
-    return !bytes.empty() && read_exactly(bytes, query.process_uid);
+    return bytes.empty() || read_exactly(bytes, query.process_uid);  // The rows of a rule's test have what they like.
   }
   if (text == "unknown") return true;  // Many numbers are.
   const pb::EventType type = schema::parse_event_type(text);
@@ -128,28 +150,30 @@ bool read_text(char letter, std::string_view text, EventQuery& query) {
 
 }  // namespace
 
-int plan_events(sqlite3_index_info* info) {
-  std::string plan(1, order_of(info));
-  double rows = kAllRows;
+int plan_stored(StoredTable table, sqlite3_index_info* info) {
+  std::string plan(1, order_of(table, info));
+  const Size& size = kSizes[static_cast<std::size_t>(table)];
+  double rows = size.rows, in_time = size.rows;
   int arguments = 0;
   for (int i = 0; i < info->nConstraint; ++i) {
     double share = 1;
-    const char letter = letter_of(info, i, share);
+    const char letter = letter_of(table, info, i, share);
     if (letter == '\0') continue;
     info->aConstraintUsage[i].argvIndex = ++arguments;
     plan += letter;
     rows *= share;
+    if (kTimeLetters.find(letter) != std::string_view::npos) in_time *= share;
   }
   info->idxStr = sqlite3_mprintf("%s", plan.c_str());
   if (info->idxStr == nullptr) return SQLITE_NOMEM;
   info->needToFreeIdxStr = 1;
   info->orderByConsumed = plan.front() != '-' ? 1 : 0;
   info->estimatedRows = static_cast<sqlite3_int64>(std::max(1.0, rows));
-  info->estimatedCost = rows + 200;  // Every look at the store costs something, found or not.
+  info->estimatedCost = rows + in_time * size.walk + 200;  // Every look at the store costs something, found or not.
   return SQLITE_OK;
 }
 
-bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, EventQuery& out) {
+bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, StoredQuery& out) {
   out.newest_first = plan.front() == 'D';
   plan.remove_prefix(1);
   for (std::size_t i = 0; i < arguments.size() && i < plan.size(); ++i) {
@@ -161,7 +185,9 @@ bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arg
       possible = read_pid(value, out.pid);
     } else if (letter == 'P') {
       possible = read_pid(value, out.ppid);
-    } else if (letter == 'n' || letter == 'h' || letter == 'u' || letter == 't') {
+    } else if (letter == 's') {
+      possible = read_scan_id(value, out.scan_id);
+    } else if (letter == 'n' || letter == 'h' || letter == 'u' || letter == 't' || letter == 'r') {
       if (sqlite3_value_type(value) == SQLITE_TEXT) possible = read_text(letter, text_of(value), out);
     } else {
       read_time(letter, value, out);

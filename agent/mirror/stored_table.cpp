@@ -1,4 +1,4 @@
-#include "mirror/event_table.h"
+#include "mirror/stored_table.h"
 
 #include <algorithm>
 #include <new>
@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "daemoneye/crypto/siphash.h"
-#include "daemoneye/schema/event_columns.h"
-#include "mirror/event_query.h"
+#include "mirror/database.h"
 #include "mirror/function_args.h"
+#include "mirror/stored_query.h"
 
 namespace de::mirror {
 namespace {
@@ -16,14 +16,15 @@ namespace {
 using schema::Cell;
 
 struct Table : sqlite3_vtab {
-  EventTables* tables = nullptr;
+  StoredTables* tables = nullptr;
+  StoredTable which = StoredTable::Events;
   crypto::SipHash hash;
 };
 
 struct Cursor : sqlite3_vtab_cursor {
-  EventQuery query;
-  NextEvents next;
-  std::span<const EventRow> page;
+  StoredQuery query;
+  NextRows next;
+  std::span<const StoredRow> page;
   std::size_t at = 0;
   bool is_reading = false;
   std::optional<std::int64_t> last_ms;  // Of the row it stood on last.
@@ -32,25 +33,28 @@ struct Cursor : sqlite3_vtab_cursor {
 Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
 Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
 
-std::string declaration() {
-  std::string sql = "CREATE TABLE x(";
-  for (const auto& column : schema::event_columns())
-    sql += '"' + std::string(column.name) + "\" " + std::string(schema::to_text(column.type)) + ',';
-  return sql + '"' + std::string(schema::kCollectorColumn.name) + "\" TEXT)";
+std::string declaration(StoredTable table) {
+  std::string sql;
+  for (const schema::ColumnInfo& column : info_of(table).columns)
+    sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
+           std::string(schema::to_text(column.type));
+  return sql + ')';
 }
 
-int on_connect(sqlite3* db, void* tables, int, const char* const*, sqlite3_vtab** out, char**) {
-  if (const int rc = sqlite3_declare_vtab(db, declaration().c_str()); rc != SQLITE_OK) return rc;
+int on_connect(sqlite3* db, void* client, int, const char* const*, sqlite3_vtab** out, char**) {
+  const auto& module = *static_cast<const StoredTables::Module*>(client);
+  if (const int rc = sqlite3_declare_vtab(db, declaration(module.table).c_str()); rc != SQLITE_OK) return rc;
   auto* table = new (std::nothrow) Table();
   if (table == nullptr) return SQLITE_NOMEM;
-  table->tables = static_cast<EventTables*>(tables);
+  table->tables = module.shared;
+  table->which = module.table;
   *out = table;
   return SQLITE_OK;
 }
 
 // Not the same function as on_connect: SQLite would take that for a table that exists under the module's name, too.
-int on_create(sqlite3* db, void* tables, int count, const char* const* words, sqlite3_vtab** out, char** error) {
-  return on_connect(db, tables, count, words, out, error);
+int on_create(sqlite3* db, void* client, int count, const char* const* words, sqlite3_vtab** out, char** error) {
+  return on_connect(db, client, count, words, out, error);
 }
 
 int on_disconnect(sqlite3_vtab* table) {
@@ -66,13 +70,16 @@ int on_open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
 // What a reading looked at counts even when it was left half-way: up to the last row.
 void finish(Cursor& cursor, bool at_end) {
   if (!std::exchange(cursor.is_reading, false)) return;
-  EventTables& tables = *table_of(&cursor).tables;
-  const EventQuery& query = cursor.query;
+  const Table& table = table_of(&cursor);
+  const StoredQuery& query = cursor.query;
   if (at_end) {
-    tables.saw(query.from_ms, query.to_ms);
+    table.tables->saw(table.which, {query.from_ms, query.to_ms});
+  } else if (query.table != StoredTable::Events) {
+    // The others do not come by time.
+    if (cursor.last_ms) table.tables->saw(table.which, {query.from_ms, query.to_ms});
   } else if (cursor.last_ms) {
-    tables.saw(query.newest_first ? *cursor.last_ms : query.from_ms,
-               query.newest_first ? query.to_ms : *cursor.last_ms + 1);
+    table.tables->saw(table.which, {query.newest_first ? *cursor.last_ms : query.from_ms,
+                                    query.newest_first ? query.to_ms : *cursor.last_ms + 1});
   }
   cursor.next = nullptr;
   cursor.page = {};
@@ -86,23 +93,12 @@ int on_close(sqlite3_vtab_cursor* cursor) {
   return SQLITE_OK;
 }
 
-std::int64_t time_of(const EventRow& row) {
-  if (row.event != nullptr) return row.event->event_time_ms();
-  static const std::size_t column = [] {
-    const auto columns = schema::event_columns();
-    return static_cast<std::size_t>(std::ranges::find(columns, "event_time_ms", [](const auto& c) { return c.name; }) -
-                                    columns.begin());
-  }();
-  const auto* time = std::get_if<std::int64_t>(&row.cells[column]);
-  return time == nullptr ? 0 : *time;
-}
-
 int advance(Cursor& cursor) {
   if (cursor.at < cursor.page.size()) ++cursor.at;
   if (cursor.at == cursor.page.size()) {
     auto page = cursor.next();
     if (!page) {
-      EventTables& tables = *table_of(&cursor).tables;
+      StoredTables& tables = *table_of(&cursor).tables;
       const bool is_late = page.error().code() == Errc::Timeout;
       if (!tables.error) tables.error = std::move(page).error();
       return is_late ? SQLITE_INTERRUPT : SQLITE_ERROR;
@@ -114,16 +110,17 @@ int advance(Cursor& cursor) {
       return SQLITE_OK;
     }
   }
-  cursor.last_ms = time_of(cursor.page[cursor.at]);
+  cursor.last_ms = time_of(table_of(&cursor).which, cursor.page[cursor.at]);
   return SQLITE_OK;
 }
 
 int on_filter(sqlite3_vtab_cursor* raw, int, const char* plan, int count, sqlite3_value** values) {
   Cursor& cursor = own(raw);
   finish(cursor, false);
-  const EventTables* tables = table_of(raw).tables;
-  if (tables == nullptr || tables->source == nullptr) return SQLITE_OK;
-  cursor.query = EventQuery();
+  const StoredTables* tables = table_of(raw).tables;
+  if (tables->source == nullptr) return SQLITE_OK;
+  cursor.query = StoredQuery();
+  cursor.query.table = table_of(raw).which;
   cursor.query.from_ms = tables->from_ms;
   if (!read_constraints(plan, {values, static_cast<std::size_t>(count)}, cursor.query)) return SQLITE_OK;
   cursor.next = tables->source->read(cursor.query);
@@ -145,39 +142,23 @@ void give(sqlite3_context* context, const Cell& cell) {
 
 int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
   const Cursor& cursor = own(raw);
-  const EventRow& row = cursor.page[cursor.at];
-  const auto at = static_cast<std::size_t>(column);
-  const auto columns = schema::event_columns();
-  if (at < row.cells.size())
-    give(context, row.cells[at]);
-  else if (row.event == nullptr)
-    sqlite3_result_null(context);
-  else if (at < columns.size())
-    give(context, columns[at].read(*row.event));
-  else
-    give_text(context, row.collector);
+  give(context, cell_of(table_of(raw).which, cursor.page[cursor.at], static_cast<std::size_t>(column)));
   return SQLITE_OK;
 }
 
 // SQLite takes rows of one statement with the same number for the same row, whichever way it came to them.
 int on_rowid(sqlite3_vtab_cursor* raw, sqlite3_int64* out) {
   const Cursor& cursor = own(raw);
-  const EventRow& row = cursor.page[cursor.at];
-  if (row.event == nullptr) {
-    *out = reinterpret_cast<std::intptr_t>(row.cells.data());
-    return SQLITE_OK;
-  }
-  const pb::ProcessEvent& event = *row.event;
-  std::string identity(row.collector);
-  for (const std::uint64_t number : {event.sequence(), static_cast<std::uint64_t>(event.event_time_ms()),
-                                     static_cast<std::uint64_t>(event.event_type())})
-    identity += ' ' + std::to_string(number);
-  identity += event.process().process_uid();
-  *out = static_cast<sqlite3_int64>(table_of(raw).hash(identity));
+  const StoredRow& row = cursor.page[cursor.at];
+  const std::string identity = identity_of(table_of(raw).which, row);
+  *out = identity.empty() ? reinterpret_cast<std::intptr_t>(row.cells.data())
+                          : static_cast<sqlite3_int64>(table_of(raw).hash(identity));
   return SQLITE_OK;
 }
 
-int on_plan(sqlite3_vtab*, sqlite3_index_info* info) { return plan_events(info); }
+int on_plan(sqlite3_vtab* table, sqlite3_index_info* info) {
+  return plan_stored(static_cast<const Table*>(table)->which, info);
+}
 
 sqlite3_module make_module() {
   sqlite3_module module{};
@@ -199,22 +180,45 @@ sqlite3_module make_module() {
 
 }  // namespace
 
-void EventTables::start() {
+void StoredTables::start() {
   error.reset();
-  seen_from_ms = seen_to_ms = 0;
+  seen_.fill({});
 }
 
-void EventTables::saw(std::int64_t from, std::int64_t to) {
-  if (from >= to) return;
-  const bool first = seen_from_ms >= seen_to_ms;
-  seen_from_ms = first ? from : std::min(seen_from_ms, from);
-  seen_to_ms = first ? to : std::max(seen_to_ms, to);
+void StoredTables::saw(StoredTable table, Span times) {
+  if (times.is_empty()) return;
+  Span& seen = seen_[static_cast<std::size_t>(table)];
+  const bool first = seen.is_empty();
+  seen.from_ms = first ? times.from_ms : std::min(seen.from_ms, times.from_ms);
+  seen.to_ms = first ? times.to_ms : std::max(seen.to_ms, times.to_ms);
 }
 
-Result<> add_event_module(sqlite3* db, EventTables* tables) {
+const StoredTables& nothing_stored() {
+  static const StoredTables kNothing;
+  return kNothing;
+}
+
+Result<> add_stored_modules(sqlite3* db, const StoredTables& tables) {
   static const sqlite3_module kModule = make_module();
-  if (sqlite3_create_module_v2(db, kEventModule, &kModule, tables, nullptr) != SQLITE_OK)
-    return fail(Errc::Exhausted, std::string("add the table of events: ") + sqlite3_errmsg(db));
+  for (const StoredTableName& known : kStoredTableNames) {
+    // SQLite hands the pointer back as it is; nothing is written through it.
+    auto* client = const_cast<StoredTables::Module*>(tables.module(known.table));
+    if (sqlite3_create_module_v2(db, known.module, &kModule, client, nullptr) != SQLITE_OK)
+      return fail(sqlite_error(db, "add the table " + std::string(known.public_name)));
+  }
+  return {};
+}
+
+Result<> create_stored_tables(sqlite3* db, std::string_view schema) {
+  for (const StoredTableName& known : kStoredTableNames)
+    DE_CHECK(exec(
+        db, "CREATE VIRTUAL TABLE IF NOT EXISTS " + std::string(schema) + "." + known.name + " USING " + known.module));
+  return {};
+}
+
+Result<> connect_stored_tables(sqlite3* db, std::string_view schema) {
+  for (const StoredTableName& known : kStoredTableNames)
+    DE_CHECK(exec(db, "SELECT 1 FROM " + std::string(schema) + "." + known.name + " LIMIT 0"));
   return {};
 }
 

@@ -1,4 +1,4 @@
-// Between SQLite's constraints and an EventQuery.
+// Between SQLite's constraints and a StoredQuery.
 //
 // A plan is a text with one letter an argument, in their order, and an order in front: 'A' oldest first, 'D' newest
 // first, '-' does not matter. EXPLAIN shows it.
@@ -11,14 +11,14 @@
 #include <span>
 #include <string_view>
 
-#include "mirror/event_source.h"
+#include "mirror/stored_source.h"
 
 namespace de::mirror {
 
 // What xBestIndex is for.
-int plan_events(sqlite3_index_info* info);
+int plan_stored(StoredTable table, sqlite3_index_info* info);
 
 // What xFilter is for; false when no row can satisfy the constraints.
-bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, EventQuery& out);
+bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, StoredQuery& out);
 
 }  // namespace de::mirror

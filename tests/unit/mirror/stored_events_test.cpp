@@ -29,9 +29,9 @@ pb::ProcessEvent make_event(std::int64_t at, pb::EventType type, std::uint32_t p
   return event;
 }
 
-class BookKeeper final : public EventSource {
+class BookKeeper final : public StoredSource {
  public:
-  NextEvents read(const EventQuery& query) const override {
+  NextRows read(const StoredQuery& query) const override {
     asked.push_back(query);
     std::vector<const pb::ProcessEvent*> found;
     for (const pb::ProcessEvent& event : events) {
@@ -49,15 +49,15 @@ class BookKeeper final : public EventSource {
       return query.newest_first ? a->event_time_ms() > b->event_time_ms() : a->event_time_ms() < b->event_time_ms();
     });
     return [this, found, at = std::size_t{0},
-            rows = std::vector<EventRow>()]() mutable -> Result<std::span<const EventRow>> {
+            rows = std::vector<StoredRow>()]() mutable -> Result<std::span<const StoredRow>> {
       if (failure) return fail(Error(*failure));
       rows.clear();
-      for (; at < found.size() && rows.size() < 4; ++at) rows.push_back({"procmond", found[at], {}});
+      for (; at < found.size() && rows.size() < 4; ++at) rows.push_back({"procmond", found[at]});
       handed_out += rows.size();
-      return std::span<const EventRow>(rows);
+      return std::span<const StoredRow>(rows);
     };
   }
-  Result<std::vector<pb::Reason>> missing(std::int64_t from_ms, std::int64_t to_ms) const override {
+  Result<std::vector<pb::Reason>> missing(StoredTable, std::int64_t from_ms, std::int64_t to_ms) const override {
     looked_at.emplace_back(from_ms, to_ms);
     std::vector<pb::Reason> out;
     if (gap_ms < from_ms || gap_ms >= to_ms) return out;
@@ -68,7 +68,7 @@ class BookKeeper final : public EventSource {
   std::vector<pb::ProcessEvent> events;
   std::int64_t gap_ms = -1;
   std::optional<Error> failure;
-  mutable std::vector<EventQuery> asked;
+  mutable std::vector<StoredQuery> asked;
   mutable std::size_t handed_out = 0;
   mutable std::vector<std::pair<std::int64_t, std::int64_t>> looked_at;
 };
@@ -212,11 +212,11 @@ TEST_F(Events, AgreeWithWhatIsNotPushedDown) {
 }
 
 TEST_F(Events, TheWindowHidesWhatIsOlder) {
-  session_->see_events_from(kT0 + 40);
+  session_->see_stored_from(kT0 + 40);
   EXPECT_EQ(run("SELECT count(*), min(event_time_ms) FROM events"), "20|" + t(40));
   EXPECT_EQ(run("SELECT count(*) FROM events WHERE event_time_ms > " + t(10)), "20");
   EXPECT_EQ(run("SELECT count(*) FROM events WHERE event_time_ms < " + t(10)), "0");
-  session_->see_events_from(kNoStartMs);
+  session_->see_stored_from(kNoStartMs);
   EXPECT_EQ(run("SELECT count(*) FROM events"), "100");
 }
 
@@ -267,7 +267,7 @@ TEST_F(Events, StatementsSayWhetherTheyBeginAtACertainTime) {
   const auto has_start = [&](std::string_view sql) {
     const auto statement = session_->validate(sql);
     EXPECT_TRUE(statement) << statement.error().message();
-    return statement->events_have_start;
+    return statement->stored_have_start;
   };
   EXPECT_TRUE(has_start("SELECT pid FROM processes"));
   EXPECT_FALSE(has_start("SELECT pid FROM events"));
