@@ -232,6 +232,7 @@ serve::Context Agent::make_context() {
       supervisors_,
       *canary_,
       query_budget(config_),
+      backtest_limits(config_),
       config_.paths.store_dir,
       [this] { return image_; },
       [this] { return settle(); },

@@ -5,6 +5,7 @@
 
 #include "daemoneye/config/config.h"
 #include "mirror/session.h"
+#include "serve/context.h"
 
 namespace de::daemon {
 
@@ -24,6 +25,10 @@ inline mirror::Budget rule_budget(const config::AgentConfig& config) {
   mirror::Budget out = to_budget(config.rules, 4UL << 20);
   out.patience_ms = kPatience * out.time_ms;
   return out;
+}
+
+inline serve::BacktestLimits backtest_limits(const config::AgentConfig& config) {
+  return {rule_budget(config), config.backtest_timeout_ms, config.dedup_seconds};
 }
 
 }  // namespace de::daemon

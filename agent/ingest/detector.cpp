@@ -97,9 +97,9 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
   }
   for (const auto& rule : rules->rules) {
     if (!rule->enabled || !rule->runs_on_snapshot()) continue;
-    session_->see_stored_from(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
+    session_->see_stored(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
-    session_->see_stored_from(mirror::kNoStartMs);
+    session_->see_stored();
     take_over(*rule, matches, context, round);
   }
   publish_report();

@@ -163,7 +163,10 @@ Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clo
 
 Result<> Session::load(std::shared_ptr<const Image> image) { return impl_->load(std::move(image)); }
 const std::shared_ptr<const Image>& Session::image() const { return impl_->image; }
-void Session::see_stored_from(std::int64_t from_ms) { impl_->stored.from_ms = from_ms; }
+void Session::see_stored(std::int64_t from_ms, std::int64_t to_ms) {
+  impl_->stored.from_ms = from_ms;
+  impl_->stored.to_ms = to_ms;
+}
 Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params, const Budget& budget,
                              const OnColumns& on_columns, const OnRow& on_row) {
   return impl_->run(sql, params, budget, on_columns, on_row);

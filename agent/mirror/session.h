@@ -91,8 +91,8 @@ class Session {
   Result<> load(std::shared_ptr<const Image> image);
   const std::shared_ptr<const Image>& image() const;
 
-  // From now on statements see nothing stored before that; kNoStartMs lifts the limit.
-  void see_stored_from(std::int64_t from_ms);
+  // From now on statements see nothing that is stored but what is of this time; the defaults lift the limit.
+  void see_stored(std::int64_t from_ms = kNoStartMs, std::int64_t to_ms = kNoEndMs);
 
   // Runs one SELECT; `params` fill its `?` in order and must be as many. `on_columns` is called once before the first
   // row (also when there is none). Rows already delivered before an error are not to be used.

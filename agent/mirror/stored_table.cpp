@@ -122,6 +122,7 @@ int on_filter(sqlite3_vtab_cursor* raw, int, const char* plan, int count, sqlite
   cursor.query = StoredQuery();
   cursor.query.table = table_of(raw).which;
   cursor.query.from_ms = tables->from_ms;
+  cursor.query.to_ms = tables->to_ms;
   if (!read_constraints(plan, {values, static_cast<std::size_t>(count)}, cursor.query)) return SQLITE_OK;
   cursor.next = tables->source->read(cursor.query);
   cursor.is_reading = true;

@@ -34,7 +34,8 @@ class StoredTables {
   };
 
   const StoredSource* source = nullptr;  // Null: there is nothing stored.
-  std::int64_t from_ms = kNoStartMs;     // Nothing older is seen, whatever a statement asks for.
+  std::int64_t from_ms = kNoStartMs;     // Nothing older is seen, whatever a statement asks for;
+  std::int64_t to_ms = kNoEndMs;         // nothing of this time or newer either.
 
   // Of the statement that ran since start():
   std::optional<Error> error;  // Why a step failed.

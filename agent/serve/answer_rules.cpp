@@ -22,17 +22,6 @@ std::string_view enabled_text(const Rule& rule) {
   return rule.enabled ? "yes" : "no";
 }
 
-Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, const std::string& id) {
-  if (std::ranges::find(rules.deleted, id) != rules.deleted.end())
-    return fail(Errc::NotFound, "rule " + id + " was deleted by command; `rules enable " + id + "` brings it back");
-  std::vector<std::string_view> ids;
-  for (const auto& rule : rules.rules) {
-    if (rule->id == id) return rule;
-    ids.push_back(rule->id);
-  }
-  return fail(Errc::NotFound, "no rule " + escape_controls(id) + suggestion(id, ids));
-}
-
 void add_test_rows(Answer& answer, const Rule& rule, const Result<detect::TestReport>& report) {
   if (!report) {
     answer.rows.add(
@@ -68,6 +57,17 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, const std::string& id) {
+  if (std::ranges::find(rules.deleted, id) != rules.deleted.end())
+    return fail(Errc::NotFound, "rule " + id + " was deleted by command; `rules enable " + id + "` brings it back");
+  std::vector<std::string_view> ids;
+  for (const auto& rule : rules.rules) {
+    if (rule->id == id) return rule;
+    ids.push_back(rule->id);
+  }
+  return fail(Errc::NotFound, "no rule " + escape_controls(id) + suggestion(id, ids));
+}
 
 link::Task<Answer> answer_rules_list(Context& context) {
   const auto report = context.detector.report();

@@ -44,6 +44,9 @@ class SessionShelf {
   std::shared_ptr<const mirror::Image> nothing_;
 };
 
+// NotFound with a suggestion, or with the way back of a rule that was deleted by command.
+Result<std::shared_ptr<const detect::Rule>> find_rule(const detect::RuleSet& rules, const std::string& id);
+
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
                                 Unwanted is_unwanted);
 link::Task<Answer> answer_schema(pb::SchemaRequest request);
@@ -51,6 +54,7 @@ link::Task<Answer> answer_rules_list(Context& context);
 link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request);
 link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request);
 link::Task<Answer> answer_rule_switch(Context& context, link::Peer peer, pb::RuleSwitchRequest request);
+link::Task<Answer> answer_rule_backtest(Context& context, pb::RuleBacktestRequest request, Unwanted is_unwanted);
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request);
 link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
 link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);

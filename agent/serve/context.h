@@ -45,6 +45,12 @@ struct SettingsState {
   std::vector<std::string> waiting;  // Keys that were changed and take a restart.
 };
 
+struct BacktestLimits {
+  mirror::Budget run;               // Of the rule, once.
+  std::int64_t time_ms = 0;         // Of all runs.
+  std::uint32_t dedup_seconds = 0;  // When the rule does not say.
+};
+
 struct Context {
   const Clock& clock;
   store::Store& store;
@@ -58,6 +64,7 @@ struct Context {
   const supervise::Supervisors& supervisors;
   const integrity::Canary& canary;
   mirror::Budget query_budget;
+  BacktestLimits backtest;
   std::string file_dir;  // Where long answers wait to be read.
   std::function<std::shared_ptr<const mirror::Image>()> image;
   // Returns when everything that collectors have sent by now can be read from the store, or cannot be stored.

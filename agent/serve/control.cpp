@@ -177,6 +177,9 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
       co_return co_await answer_rule_check(context_, std::move(*request.mutable_rule_check()));
     case pb::ControlRequest::kRuleTest:
       co_return co_await answer_rule_test(context_, request.rule_test());
+    case pb::ControlRequest::kRuleBacktest:
+      co_return co_await answer_rule_backtest(context_, std::move(*request.mutable_rule_backtest()),
+                                              std::move(is_unwanted));
     case pb::ControlRequest::kAlertsList:
       co_return co_await answer_alerts_list(context_, request.alerts_list());
     case pb::ControlRequest::kAlertShow:

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t kMaxTimeoutMs = 600'000;
 constexpr std::uint32_t kMaxAlerts = 100'000;
+constexpr std::uint32_t kMaxBacktestMs = 3'600'000;
 constexpr std::uint32_t kMaxTail = 10'000;  // Held in memory, up to 16 KiB each.
 
 // The library's own demand for a command comes before it looks at the words it does not know, and would hide them:
@@ -86,6 +87,15 @@ void add_rules(CLI::App& app, Invocation& out) {
   add<RulesTestCommand>(*rules, out, "test", "Run the tests that rules carry", [](CLI::App& s, RulesTestCommand& c) {
     s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
   });
+  add<RuleBacktestCommand>(
+      *rules, out, "backtest", "What a rule would have matched in what is stored",
+      [](CLI::App& s, RuleBacktestCommand& c) {
+        s.add_option("TARGET", c.target, "A rule's id, or a rule file")->required();
+        s.add_option("--since", c.since, "From when on: 2026-11-23T05:00:00Z, or 10m, 2h, 3d for so long ago")
+            ->capture_default_str();
+        s.add_option("--until", c.until, "Until when; default now");
+        s.add_option("--timeout", c.timeout_ms, "Most milliseconds it may take")->check(CLI::Range(1U, kMaxBacktestMs));
+      });
   add<RulesImportCommand>(
       *rules, out, "import", "Make rule files of rules in Sigma's format", [](CLI::App& s, RulesImportCommand& c) {
         s.add_option("--sigma", c.paths, "Sigma rules: files, or directories of them")->required()->expected(1, 256);

@@ -36,6 +36,12 @@ struct RulesValidateCommand {
 struct RulesTestCommand {
   std::string target;  // A rule's id, a file, or empty for all rules.
 };
+struct RuleBacktestCommand {
+  std::string target;  // A rule's id, or a file.
+  std::string since = "1d";
+  std::string until;             // Empty: now.
+  std::uint32_t timeout_ms = 0;  // 0: the agent's.
+};
 struct RuleSwitchCommand {
   std::vector<std::string> ids;
   pb::RulePosition position = pb::RULE_POSITION_UNKNOWN;
@@ -92,11 +98,12 @@ struct ServiceCommand {
 };
 struct VersionCommand {};
 
-using Command = std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand,
-                             RulesTestCommand, RuleSwitchCommand, RulesImportCommand, AlertsListCommand,
-                             AlertShowCommand, HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand,
-                             AuditTailCommand, ConfigShowCommand, ConfigSampleCommand, ConfigValidateCommand,
-                             ConfigSetCommand, ConfigReloadCommand, ServiceCommand, VersionCommand>;
+using Command =
+    std::variant<QueryCommand, SchemaCommand, RulesListCommand, RuleShowCommand, RulesValidateCommand, RulesTestCommand,
+                 RuleBacktestCommand, RuleSwitchCommand, RulesImportCommand, AlertsListCommand, AlertShowCommand,
+                 HealthCommand, WatchCommand, TreeCommand, AuditVerifyCommand, AuditTailCommand, ConfigShowCommand,
+                 ConfigSampleCommand, ConfigValidateCommand, ConfigSetCommand, ConfigReloadCommand, ServiceCommand,
+                 VersionCommand>;
 
 struct Invocation {
   std::optional<std::string> socket;

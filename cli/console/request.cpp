@@ -52,6 +52,12 @@ Result<> check_utf8(std::string_view what, std::string_view text) {
   return fail(Errc::Invalid, std::string(what) + " is not valid UTF-8");
 }
 
+// Anything else is the id of a rule.
+bool is_rule_file(std::string_view target) {
+  return target.find('/') != target.npos || target.ends_with(".yaml") || target.ends_with(".yml") ||
+         target.ends_with(".json") || target.ends_with(".sql");
+}
+
 struct Asking {
   const Streams& streams;
   Question question;
@@ -112,10 +118,7 @@ struct Asking {
   }
   Result<> operator()(const RulesTestCommand& command) {
     question.text = words("rules test", command.target);
-    const std::string_view target = command.target;
-    const bool is_file = target.find('/') != target.npos || target.ends_with(".yaml") || target.ends_with(".yml") ||
-                         target.ends_with(".json") || target.ends_with(".sql");
-    if (is_file) return check_file(command.target, true);
+    if (is_rule_file(command.target)) return check_file(command.target, true);
     DE_CHECK(check_utf8("the rule", command.target));
     request().mutable_rule_test()->set_rule_id(command.target);
     return {};
@@ -138,6 +141,28 @@ struct Asking {
   Result<> operator()(const TreeCommand&) {
     question.text = "tree";
     request().mutable_query()->set_sql(kTreeSql);
+    return {};
+  }
+  Result<> operator()(const RuleBacktestCommand& command) {
+    question.text = words("rules backtest", command.target);
+    pb::RuleBacktestRequest& asked = *request().mutable_rule_backtest();
+    const std::int64_t now_ms = system_clock().unix_ms();
+    DE_TRY(from_ms, parse_moment(command.since, now_ms));
+    asked.set_from_ms(from_ms);
+    if (!command.until.empty()) {
+      DE_TRY(to_ms, parse_moment(command.until, now_ms));
+      asked.set_to_ms(to_ms);
+    }
+    asked.set_timeout_ms(command.timeout_ms);
+    if (!is_rule_file(command.target)) {
+      DE_CHECK(check_utf8("the rule", command.target));
+      asked.set_rule_id(command.target);
+      return {};
+    }
+    DE_TRY(text, read_file(command.target, kMaxRequestBytes));
+    if (is_blank(text)) return fail(Errc::Invalid, command.target + " is empty");
+    asked.set_file_name(escape_controls(command.target));
+    asked.set_text(std::move(text));
     return {};
   }
   Result<> operator()(const RuleSwitchCommand& command) {

@@ -27,8 +27,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kReplyLimit = 60s;   // Twelve times what a query may take by default.
-constexpr std::chrono::milliseconds kReplyMargin = 30s;  // On top of the time a query was given.
+constexpr std::chrono::milliseconds kReplyLimit = 60s;       // Twelve times what a query may take by default.
+constexpr std::chrono::milliseconds kBacktestLimit = 3600s;  // The longest that an agent can be set to.
+constexpr std::chrono::milliseconds kReplyMargin = 30s;      // On top of the time a query was given.
 
 template <class... Kinds>
 bool is_any(const Command& command) {
@@ -99,9 +100,11 @@ ExitCode say_unconnected(const Error& error, const config::Paths& paths, const S
 }
 
 std::chrono::milliseconds reply_limit(const Command& command) {
-  const auto* query = std::get_if<QueryCommand>(&command);
-  if (query == nullptr) return kReplyLimit;
-  return std::max(kReplyLimit, std::chrono::milliseconds(query->timeout_ms) + kReplyMargin);
+  std::chrono::milliseconds asked{0};
+  if (const auto* query = std::get_if<QueryCommand>(&command)) asked = std::chrono::milliseconds(query->timeout_ms);
+  if (const auto* test = std::get_if<RuleBacktestCommand>(&command))
+    asked = test->timeout_ms == 0 ? kBacktestLimit : std::chrono::milliseconds(test->timeout_ms);
+  return std::max(kReplyLimit, asked + kReplyMargin);
 }
 
 // A question may take its time, and an agent that stands still looks the same from here.

@@ -105,6 +105,8 @@ constexpr Key kKeys[] = {
      [](E& e) -> Slot { return &e.agent.rules.memory_mb; }},
     {{"rules.max_rows",         1,    100000,    Form::Any,       kA,   "Matches one run of a rule may have", kA},
      [](E& e) -> Slot { return &e.agent.rules.max_rows; }},
+    {{"rules.backtest_timeout_ms", 1, 3600000,   Form::Any,       kA,   "Time the backtest of a rule may take", kA},
+     [](E& e) -> Slot { return &e.agent.backtest_timeout_ms; }},
     {{"alerts.dedup_seconds",   0,    86400,     Form::Any,       kA,
       "Time in which the same match is folded into one alert, for rules that do not say; 0 for no folding", kA},
      [](E& e) -> Slot { return &e.agent.dedup_seconds; }},

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <fstream>
+
 #include "daemons.h"
 #include "health_report.h"
 
@@ -79,6 +81,34 @@ TEST_F(History, AlertsAreATable) {
                  "WHERE a.rule_id = 'one' LIMIT 1"),
             "de-alerted")
       << last_.err;
+}
+
+TEST_F(History, ARuleIsTriedOnWhatWas) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  const pid_t pid = host.run_from_tmp("de-tried");
+  const std::string file = host.dir() + "/try.yaml";
+  std::ofstream(file) << "id: try\nname: Try\nsql: SELECT pid, name FROM processes WHERE name = 'de-tried'\n";
+  Ran tried;
+  ASSERT_TRUE(eventually([&] {
+    tried = host.cli({"--output", "csv", "rules", "backtest", file, "--since", "10m"});
+    std::erase(tried.out, '\r');
+    return contains(tried.out, "try,alerts,1\n") && !contains(tried.out, "try,matches,1\n");
+  })) << tried.out
+      << tried.err << logs_of(host);
+  EXPECT_EQ(tried.exit_code, 0) << tried.err;
+  EXPECT_TRUE(contains(tried.out, "\"\"pid\"\":" + std::to_string(pid))) << tried.out;
+  EXPECT_EQ(cell("SELECT count(*) FROM alerts WHERE rule_id = 'try'"), "0") << "a trial raises no alert";
+
+  const Ran empty = host.cli({"rules", "backtest", file, "--since", "10m", "--until", "10m"});
+  EXPECT_EQ(empty.exit_code, 2);
+  EXPECT_TRUE(contains(empty.err, "ends before it begins")) << empty.err;
+  const Ran unknown = host.cli({"rules", "backtest", "tri"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_TRUE(contains(unknown.err, "no rule tri")) << unknown.err;
+  std::ofstream(file) << "id: try\nsql: DELETE FROM processes\n";
+  const Ran refused = host.cli({"rules", "backtest", file});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_TRUE(contains(refused.err, file + ":2:6: rule try: sql: ")) << refused.err;
 }
 
 TEST_F(History, ATimeWithoutSnapshotIsSaid) {

@@ -117,6 +117,7 @@ struct AgentConfig {
   std::uint32_t commit_delay_ms = 250;
   RunBudget query{5000, 64, 10000};
   RunBudget rules{1000, 32, 1000};
+  std::uint32_t backtest_timeout_ms = 60'000;
   std::uint32_t dedup_seconds = 300;
   std::vector<SinkConfig> sinks;
   std::vector<CollectorConfig> collectors;

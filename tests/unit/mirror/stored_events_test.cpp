@@ -211,12 +211,15 @@ TEST_F(Events, AgreeWithWhatIsNotPushedDown) {
   }
 }
 
-TEST_F(Events, TheWindowHidesWhatIsOlder) {
-  session_->see_stored_from(kT0 + 40);
+TEST_F(Events, TheWindowHidesWhatIsOutsideIt) {
+  session_->see_stored(kT0 + 40);
   EXPECT_EQ(run("SELECT count(*), min(event_time_ms) FROM events"), "20|" + t(40));
   EXPECT_EQ(run("SELECT count(*) FROM events WHERE event_time_ms > " + t(10)), "20");
   EXPECT_EQ(run("SELECT count(*) FROM events WHERE event_time_ms < " + t(10)), "0");
-  session_->see_stored_from(kNoStartMs);
+  session_->see_stored(kT0 + 40, kT0 + 45);
+  EXPECT_EQ(run("SELECT count(*), max(event_time_ms) FROM events"), "10|" + t(44));
+  EXPECT_EQ(run("SELECT count(*) FROM events WHERE event_time_ms >= " + t(45)), "0");
+  session_->see_stored();
   EXPECT_EQ(run("SELECT count(*) FROM events"), "100");
 }
 

@@ -100,6 +100,7 @@ class ControlTest : public testing::Test {
         supervisors_,
         canary_,
         mirror::kAdHocBudget,
+        BacktestLimits{mirror::kRuleBudget, 10'000, 300},
         dir_ + "/store",
         [this] { return image_; },
         [this] { return settle(); },

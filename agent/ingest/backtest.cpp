@@ -1,0 +1,222 @@
+#include "ingest/backtest.h"
+
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "alert/raise.h"
+#include "detect/runner.h"
+#include "ingest/reason.h"
+#include "mirror/batch_session.h"
+#include "mirror/mirror.h"
+
+namespace de::ingest {
+namespace {
+
+constexpr std::size_t kEventsPerRun = 512;
+constexpr std::size_t kReasons = 16;
+
+class Tester {
+ public:
+  Tester(const store::Store& store, const mirror::StoredSource& stored, const detect::Rule& rule,
+         const BacktestOptions& options, const Clock& clock)
+      : store_(store),
+        stored_(stored),
+        rule_(rule),
+        options_(options),
+        clock_(clock),
+        deadline_ns_(clock.steady_ns() + options.time_ms * 1'000'000),
+        window_ms_(std::int64_t{rule.dedup.seconds.value_or(options.dedup_seconds)} * 1'000) {}
+
+  Result<Backtest> run() {
+    DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock_, &stored_));
+    session_ = std::move(session);
+    lineage_.emplace(*session_);
+    if (rule_.runs_on_event()) DE_CHECK(over_events());
+    if (rule_.runs_on_snapshot()) DE_CHECK(over_snapshots());
+    fold();
+    DE_CHECK(add_missing());
+    return std::move(out_);
+  }
+
+ private:
+  // Before the next run of the rule. Errors: Cancelled.
+  Result<bool> may_go_on(std::int64_t at_ms, const char* what) {
+    if (options_.is_unwanted != nullptr && options_.is_unwanted->load(std::memory_order_relaxed))
+      return fail(Errc::Cancelled, "nobody waits for the answer any more");
+    if (clock_.steady_ns() < deadline_ns_) return true;
+    note("ResourceLimit", "out of time: " + std::string(what) + " were looked at until " +
+                              std::string(to_iso8601(at_ms).text) + "; give it more (--timeout) or a shorter time");
+    return false;
+  }
+
+  Result<> over_events() {
+    DE_TRY(batch, mirror::BatchSession::create(clock_));
+    DE_TRY(statement, batch->add(rule_.sql));
+    store::EventFilter filter;
+    filter.from_ms = options_.from_ms;
+    filter.to_ms = options_.to_ms;
+    Result<bool> going = true;
+    DE_TRY(outcome, store_.find_events(filter, [&](std::string_view collector, const pb::ProcessEvent& event) {
+      if (used_ == events_.size()) events_.emplace_back();
+      events_[used_].first = collector;
+      events_[used_++].second = event;
+      if (used_ == kEventsPerRun) going = ask(*batch, statement);
+      return going && *going;
+    }));
+    (void)outcome;  // Days that are left out are told by add_missing().
+    if (going && *going && used_ > 0) going = ask(*batch, statement);
+    if (!going) return fail(std::move(going).error());
+    return {};
+  }
+
+  Result<bool> ask(mirror::BatchSession& batch, std::size_t statement) {
+    rows_.clear();
+    for (std::size_t i = 0; i < used_; ++i) rows_.push_back({events_[i].first, &events_[i].second});
+    DE_TRY(going, may_go_on(events_.front().second.event_time_ms(), "events"));
+    out_.events += used_;
+    used_ = 0;
+    batch.load(rows_);
+    if (going && batch.can_match(statement)) {
+      alert::Context context;
+      context.events = rows_;
+      take(detect::run_rule(batch, statement, rule_, options_.budget), context);
+    }
+    batch.load({});
+    return going;
+  }
+
+  Result<> over_snapshots() {
+    store::HistoryFilter filter;
+    filter.from_ms = options_.from_ms;
+    filter.to_ms = options_.to_ms;
+    const auto reading = store_.read_history(filter);
+    DE_TRY(mirror, mirror::Mirror::create());
+    std::optional<store::ScanMeta> open;
+    bool going = true;
+    for (bool more = true; more && going;) {
+      Result<> taken;
+      bool next_scan = false;
+      // A scan without a process comes with no row: it has nothing that a rule could match.
+      DE_TRY(left, reading->next([&](const store::ScanMeta& meta, std::uint64_t, const pb::ProcessRecord& record) {
+        if (!open) {
+          open = meta;
+          taken = mirror->begin_scan(meta.scan_id, meta.time_ms);
+        }
+        next_scan = open->scan_id != meta.scan_id || open->collector != meta.collector || open->time_ms != meta.time_ms;
+        if (next_scan || !taken) return false;
+        taken = mirror->upsert(record, record.SerializeAsString());
+        return taken.has_value();
+      }));
+      DE_CHECK(std::move(taken));
+      more = left;
+      if (!open || (!next_scan && more)) continue;
+      DE_TRY(asked, ask(*mirror, *open));
+      going = asked;
+      open.reset();
+    }
+    return {};
+  }
+
+  Result<bool> ask(mirror::Mirror& mirror, const store::ScanMeta& scan) {
+    DE_TRY(image, mirror.finish_scan());
+    DE_TRY(going, may_go_on(scan.time_ms, "snapshots"));
+    if (!going) return false;
+    ++out_.snapshots;
+    DE_CHECK(session_->load(std::move(image)));
+    session_->see_stored(rule_.window_ms == 0 ? mirror::kNoStartMs : scan.time_ms - rule_.window_ms, scan.time_ms + 1);
+    alert::Context context;
+    context.scan_id = scan.scan_id;
+    context.scan_time_ms = scan.time_ms;
+    take(detect::run_rule(*session_, rule_, options_.budget), context);
+    return true;
+  }
+
+  void take(const Result<detect::Matches>& matches, alert::Context& context) {
+    if (!matches) return note("ExecutionError", matches.error().message());
+    if (matches->truncated)
+      note("ResultCapped", "a run matched more than " + std::to_string(matches->rows.size()) + " rows");
+    for (const pb::Reason& reason : matches->missing) note(reason);
+    if (matches->rows.empty()) return;
+    context.completeness.set_complete(true);
+    context.max_alerts_per_run = matches->rows.size();
+    out_.matches += matches->rows.size();
+    for (pb::Alert& alert : alert::raise(rule_, *matches, context, *lineage_, clock_)) {
+      const std::int64_t at_ms = alert.has_event() ? alert.event().time_ms() : context.scan_time_ms;
+      out_.first_ms = std::min(out_.first_ms.value_or(at_ms), at_ms);
+      out_.last_ms = std::max(out_.last_ms.value_or(at_ms), at_ms);
+      count(at_ms, std::move(alert));
+    }
+  }
+
+  // What the store does with alerts as they come: the window begins anew with each that is stored.
+  void count(std::int64_t at_ms, pb::Alert alert) {
+    if (kept_ == Backtest::kMaxFolded) {
+      out_.alerts_at_least = true;
+      return;
+    }
+    ++kept_;
+    std::vector<std::int64_t>& times = times_[alert.dedupe_key()];
+    // Samples are the first of their kind: they need no look at the others.
+    if (times.empty() && out_.samples.size() < Backtest::kSamples) out_.samples.push_back({at_ms, std::move(alert)});
+    times.push_back(at_ms);
+  }
+
+  void fold() {
+    for (auto& [key, times] : times_) {
+      std::ranges::sort(times);
+      std::optional<std::int64_t> last;
+      for (const std::int64_t at_ms : times) {
+        if (last && at_ms - *last < window_ms_) continue;
+        last = at_ms;
+        ++out_.alerts;
+      }
+    }
+    std::ranges::stable_sort(out_.samples, {}, &BacktestMatch::time_ms);
+  }
+
+  Result<> add_missing() {
+    const auto add = [this](mirror::StoredTable table) -> Result<> {
+      DE_TRY(missing, stored_.missing(table, options_.from_ms, options_.to_ms));
+      for (const pb::Reason& reason : missing) note(reason);
+      return {};
+    };
+    if (rule_.runs_on_event()) DE_CHECK(add(mirror::StoredTable::Events));
+    if (rule_.runs_on_snapshot()) DE_CHECK(add(mirror::StoredTable::History));
+    return {};
+  }
+
+  void note(const char* reason, std::string detail) { note(make_reason(reason, std::move(detail))); }
+  void note(const pb::Reason& reason) {
+    const auto is_known = [&](const pb::Reason& known) {
+      return known.reason() == reason.reason() && known.detail() == reason.detail();
+    };
+    if (out_.reasons.size() < kReasons && std::ranges::none_of(out_.reasons, is_known)) out_.reasons.push_back(reason);
+  }
+
+  const store::Store& store_;
+  const mirror::StoredSource& stored_;
+  const detect::Rule& rule_;
+  const BacktestOptions options_;
+  const Clock& clock_;
+  const std::int64_t deadline_ns_;
+  const std::int64_t window_ms_;
+  std::unique_ptr<mirror::Session> session_;
+  std::optional<alert::Lineage> lineage_;
+  std::vector<std::pair<std::string, pb::ProcessEvent>> events_;  // Kept for their memory; `used_` of them count.
+  std::size_t used_ = 0;
+  std::vector<mirror::EventRow> rows_;
+  std::unordered_map<std::string, std::vector<std::int64_t>> times_;  // By dedupe key.
+  std::size_t kept_ = 0;
+  Backtest out_;
+};
+
+}  // namespace
+
+Result<Backtest> backtest(const store::Store& store, const mirror::StoredSource& stored, const detect::Rule& rule,
+                          const BacktestOptions& options, const Clock& clock) {
+  return Tester(store, stored, rule, options, clock).run();
+}
+
+}  // namespace de::ingest

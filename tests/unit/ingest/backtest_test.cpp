@@ -1,0 +1,161 @@
+// A rule over what is stored says what it would have said then.
+#include "ingest/backtest.h"
+
+#include "detect/rule_book.h"
+#include "ingest/stored_rows.h"
+#include "intake_fixture.h"
+
+namespace de::ingest {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class BacktestTest : public IntakeTest {
+ protected:
+  // Exec events of `names`, a second apart, from kNoon on.
+  void put_events(const std::vector<std::string>& names) {
+    pb::EventBatch batch;
+    for (const std::string& name : names) {
+      pb::ProcessEvent& event = *batch.add_events();
+      event.set_sequence(++sequence_);
+      event.set_event_type(pb::EVENT_TYPE_EXEC);
+      event.set_event_time_ms(kNoon + static_cast<std::int64_t>(sequence_ - 1) * 1'000);
+      *event.mutable_process() = process(static_cast<std::uint32_t>(sequence_));
+      event.mutable_process()->set_name(name);
+    }
+    const auto outcome = store_->append_events("procmond", "spool", batch);
+    ASSERT_TRUE(outcome) << outcome.error().message();
+  }
+  // Scans half a minute apart, each with these names under the pids 1, 2, ...
+  void put_scans(const std::vector<std::vector<std::string>>& scans) {
+    for (const auto& names : scans) {
+      const std::int64_t time_ms = kNoon + static_cast<std::int64_t>(scans_) * 30'000;
+      ASSERT_TRUE(store_->begin_scan({++scans_, time_ms, "procmond", {}}));
+      std::uint32_t pid = 0;
+      for (const std::string& name : names) {
+        pb::ProcessRecord record = process(++pid);
+        record.set_name(name);
+        ASSERT_TRUE(store_->add(record, record.SerializeAsString()));
+      }
+      ASSERT_TRUE(store_->finish_scan({}));
+    }
+  }
+  Result<Backtest> test(const std::string& text) {
+    auto rules = detect::parse_rule_text("r.yaml", text);
+    EXPECT_TRUE(rules) << rules.error().message();
+    auto sessions = detect::CheckSessions::create(clock_);
+    const auto checked = detect::check_rule(*sessions, rules->front());
+    EXPECT_TRUE(checked) << checked.error().message();
+    const StoredRows stored(*store_, clock_, 30);
+    return backtest(*store_, stored, rules->front(), options_, clock_);
+  }
+
+  BacktestOptions options_ = {kNoon, kNoon + 86'400'000, {1'000, 32 << 20, 1'000, 4 << 20}, 60'000, 300, nullptr};
+  std::uint64_t sequence_ = 0;
+  std::uint64_t scans_ = 0;
+};
+
+TEST_F(BacktestTest, OverEventsThatWere) {
+  std::vector<std::string> names(2'000, "usual");
+  for (const std::size_t at : {7UL, 600UL, 601UL, 1'999UL}) names[at] = "odd";
+  put_events(names);
+  const auto found = test(
+      "id: a\ndedup: {keys: [name], seconds: 300}\nsql: SELECT pid, name FROM processes.events WHERE name = 'odd'\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->events, 2'000U);
+  EXPECT_EQ(found->snapshots, 0U);
+  EXPECT_EQ(found->matches, 4U);
+  EXPECT_EQ(found->alerts, 3U) << "601 is folded into 600";
+  EXPECT_EQ(found->first_ms, kNoon + 7'000);
+  EXPECT_EQ(found->last_ms, kNoon + 1'999'000);
+  ASSERT_EQ(found->samples.size(), 1U);
+  EXPECT_EQ(found->samples[0].alert.data(0).value().integer(), 8);
+  EXPECT_TRUE(found->reasons.empty());
+}
+
+TEST_F(BacktestTest, OnlyTheTimeThatIsAskedFor) {
+  put_events(std::vector<std::string>(100, "odd"));
+  options_.from_ms = kNoon + 10'000;
+  options_.to_ms = kNoon + 20'000;
+  const auto found = test("id: a\ndedup: {keys: [pid]}\nsql: SELECT pid FROM processes.events WHERE name = 'odd'\n");
+  EXPECT_EQ(found->matches, 10U);
+  EXPECT_EQ(found->alerts, 10U);
+  EXPECT_EQ(found->samples.size(), Backtest::kSamples);
+  EXPECT_EQ(found->samples.front().time_ms, kNoon + 10'000);
+}
+
+TEST_F(BacktestTest, OverSnapshotsAsTheyWere) {
+  put_scans({{"a", "b"}, {"a", "odd"}, {"a", "odd"}, {"a"}, {"odd", "odd"}});
+  const auto found = test(
+      "id: a\nsql: SELECT p.pid, p.name, count(*) AS n FROM processes AS p WHERE p.name = 'odd' GROUP BY p.name\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->snapshots, 5U);
+  EXPECT_EQ(found->matches, 3U);
+  EXPECT_EQ(found->alerts, 1U);
+  EXPECT_EQ(found->first_ms, kNoon + 30'000);
+  EXPECT_EQ(found->last_ms, kNoon + 120'000);
+}
+
+TEST_F(BacktestTest, ARuleOfBothLooksAtBoth) {
+  put_events({"odd", "usual"});
+  put_scans({{"odd"}, {"usual"}});
+  const auto found = test("id: a\nsql: SELECT pid, name FROM processes WHERE name = 'odd'\n");
+  EXPECT_EQ(found->events, 2U);
+  EXPECT_EQ(found->snapshots, 2U);
+  EXPECT_EQ(found->matches, 2U);
+  EXPECT_EQ(found->alerts, 1U) << "the same process, seen twice";
+}
+
+TEST_F(BacktestTest, LookingBackEndsWhereTheSnapshotWas) {
+  put_events({"odd", "odd", "odd"});  // At 0, 1 and 2 s.
+  put_scans({{"a"}, {"a"}, {"a"}});   // At 0, 30 and 60 s.
+  const auto found = test(
+      "id: a\ndedup: {keys: [n]}\nwindow: 45s\nsql: SELECT count(*) AS n FROM processes.events WHERE name = 'odd' "
+      "HAVING count(*) > 0\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->matches, 2U) << "one event by 0 s, three by 30 s, none within 45 s of 60 s";
+  ASSERT_EQ(found->samples.size(), 2U) << found->alerts;
+  EXPECT_EQ(found->samples[0].alert.data(0).value().integer(), 1);
+}
+
+TEST_F(BacktestTest, WhatIsMissingIsSaid) {
+  put_events({"odd"});
+  ASSERT_TRUE(store_->append_gap("procmond", "spool", gap(2, 5).gap()));
+  options_.from_ms = kNoon - 1'000;
+  const auto found = test("id: a\nsql: SELECT pid FROM processes.events WHERE name = 'odd'\n");
+  ASSERT_EQ(found->reasons.size(), 1U);
+  EXPECT_EQ(found->reasons[0].reason(), "EventsShed");
+}
+
+TEST_F(BacktestTest, OutOfTimeIsSaidWithWhereItWas) {
+  put_events(std::vector<std::string>(100, "odd"));
+  options_.time_ms = 0;
+  const auto found = test("id: a\nsql: SELECT pid FROM processes.events WHERE name = 'odd'\n");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->matches, 0U);
+  ASSERT_FALSE(found->reasons.empty());
+  EXPECT_THAT(found->reasons[0].detail(), HasSubstr("events were looked at until 2026-01-02T12:00:00.000Z"));
+}
+
+TEST_F(BacktestTest, EndsWhenNobodyWaits) {
+  put_events({"odd"});
+  const std::atomic<bool> unwanted = true;
+  options_.is_unwanted = &unwanted;
+  const auto found = test("id: a\nsql: SELECT pid FROM processes.events WHERE name = 'odd'\n");
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code(), Errc::Cancelled);
+}
+
+TEST_F(BacktestTest, MoreMatchesThanCanBeToldApart) {
+  options_.budget.rows = 100'000;
+  for (int i = 0; i < 60; ++i) put_events(std::vector<std::string>(1'000, "odd"));
+  const auto found =
+      test("id: a\ndedup: {keys: [pid], seconds: 0}\nsql: SELECT pid FROM processes.events WHERE name = 'odd'\n");
+  EXPECT_EQ(found->matches, 60'000U);
+  EXPECT_TRUE(found->alerts_at_least);
+  EXPECT_EQ(found->alerts, Backtest::kMaxFolded);
+}
+
+}  // namespace
+}  // namespace de::ingest
