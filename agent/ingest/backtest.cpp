@@ -14,7 +14,7 @@
 namespace de::ingest {
 namespace {
 
-constexpr std::size_t kEventsPerRun = 512;
+constexpr std::uint64_t kEventsPerLook = 512;  // At the clock.
 constexpr std::size_t kReasons = 16;
 
 class Tester {
@@ -59,32 +59,28 @@ class Tester {
     filter.to_ms = options_.to_ms;
     Result<bool> going = true;
     DE_TRY(outcome, store_.find_events(filter, [&](std::string_view collector, const pb::ProcessEvent& event) {
-      if (used_ == events_.size()) events_.emplace_back();
-      events_[used_].first = collector;
-      events_[used_++].second = event;
-      if (used_ == kEventsPerRun) going = ask(*batch, statement);
-      return going && *going;
+      if (out_.events % kEventsPerLook == 0) going = may_go_on(event.event_time_ms(), "events");
+      if (!going || !*going) return false;
+      ask(*batch, statement, {collector, &event});
+      return true;
     }));
     (void)outcome;  // Days that are left out are told by add_missing().
-    if (going && *going && used_ > 0) going = ask(*batch, statement);
     if (!going) return fail(std::move(going).error());
     return {};
   }
 
-  Result<bool> ask(mirror::BatchSession& batch, std::size_t statement) {
-    rows_.clear();
-    for (std::size_t i = 0; i < used_; ++i) rows_.push_back({events_[i].first, &events_[i].second});
-    DE_TRY(going, may_go_on(events_.front().second.event_time_ms(), "events"));
-    out_.events += used_;
-    used_ = 0;
-    batch.load(rows_);
-    if (going && batch.can_match(statement)) {
+  // One at a time: an event that is copied costs more than the rule.
+  void ask(mirror::BatchSession& batch, std::size_t statement, const mirror::EventRow& row) {
+    ++out_.events;
+    looked_at(row.event->event_time_ms());
+    const std::span rows(&row, 1);
+    batch.load(rows);
+    if (batch.can_match(statement)) {
       alert::Context context;
-      context.events = rows_;
+      context.events = rows;
       take(detect::run_rule(batch, statement, rule_, options_.budget), context);
     }
     batch.load({});
-    return going;
   }
 
   Result<> over_snapshots() {
@@ -124,6 +120,7 @@ class Tester {
     DE_TRY(going, may_go_on(scan.time_ms, "snapshots"));
     if (!going) return false;
     ++out_.snapshots;
+    looked_at(scan.time_ms);
     DE_CHECK(session_->load(std::move(image)));
     session_->see_stored(rule_.window_ms == 0 ? mirror::kNoStartMs : scan.time_ms - rule_.window_ms, scan.time_ms + 1);
     alert::Context context;
@@ -132,6 +129,8 @@ class Tester {
     take(detect::run_rule(*session_, rule_, options_.budget), context);
     return true;
   }
+
+  void looked_at(std::int64_t at_ms) { out_.oldest_ms = std::min(out_.oldest_ms.value_or(at_ms), at_ms); }
 
   void take(const Result<detect::Matches>& matches, alert::Context& context) {
     if (!matches) return note("ExecutionError", matches.error().message());
@@ -204,9 +203,6 @@ class Tester {
   const std::int64_t window_ms_;
   std::unique_ptr<mirror::Session> session_;
   std::optional<alert::Lineage> lineage_;
-  std::vector<std::pair<std::string, pb::ProcessEvent>> events_;  // Kept for their memory; `used_` of them count.
-  std::size_t used_ = 0;
-  std::vector<mirror::EventRow> rows_;
   std::unordered_map<std::string, std::vector<std::int64_t>> times_;  // By dedupe key.
   std::size_t kept_ = 0;
   Backtest out_;

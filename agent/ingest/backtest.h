@@ -42,8 +42,9 @@ struct Backtest {
   static constexpr std::size_t kSamples = 10;
   static constexpr std::size_t kMaxFolded = 50'000;  // Matches that are told from each other.
 
-  std::uint64_t events = 0;     // Looked at.
-  std::uint64_t snapshots = 0;  // Likewise.
+  std::uint64_t events = 0;               // Looked at.
+  std::uint64_t snapshots = 0;            // Likewise.
+  std::optional<std::int64_t> oldest_ms;  // Of these.
   std::uint64_t matches = 0;
   std::uint64_t alerts = 0;      // What is left of them after folding.
   bool alerts_at_least = false;  // There were too many to tell them apart.

@@ -14,9 +14,8 @@
 namespace de::ingest {
 namespace {
 
-constexpr std::int64_t kHourMs = 3'600'000;
-constexpr std::int64_t kReachesMs[] = {kHourMs, 24 * kHourMs,
-                                       INT64_MAX};  // How far back it looks, one after the other.
+// How far back it looks, one after the other.
+constexpr std::int64_t kReachesMs[] = {3'600'000, 86'400'000, INT64_MAX};
 constexpr std::int64_t kLeastIntervalMs = 30'000;
 constexpr std::int64_t kMissedScans = 3;
 

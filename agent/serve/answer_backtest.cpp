@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/alert_columns.h"
@@ -9,6 +10,7 @@ namespace de::serve {
 namespace {
 
 constexpr double kDayMs = 86'400'000;
+constexpr std::int64_t kLeastForARateMs = 3'600'000;
 
 using Rules = std::vector<std::shared_ptr<const detect::Rule>>;
 
@@ -27,10 +29,9 @@ Result<Rules> rules_of(Context& context, const pb::RuleBacktestRequest& request)
   return out;
 }
 
-std::string per_day(std::uint64_t alerts, const ingest::BacktestOptions& options) {
-  const double days = static_cast<double>(options.to_ms - options.from_ms) / kDayMs;
+std::string per_day(std::uint64_t alerts, std::int64_t time_ms) {
   std::string out;
-  append_json_number(out, static_cast<double>(static_cast<std::int64_t>(static_cast<double>(alerts) / days * 10)) / 10);
+  append_json_number(out, std::round(static_cast<double>(alerts) * kDayMs * 10 / static_cast<double>(time_ms)) / 10);
   return out;
 }
 
@@ -49,13 +50,15 @@ void add_rows(Answer& answer, const detect::Rule& rule, const ingest::Backtest& 
     answer.rows.add(row_of({text_value(rule.id), text_value(what), text_value(value)}));
   };
   const auto moment = [](std::int64_t ms) { return std::string(to_iso8601(ms).text); };
-  add("from", moment(options.from_ms));
+  const std::int64_t from_ms = found.oldest_ms.value_or(options.from_ms);
+  add("from", moment(from_ms));
   add("to", moment(options.to_ms));
   if (rule.runs_on_event()) add("events", std::to_string(found.events));
   if (rule.runs_on_snapshot()) add("snapshots", std::to_string(found.snapshots));
   add("matches", std::to_string(found.matches));
   add("alerts", (found.alerts_at_least ? "at least " : "") + std::to_string(found.alerts));
-  add("alerts a day", per_day(found.alerts, options));
+  if (const std::int64_t time_ms = options.to_ms - from_ms; time_ms >= kLeastForARateMs)
+    add("alerts a day", per_day(found.alerts, time_ms));
   if (found.first_ms) add("first match", moment(*found.first_ms));
   if (found.last_ms) add("last match", moment(*found.last_ms));
   for (const ingest::BacktestMatch& match : found.samples) add(moment(match.time_ms), sample_text(match.alert));

@@ -7,7 +7,7 @@
 namespace de::store {
 namespace {
 
-constexpr std::size_t kMaxTables = 4;  // Collectors whose scans interleave, without starting over.
+constexpr std::size_t kMaxReadTables = 4;  // Collectors whose scans interleave, without starting over.
 constexpr std::size_t kMaxDictionaryBytes = 8 << 20;
 constexpr std::size_t kMaxKeptStatics = 4096;       // A longer record is read again instead of kept.
 constexpr std::size_t kScansPerPage = 64;           // Some milliseconds.
@@ -91,7 +91,7 @@ Result<ReadTable*> ScanReader::table_at(const Txn& txn, const TimeKey& key, cons
   if (known != tables_.end()) {
     at = std::move(*known);
     tables_.erase(known);
-  } else if (tables_.size() == kMaxTables) {
+  } else if (tables_.size() == kMaxReadTables) {
     tables_.erase(tables_.begin());
   }
   for (auto step = path.rbegin(); step != path.rend(); ++step)

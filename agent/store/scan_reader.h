@@ -63,7 +63,7 @@ class ScanReader {
   RecordDecoder decoder_;
   Unpacker unpacker_;
   pb::ProcessRecord record_;  // Reused.
-  std::vector<At> tables_;    // Where the chains stand that were read last; at most kMaxTables.
+  std::vector<At> tables_;    // Where the chains stand that were read last; at most kMaxReadTables.
 };
 
 }  // namespace de::store

@@ -9,10 +9,10 @@ namespace {
 using A = pb::Alert;
 using enum SqlType;
 
-Cell number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+Cell whole(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 Cell given(const std::string& text) { return text.empty() ? Cell{} : Cell{std::string_view(text)}; }
 
-void append_value(std::string& out, const pb::Value& value) {
+void append_data_value(std::string& out, const pb::Value& value) {
   if (value.kind_case() == pb::Value::kInteger) {
     out += std::to_string(value.integer());
   } else if (value.kind_case() == pb::Value::kReal) {
@@ -34,7 +34,7 @@ Cell data_json(const A& a) {
     if (out.size() > 1) out += ',';
     append_json_string(out, field.column());
     out += ':';
-    append_value(out, field.value());
+    append_data_value(out, field.value());
   }
   return out + '}';
 }
@@ -57,7 +57,7 @@ Cell pids_json(const A& a) {
   return out + ']';
 }
 
-Cell ancestry_json(const A& a) {
+Cell alert_ancestry_json(const A& a) {
   std::string out = "[";
   for (const pb::Ancestor& one : a.ancestry()) {
     if (out.size() >= kSqlTextBytes) break;
@@ -71,11 +71,11 @@ Cell ancestry_json(const A& a) {
 }
 
 #define DE_TEXT(field) [](const A& a) -> Cell { return given(a.field()); }
-#define DE_NUMBER(field) [](const A& a) -> Cell { return number(static_cast<std::uint64_t>(a.field())); }
+#define DE_NUMBER(field) [](const A& a) -> Cell { return whole(static_cast<std::uint64_t>(a.field())); }
 #define DE_OF_EVENT(value) [](const A& a) -> Cell { return a.has_event() ? (value) : Cell{}; }
 
 // clang-format off
-constexpr Column<A> kColumns[] = {
+constexpr Column<A> kAlertColumns[] = {
     // name, type, unit, change, index, help, getter
     {"id", Text, Unit::None, Change::Static, Index::No, "What `alerts show` takes", DE_TEXT(id)},
     {"sequence", Integer, Unit::None, Change::Static, Index::No, "Order of storing", DE_NUMBER(sequence)},
@@ -98,12 +98,12 @@ constexpr Column<A> kColumns[] = {
     {"count", Integer, Unit::None, Change::Static, Index::No, "Matches that were folded into it, itself included", DE_NUMBER(count)},
     {"first_seen_ms", Integer, Unit::UnixMs, Change::Static, Index::No, "First of these matches", DE_NUMBER(first_seen_ms)},
     {"last_seen_ms", Integer, Unit::UnixMs, Change::Static, Index::No, "Last of these matches", DE_NUMBER(last_seen_ms)},
-    {"scan_id", Integer, Unit::None, Change::Static, Index::No, "The snapshot it was found in", [](const A& a) -> Cell { return a.has_scan_id() ? number(a.scan_id()) : Cell{}; }},
+    {"scan_id", Integer, Unit::None, Change::Static, Index::No, "The snapshot it was found in", [](const A& a) -> Cell { return a.has_scan_id() ? whole(a.scan_id()) : Cell{}; }},
     {"event_type", Text, Unit::None, Change::Static, Index::No, "Type of the event it is about; NULL when a snapshot showed it", DE_OF_EVENT(std::string_view(a.event().type()))},
     {"event_time_ms", Integer, Unit::UnixMs, Change::Static, Index::No, "Time of that event", DE_OF_EVENT(std::int64_t{a.event().time_ms()})},
-    {"event_sequence", Integer, Unit::None, Change::Static, Index::No, "Sequence of that event", DE_OF_EVENT(number(a.event().sequence()))},
+    {"event_sequence", Integer, Unit::None, Change::Static, Index::No, "Sequence of that event", DE_OF_EVENT(whole(a.event().sequence()))},
     {"data", Text, Unit::None, Change::Static, Index::No, "The row that matched as a JSON object", data_json},
-    {"ancestry", Text, Unit::None, Change::Static, Index::No, "Parents of the process as a JSON array, nearest first", ancestry_json},
+    {"ancestry", Text, Unit::None, Change::Static, Index::No, "Parents of the process as a JSON array, nearest first", alert_ancestry_json},
     {"complete", Integer, Unit::None, Change::Static, Index::No, "0 when something was missing where the rule looked", [](const A& a) -> Cell { return std::int64_t{a.completeness().complete() ? 1 : 0}; }},
     {"dedupe_key", Text, Unit::None, Change::Static, Index::No, "What folds matches into one alert", DE_TEXT(dedupe_key)},
     {"correlation_id", Text, Unit::None, Change::Static, Index::No, "The same from the event to the delivery", DE_TEXT(correlation_id)},
@@ -115,7 +115,7 @@ constexpr Column<A> kColumns[] = {
 
 }  // namespace
 
-std::span<const Column<pb::Alert>> alert_columns() { return kColumns; }
+std::span<const Column<pb::Alert>> alert_columns() { return kAlertColumns; }
 
 std::string_view to_text(pb::Severity severity) {
   switch (static_cast<int>(severity)) {  // Not the enum: a message may carry any number.

@@ -108,7 +108,7 @@ TEST_F(History, ARuleIsTriedOnWhatWas) {
   std::ofstream(file) << "id: try\nsql: DELETE FROM processes\n";
   const Ran refused = host.cli({"rules", "backtest", file});
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_TRUE(contains(refused.err, file + ":2:6: rule try: sql: ")) << refused.err;
+  EXPECT_TRUE(contains(refused.err, file + ":2:1: rule try: sql: ")) << refused.err;
 }
 
 TEST_F(History, ATimeWithoutSnapshotIsSaid) {

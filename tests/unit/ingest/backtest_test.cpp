@@ -69,6 +69,7 @@ TEST_F(BacktestTest, OverEventsThatWere) {
   EXPECT_EQ(found->alerts, 3U) << "601 is folded into 600";
   EXPECT_EQ(found->first_ms, kNoon + 7'000);
   EXPECT_EQ(found->last_ms, kNoon + 1'999'000);
+  EXPECT_EQ(found->oldest_ms, kNoon);
   ASSERT_EQ(found->samples.size(), 1U);
   EXPECT_EQ(found->samples[0].alert.data(0).value().integer(), 8);
   EXPECT_TRUE(found->reasons.empty());
