@@ -269,6 +269,14 @@ TEST_F(StoredRowsBySql, HistoryOfManyPages) {
     }
     ASSERT_TRUE(store_->finish_scan({}));
   }
+  const StoredRows source = events();
+  mirror::StoredQuery query;
+  query.table = mirror::StoredTable::History;
+  const mirror::NextRows next = source.read(query);
+  std::size_t pages = 0;
+  for (auto page = next(); page && !page->empty(); page = next(), ++pages)
+    EXPECT_LE(page->size(), StoredRows::kPageRows);
+  EXPECT_GE(pages, 3'500 / StoredRows::kPageRows);
   EXPECT_THAT(ask("SELECT count(*), sum(pid), count(DISTINCT pid * 10 + scan_id) FROM history"),
               ElementsAre("3500|" + std::to_string(5 * 700 * 701 / 2) + "|3500"));
 }
@@ -289,6 +297,31 @@ TEST_F(StoredRowsBySql, Alerts) {
   EXPECT_THAT(ask("SELECT id, severity, state, tags, data ->> 'pid', complete FROM alerts WHERE alert_time_ms = " +
                   std::to_string(kNoon + 7)),
               ElementsAre("alert-7|high|open|[\"attack.t1059\"]|7|0"));
+}
+
+TEST_F(StoredRowsBySql, AWindowHoldsForAllOfThem) {
+  put_scans();
+  put_alerts(60);
+  const StoredRows source = events();
+  auto session = std::move(*mirror::Session::create(mirror::Origin::AdHoc, clock_, &source));
+  const auto count = [&](const std::string& table) {
+    std::int64_t rows = -1;
+    const auto outcome = session->run(
+        "SELECT count(*) FROM " + table, {}, {1'000'000'000, 32 << 20, 10, 1 << 20}, [](auto) {},
+        [&](std::span<const mirror::Value> row) {
+          rows = std::get<std::int64_t>(row[0]);
+          return true;
+        });
+    EXPECT_TRUE(outcome);
+    return rows;
+  };
+  session->see_stored(kNoon + 10, kNoon + 40'000);
+  EXPECT_EQ(count("alerts"), 51);
+  EXPECT_EQ(count("scans"), 1);
+  EXPECT_EQ(count("history"), 2);
+  session->see_stored(kNoon, kNoon + 31);
+  EXPECT_EQ(count("alerts"), 30);
+  EXPECT_EQ(count("scans"), 1);
 }
 
 TEST_F(StoredRowsBySql, EachTableSaysWhatItLacks) {
