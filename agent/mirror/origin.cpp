@@ -1,0 +1,395 @@
+#include "mirror/origin.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "daemoneye/schema/event_columns.h"
+
+namespace de::mirror {
+namespace {
+
+// Of a comparison's p5.
+constexpr int kJumpIfNull = 0x10;
+constexpr int kNullsAreEqual = 0x80;
+constexpr int kAffinityMask = 0x47;
+constexpr int kNumericAffinity = 0x43;  // And those above it.
+constexpr int kTextAffinity = 'B';
+
+Origin unknown() {
+  Origin out;
+  out.sources.emplace_back();
+  return out;
+}
+
+Origin null_origin() {
+  Origin out;
+  out.when_true = out.when_false = Need::never();
+  out.is_natural = true;
+  return out;
+}
+
+Origin of_integer(std::int64_t value) {
+  Origin out = unknown();
+  (value != 0 ? out.when_false : out.when_true) = Need::never();
+  out.is_natural = value >= 0;
+  out.is_null = false;
+  out.number = value;
+  return out;
+}
+
+Origin of_constant(std::string text) {
+  Origin out;
+  out.sources.push_back({Source::Kind::Constant, 0, Form::Whole, std::move(text)});
+  out.is_null = false;
+  return out;
+}
+
+// 1, 0 or NULL, or how often.
+Origin of_test(Need when_true, Need when_false) {
+  Origin out = unknown();
+  out.when_true = std::move(when_true);
+  out.when_false = std::move(when_false);
+  out.is_natural = true;
+  return out;
+}
+
+void add_source(std::vector<Source>& to, const Source& source) {
+  if (std::ranges::find(to, source) == to.end()) to.push_back(source);
+}
+
+// The register holds one or the other.
+void join(Origin& to, const Origin& other) {
+  for (const Source& source : other.sources) add_source(to.sources, source);
+  to.when_true = either(to.when_true, other.when_true);
+  to.when_false = either(to.when_false, other.when_false);
+  to.is_natural = to.is_natural && other.is_natural;
+  to.is_null = to.is_null || other.is_null;
+  if (to.number != other.number) to.number.reset();
+}
+
+// So that a text that may come from there has the clues.
+Need need_of_text(const Origin& text, const Clues& clues) {
+  Need out = Need::never();
+  for (const Source& source : text.sources) {
+    if (source.kind == Source::Kind::Column)
+      out = either(out, need_of(clues, source.column, source.form));
+    else if (source.kind == Source::Kind::Other || may_have(clues, source.constant))
+      return Need::always();
+  }
+  return out;
+}
+
+// What functions make of the sources of their first argument.
+Source in_part(const Source& from) {
+  Source out = from;
+  if (from.kind == Source::Kind::Constant) return {};
+  if (from.form != Form::Json) out.form = Form::Part;
+  return out;
+}
+
+Source in_basename(const Source& from) {
+  Source out = in_part(from);
+  if (from.kind == Source::Kind::Column && from.form == Form::Whole) out.form = Form::Basename;
+  return out;
+}
+
+Source in_json(const Source& from) {
+  if (from.kind != Source::Kind::Column || (from.form != Form::Whole && from.form != Form::Json)) return {};
+  Source out = from;
+  out.form = Form::Json;
+  return out;
+}
+
+Source as_it_is(const Source& from) { return from; }
+
+struct Shaper {
+  std::string_view name;
+  Source (*shape)(const Source&);
+};
+constexpr Shaper kShapers[] = {
+    {"->", in_json},           {"->>", in_json},      {"basename", in_basename}, {"dirname", in_part},
+    {"json_extract", in_json}, {"lower", as_it_is},   {"ltrim", in_part},        {"nullif", as_it_is},
+    {"regex_match", in_part},  {"regex_split", in_part}, {"rtrim", in_part},     {"split", in_part},
+    {"substr", in_part},       {"substring", in_part}, {"trim", in_part},        {"upper", as_it_is}};
+
+Origin shaped(const Shaper& shaper, const Origin& from) {
+  Origin out;
+  for (const Source& source : from.sources) add_source(out.sources, shaper.shape(source));
+  if (shaper.name == "dirname") add_source(out.sources, {Source::Kind::Constant, 0, Form::Whole, "."});
+  return out;
+}
+
+// x op `number`, x being natural and not NULL.
+Need need_of_relation(const Origin& x, Op op, std::int64_t number) {
+  if (!x.is_natural) return Need::always();
+  const bool not_zero = (op == Op::Gt && number >= 0) || (op == Op::Ge && number >= 1) ||
+                        (op == Op::Eq && number != 0) || (op == Op::Ne && number == 0);
+  const bool zero = (op == Op::Lt && number <= 1) || (op == Op::Le && number <= 0) || (op == Op::Eq && number == 0);
+  return not_zero ? x.when_true : zero ? x.when_false : Need::always();
+}
+
+Op swapped(Op op) {
+  switch (op) {
+    case Op::Lt:
+      return Op::Gt;
+    case Op::Le:
+      return Op::Ge;
+    case Op::Gt:
+      return Op::Lt;
+    case Op::Ge:
+      return Op::Le;
+    default:
+      return op;
+  }
+}
+
+Op opposite(Op op) {
+  switch (op) {
+    case Op::Lt:
+      return Op::Ge;
+    case Op::Le:
+      return Op::Gt;
+    case Op::Gt:
+      return Op::Le;
+    case Op::Ge:
+      return Op::Lt;
+    case Op::Eq:
+      return Op::Ne;
+    default:
+      return Op::Eq;
+  }
+}
+
+}  // namespace
+
+Origins::Origins(const Program& program, BatchKind kind) : program_(program), kind_(kind) { collect_constants(); }
+
+void Origins::collect_constants() {
+  const auto all = program_.instructions();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Instruction& at = all[i];
+    if (at.op == Op::OpenEphemeral && at.p4.find("RTRIM") != std::string::npos) tables_[at.p1].trims_end = true;
+    if (at.op != Op::IdxInsert) continue;
+    ConstantTable& table = tables_[at.p1];
+    const auto into = program_.into(i);
+    const Instruction* record = i > 0 ? &all[i - 1] : nullptr;
+    const bool is_plain = record != nullptr && record->op == Op::MakeRecord && into.size() == 1 && !into[0].jump &&
+                          record->p3 == at.p2 && record->p2 == 1 &&
+                          (record->p4.empty() || record->p4 == "A" || record->p4 == "B");
+    const auto value = is_plain ? constant_at(i - 1, record->p1) : std::nullopt;
+    if (value)
+      table.values.push_back(*value);
+    else
+      table.is_constant = false;
+  }
+}
+
+bool Origins::is_constant_table(int cursor) const {
+  const auto found = tables_.find(cursor);
+  return found != tables_.end() && found->second.is_constant;
+}
+
+const Origin& Origins::before(std::size_t place, int reg) {
+  const auto [found, is_new] = known_.try_emplace({place, reg}, unknown());  // Also while it is looked for.
+  if (!is_new || depth_ > kMaxDepth || steps_ > kMaxSteps) return found->second;
+  ++depth_;
+  const auto writer = program_.only_writer(reg);
+  const Op op = writer ? program_.at(*writer).op : Op::Unknown;
+  // A constant is made once, far away.
+  found->second = op == Op::Text || op == Op::Integer ? written(*writer, reg) : look_back(place, reg);
+  --depth_;
+  return found->second;
+}
+
+// All ways back within this turn of the loop to what wrote the register last, with what was needed for going them.
+Origin Origins::look_back(std::size_t place, int reg) {
+  std::vector<std::pair<std::size_t, Need>> open = {{place, Need::always()}};
+  std::optional<Origin> out;
+  for (std::size_t steps = 0; !open.empty(); ++steps, ++steps_) {
+    const auto [at, need] = std::move(open.back());
+    open.pop_back();
+    const auto into = program_.into(at);
+    if (steps == kMaxWalk || at == program_.loop() || into.empty()) return unknown();
+    for (const Edge& edge : into) {
+      const Need& needed = both(need, need_of(edge));
+      if (needed.is_never()) continue;
+      const Instruction& from = program_.at(edge.from);
+      if (reg < from.first || reg >= from.end) {
+        open.emplace_back(edge.from, needed);
+        continue;
+      }
+      Origin one = written(edge.from, reg);
+      one.when_true = Need(both(one.when_true, needed));
+      one.when_false = Need(both(one.when_false, needed));
+      if (out)
+        join(*out, one);
+      else
+        out = std::move(one);
+    }
+  }
+  return out.value_or(unknown());
+}
+
+Origin Origins::written(std::size_t place, int reg) {
+  const Instruction& at = program_.at(place);
+  switch (at.op) {
+    case Op::VColumn:
+      return of_column(at);
+    case Op::Integer:
+      return of_integer(at.p1);
+    case Op::AddImm:  // Makes NULL 0.
+      return at.p2 == 0 && before(place, reg).sources.empty() ? of_integer(0) : unknown();
+    case Op::Text:
+      return of_constant(at.p4);
+    case Op::Null:
+      return null_origin();
+    case Op::Copy:
+      return before(place, at.p1 + reg - at.first);
+    case Op::Function:
+      return of_function(place);
+    case Op::And: {
+      const Origin &a = before(place, at.p1), &b = before(place, at.p2);
+      return of_test(both(a.when_true, b.when_true), either(a.when_false, b.when_false));
+    }
+    case Op::Or: {
+      const Origin &a = before(place, at.p1), &b = before(place, at.p2);
+      return of_test(either(a.when_true, b.when_true), both(a.when_false, b.when_false));
+    }
+    case Op::Not:
+      return of_test(before(place, at.p1).when_false, before(place, at.p1).when_true);
+    case Op::IsTrue:  // (p1 is true, p3 when it is NULL) xor p4.
+      return of_test(at.p3 == 0 && at.p4 == "0" ? before(place, at.p1).when_true : Need::always(), Need::always());
+    case Op::ZeroOrNull:
+      return of_test(Need::never(), Need::always());
+    case Op::Affinity:
+    case Op::Cast: {
+      const auto letter = static_cast<std::size_t>(reg - at.first);
+      const bool is_text = at.op == Op::Cast ? at.p2 == kTextAffinity
+                                             : letter < at.p4.size() && (at.p4[letter] == 'A' || at.p4[letter] == 'B');
+      Origin out = is_text ? before(place, reg) : unknown();
+      out.is_natural = false;
+      out.number.reset();
+      return out;
+    }
+    default:
+      return unknown();
+  }
+}
+
+Origin Origins::of_column(const Instruction& at) const {
+  const auto columns = schema::event_columns();
+  const std::size_t column = event_column(kind_, at.p2);
+  if (at.p1 != program_.cursor() || at.p2 < 0 || column >= columns.size()) return unknown();
+  if (columns[column].type != schema::SqlType::Text) return unknown();
+  Origin out;
+  out.sources.push_back({Source::Kind::Column, column, Form::Whole, {}});
+  return out;
+}
+
+std::optional<std::string> Origins::constant_at(std::size_t place, int reg) {
+  const Origin& origin = before(place, reg);
+  if (origin.is_null || origin.sources.size() != 1) return std::nullopt;
+  if (origin.sources[0].kind != Source::Kind::Constant) return std::nullopt;
+  return origin.sources[0].constant;
+}
+
+Origin Origins::of_function(std::size_t place) {
+  const Instruction& at = program_.at(place);
+  const std::string_view name = std::string_view(at.p4).substr(0, at.p4.find('('));
+  const int first = at.p2;
+  if (const auto shaper = std::ranges::find(kShapers, name, &Shaper::name); shaper != std::end(kShapers))
+    return shaped(*shaper, before(place, first));
+  const bool is_instr = name == "instr";
+  if (!is_instr && name != "like" && name != "glob" && name != "regexp") return unknown();
+  const auto pattern = constant_at(place, is_instr ? first + 1 : first);
+  Clues clues;
+  if (pattern && is_instr) clues = clues_of_instr(*pattern);
+  if (pattern && name == "glob") clues = clues_of_glob(*pattern);
+  if (pattern && name == "regexp") clues = clues_of_regex(*pattern);
+  if (pattern && at.p4 == "like(2)") clues = clues_of_like(*pattern, std::nullopt);
+  if (pattern && at.p4 == "like(3)") {
+    const auto escape = constant_at(place, first + 2);
+    if (escape && escape->size() == 1) clues = clues_of_like(*pattern, escape->front());
+  }
+  return of_test(need_of_text(before(place, is_instr ? first : first + 1), clues), Need::always());
+}
+
+const Need& Origins::need_of(const Edge& edge) {
+  const auto [found, is_new] = edges_.try_emplace({edge.from, edge.jump}, Need::always());
+  if (is_new) {
+    Need need = look_at_edge(edge);
+    found->second = std::move(need);
+  }
+  return found->second;
+}
+
+Need Origins::look_at_edge(const Edge& edge) {
+  const Instruction& at = program_.at(edge.from);
+  const bool is_taken_for_null = edge.jump == ((at.p5 & kJumpIfNull) != 0);
+  switch (at.op) {
+    case Op::If:
+      if (edge.jump == (at.p3 != 0)) break;
+      return edge.jump ? before(edge.from, at.p1).when_true : before(edge.from, at.p1).when_false;
+    case Op::IfNot:
+      if (edge.jump == (at.p3 != 0)) break;
+      return edge.jump ? before(edge.from, at.p1).when_false : before(edge.from, at.p1).when_true;
+    case Op::Eq:
+    case Op::Ne:
+      if ((at.op == Op::Eq) == edge.jump)  // The one for equal values.
+        return is_taken_for_null && (at.p5 & kNullsAreEqual) == 0 ? Need::always() : need_of_equal(edge.from);
+      return is_taken_for_null || (at.p5 & kNullsAreEqual) != 0 ? Need::always() : need_of_order(edge.from, Op::Ne);
+    case Op::Lt:
+    case Op::Le:
+    case Op::Gt:
+    case Op::Ge:
+      return is_taken_for_null ? Need::always() : need_of_order(edge.from, edge.jump ? at.op : opposite(at.op));
+    case Op::Found:
+      return edge.jump ? need_of_found(edge.from) : Need::always();
+    case Op::NotFound:
+      return edge.jump ? Need::always() : need_of_found(edge.from);
+    default:
+      break;
+  }
+  return Need::always();
+}
+
+// r[p3] op r[p1], neither of which is NULL.
+Need Origins::need_of_order(std::size_t place, Op op) {
+  const Instruction& at = program_.at(place);
+  const Origin &left = before(place, at.p3), &right = before(place, at.p1);
+  if (right.number && !right.is_null) return need_of_relation(left, op, *right.number);
+  if (left.number && !left.is_null) return need_of_relation(right, swapped(op), *left.number);
+  return Need::always();
+}
+
+Need Origins::need_of_equal(std::size_t place) {
+  const Instruction& at = program_.at(place);
+  const Origin &left = before(place, at.p3), &right = before(place, at.p1);
+  const bool nulls_are_equal = (at.p5 & kNullsAreEqual) != 0;
+  if (!nulls_are_equal && (left.number || right.number)) return need_of_order(place, Op::Eq);
+  if ((at.p5 & kAffinityMask) >= kNumericAffinity) return Need::always();
+  const auto is_constant = [&](const Origin& one) {
+    return !one.sources.empty() && !(nulls_are_equal && one.is_null) &&
+           std::ranges::all_of(one.sources, [](const Source& s) { return s.kind == Source::Kind::Constant; });
+  };
+  if (!is_constant(left) && !is_constant(right)) return Need::always();
+  const Origin& constant = is_constant(right) ? right : left;
+  const Origin& text = is_constant(right) ? left : right;
+  Need out = Need::never();
+  for (const Source& source : constant.sources)
+    out = either(out, need_of_text(text, clues_of_equal(source.constant, at.p4.starts_with("RTRIM"))));
+  return out;
+}
+
+Need Origins::need_of_found(std::size_t place) {
+  const Instruction& at = program_.at(place);
+  if (!is_constant_table(at.p1) || at.p4 != "1") return Need::always();
+  const Origin& text = before(place, at.p3);
+  Need out = Need::never();
+  for (const std::string& value : tables_[at.p1].values)
+    out = either(out, need_of_text(text, clues_of_equal(value, tables_[at.p1].trims_end)));
+  return out;
+}
+
+}  // namespace de::mirror
