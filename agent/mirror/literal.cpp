@@ -51,9 +51,9 @@ std::int64_t cost_of(const Literal& literal) {
   const bool is_ordinary = !(at_begin && at_end) && std::ranges::any_of(kOrdinary, [&](std::string_view ordinary) {
                              return ordinary.find(text) != std::string_view::npos;
                            });
-  // Each byte halves what is left; being the whole text is worth eight of them.
-  const std::size_t worth = text.size() + (at_begin && at_end ? 8 : at_begin || at_end ? 2 : 0);
-  const std::int64_t cost = std::max<std::int64_t>(kCommon >> std::min<std::size_t>(worth, 12), 1);
+  // Two bytes are in one of ten command lines, three in one of thirty, and so on; the ends of a text are worth some.
+  const std::size_t worth = text.size() + (at_begin && at_end ? 6 : at_begin || at_end ? 2 : 0);
+  const std::int64_t cost = std::max<std::int64_t>(kCommon >> std::min<std::size_t>(worth * 7 / 4, 16), 1);
   return is_ordinary ? std::max(cost, kCommon / 4) : cost;
 }
 

@@ -30,7 +30,7 @@ struct Literal {
 };
 
 // How often a literal is in an event that nobody looks for: kCommon is nearly always.
-constexpr std::int64_t kCommon = 4'096;
+constexpr std::int64_t kCommon = 65'536;
 std::int64_t cost_of(const Literal& literal);
 
 // A necessary condition, never a sufficient one.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "mirror/origin.h"
+#include "mirror/register_values.h"
 
 namespace de::mirror {
 namespace {
@@ -113,13 +113,13 @@ struct GatedEdge {
 };
 
 // What a turn of the loop leaves behind.
-bool is_end(const Instruction& at, const Origins& origins) {
+bool is_end(const Instruction& at, const RegisterValues& values) {
   return at.op == Op::ResultRow || at.op == Op::Insert ||
-         (at.op == Op::IdxInsert && !origins.is_constant_table(at.p1));
+         (at.op == Op::IdxInsert && !values.is_constant_table(at.p1));
 }
 
 // The edges of one turn; those that need something are returned. The node behind the last instruction is the end.
-std::vector<GatedEdge> lay_out(const Program& program, Origins& origins, Flow& flow) {
+std::vector<GatedEdge> lay_out(const Program& program, RegisterValues& values, Flow& flow) {
   const std::size_t end = program.instructions().size();
   std::vector<GatedEdge> out;
   std::vector<char> seen(end, 0);
@@ -128,12 +128,12 @@ std::vector<GatedEdge> lay_out(const Program& program, Origins& origins, Flow& f
   while (!open.empty()) {
     const std::size_t at = open.back();
     open.pop_back();
-    if (is_end(program.at(at), origins)) {
+    if (is_end(program.at(at), values)) {
       flow.add(at, end, kNoCut);
       continue;
     }
     for (const Edge& edge : program.out_of(at)) {
-      const Need& need = origins.need_of(edge);
+      const Need& need = values.need_of(edge);
       if (need.is_never()) continue;
       const std::size_t arc = flow.add(at, edge.to, need.is_always() ? kNoCut : need.cost());
       if (!need.is_always()) out.push_back({edge, arc, &need});
@@ -149,10 +149,10 @@ std::vector<GatedEdge> lay_out(const Program& program, Origins& origins, Flow& f
 LiteralGroups find_literals(const Program& program, BatchKind kind) {
   LiteralGroups out;
   if (!program.is_understood()) return out;
-  Origins origins(program, kind);
+  RegisterValues values(program, kind);
   const std::size_t end = program.instructions().size();
   Flow flow(end + 1);
-  const std::vector<GatedEdge> gates = lay_out(program, origins, flow);
+  const std::vector<GatedEdge> gates = lay_out(program, values, flow);
   // One cut after the other, each of edges that are in none before.
   while (out.size() < kMaxLiteralGroups && flow.fill(program.loop(), end) && flow.total() < kMaxCutCost) {
     std::vector<Literal>& group = out.emplace_back();

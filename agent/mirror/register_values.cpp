@@ -1,7 +1,7 @@
-#include "mirror/origin.h"
+#include "mirror/register_values.h"
 
 #include <algorithm>
-#include <charconv>
+#include <set>
 #include <string_view>
 
 #include "daemoneye/schema/event_columns.h"
@@ -16,21 +16,26 @@ constexpr int kAffinityMask = 0x47;
 constexpr int kNumericAffinity = 0x43;  // And those above it.
 constexpr int kTextAffinity = 'B';
 
-Origin unknown() {
-  Origin out;
+// The affinity of one register: none of those that make numbers of texts.
+bool keeps_text(std::string_view affinity) {
+  return affinity.empty() || affinity == "@" || affinity == "A" || affinity == "B";
+}
+
+RegisterValue unknown() {
+  RegisterValue out;
   out.sources.emplace_back();
   return out;
 }
 
-Origin null_origin() {
-  Origin out;
+RegisterValue of_null() {
+  RegisterValue out;
   out.when_true = out.when_false = Need::never();
   out.is_natural = true;
   return out;
 }
 
-Origin of_integer(std::int64_t value) {
-  Origin out = unknown();
+RegisterValue of_integer(std::int64_t value) {
+  RegisterValue out = unknown();
   (value != 0 ? out.when_false : out.when_true) = Need::never();
   out.is_natural = value >= 0;
   out.is_null = false;
@@ -38,16 +43,16 @@ Origin of_integer(std::int64_t value) {
   return out;
 }
 
-Origin of_constant(std::string text) {
-  Origin out;
+RegisterValue of_constant(std::string text) {
+  RegisterValue out;
   out.sources.push_back({Source::Kind::Constant, 0, Form::Whole, std::move(text)});
   out.is_null = false;
   return out;
 }
 
 // 1, 0 or NULL, or how often.
-Origin of_test(Need when_true, Need when_false) {
-  Origin out = unknown();
+RegisterValue of_test(Need when_true, Need when_false) {
+  RegisterValue out = unknown();
   out.when_true = std::move(when_true);
   out.when_false = std::move(when_false);
   out.is_natural = true;
@@ -59,7 +64,7 @@ void add_source(std::vector<Source>& to, const Source& source) {
 }
 
 // The register holds one or the other.
-void join(Origin& to, const Origin& other) {
+void join(RegisterValue& to, const RegisterValue& other) {
   for (const Source& source : other.sources) add_source(to.sources, source);
   to.when_true = either(to.when_true, other.when_true);
   to.when_false = either(to.when_false, other.when_false);
@@ -69,7 +74,7 @@ void join(Origin& to, const Origin& other) {
 }
 
 // So that a text that may come from there has the clues.
-Need need_of_text(const Origin& text, const Clues& clues) {
+Need need_of_text(const RegisterValue& text, const Clues& clues) {
   Need out = Need::never();
   for (const Source& source : text.sources) {
     if (source.kind == Source::Kind::Column)
@@ -113,15 +118,15 @@ constexpr Shaper kShapers[] = {
     {"regex_match", in_part},  {"regex_split", in_part}, {"rtrim", in_part},     {"split", in_part},
     {"substr", in_part},       {"substring", in_part}, {"trim", in_part},        {"upper", as_it_is}};
 
-Origin shaped(const Shaper& shaper, const Origin& from) {
-  Origin out;
+RegisterValue shaped(const Shaper& shaper, const RegisterValue& from) {
+  RegisterValue out;
   for (const Source& source : from.sources) add_source(out.sources, shaper.shape(source));
   if (shaper.name == "dirname") add_source(out.sources, {Source::Kind::Constant, 0, Form::Whole, "."});
   return out;
 }
 
 // x op `number`, x being natural and not NULL.
-Need need_of_relation(const Origin& x, Op op, std::int64_t number) {
+Need need_of_relation(const RegisterValue& x, Op op, std::int64_t number) {
   if (!x.is_natural) return Need::always();
   const bool not_zero = (op == Op::Gt && number >= 0) || (op == Op::Ge && number >= 1) ||
                         (op == Op::Eq && number != 0) || (op == Op::Ne && number == 0);
@@ -163,9 +168,9 @@ Op opposite(Op op) {
 
 }  // namespace
 
-Origins::Origins(const Program& program, BatchKind kind) : program_(program), kind_(kind) { collect_constants(); }
+RegisterValues::RegisterValues(const Program& program, BatchKind kind) : program_(program), kind_(kind) { collect_constants(); }
 
-void Origins::collect_constants() {
+void RegisterValues::collect_constants() {
   const auto all = program_.instructions();
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Instruction& at = all[i];
@@ -176,7 +181,7 @@ void Origins::collect_constants() {
     const Instruction* record = i > 0 ? &all[i - 1] : nullptr;
     const bool is_plain = record != nullptr && record->op == Op::MakeRecord && into.size() == 1 && !into[0].jump &&
                           record->p3 == at.p2 && record->p2 == 1 &&
-                          (record->p4.empty() || record->p4 == "A" || record->p4 == "B");
+                          keeps_text(record->p4);
     const auto value = is_plain ? constant_at(i - 1, record->p1) : std::nullopt;
     if (value)
       table.values.push_back(*value);
@@ -185,12 +190,12 @@ void Origins::collect_constants() {
   }
 }
 
-bool Origins::is_constant_table(int cursor) const {
+bool RegisterValues::is_constant_table(int cursor) const {
   const auto found = tables_.find(cursor);
   return found != tables_.end() && found->second.is_constant;
 }
 
-const Origin& Origins::before(std::size_t place, int reg) {
+const RegisterValue& RegisterValues::before(std::size_t place, int reg) {
   const auto [found, is_new] = known_.try_emplace({place, reg}, unknown());  // Also while it is looked for.
   if (!is_new || depth_ > kMaxDepth || steps_ > kMaxSteps) return found->second;
   ++depth_;
@@ -203,14 +208,17 @@ const Origin& Origins::before(std::size_t place, int reg) {
 }
 
 // All ways back within this turn of the loop to what wrote the register last, with what was needed for going them.
-Origin Origins::look_back(std::size_t place, int reg) {
+RegisterValue RegisterValues::look_back(std::size_t place, int reg) {
   std::vector<std::pair<std::size_t, Need>> open = {{place, Need::always()}};
-  std::optional<Origin> out;
+  std::set<std::size_t> seen;  // With nothing that was needed: another way there can add nothing.
+  std::optional<RegisterValue> out;
   for (std::size_t steps = 0; !open.empty(); ++steps, ++steps_) {
     const auto [at, need] = std::move(open.back());
     open.pop_back();
     const auto into = program_.into(at);
     if (steps == kMaxWalk || at == program_.loop() || into.empty()) return unknown();
+    if (seen.contains(at)) continue;
+    if (need.is_always()) seen.insert(at);
     for (const Edge& edge : into) {
       const Need& needed = both(need, need_of(edge));
       if (needed.is_never()) continue;
@@ -219,9 +227,11 @@ Origin Origins::look_back(std::size_t place, int reg) {
         open.emplace_back(edge.from, needed);
         continue;
       }
-      Origin one = written(edge.from, reg);
-      one.when_true = Need(both(one.when_true, needed));
-      one.when_false = Need(both(one.when_false, needed));
+      RegisterValue one = written(edge.from, reg);
+      // A number that says what a test found, as in CASE.
+      const Need reached = one.number ? both(needed, need_on_the_way(edge.from)) : needed;
+      one.when_true = Need(both(one.when_true, reached));
+      one.when_false = Need(both(one.when_false, reached));
       if (out)
         join(*out, one);
       else
@@ -231,7 +241,18 @@ Origin Origins::look_back(std::size_t place, int reg) {
   return out.value_or(unknown());
 }
 
-Origin Origins::written(std::size_t place, int reg) {
+// Of the only way to the instruction, as far back as there is only one.
+Need RegisterValues::need_on_the_way(std::size_t place) {
+  Need out = Need::always();
+  for (std::size_t i = 0; i < kMaxWay && place != program_.loop() && program_.into(place).size() == 1; ++i, ++steps_) {
+    const Edge& edge = program_.into(place).front();
+    out = Need(both(out, need_of(edge)));
+    place = edge.from;
+  }
+  return out;
+}
+
+RegisterValue RegisterValues::written(std::size_t place, int reg) {
   const Instruction& at = program_.at(place);
   switch (at.op) {
     case Op::VColumn:
@@ -239,21 +260,22 @@ Origin Origins::written(std::size_t place, int reg) {
     case Op::Integer:
       return of_integer(at.p1);
     case Op::AddImm:  // Makes NULL 0.
-      return at.p2 == 0 && before(place, reg).sources.empty() ? of_integer(0) : unknown();
+      return at.p2 == 0 && before(place, reg).is_natural ? of_test(before(place, reg).when_true, Need::always())
+                                                         : unknown();
     case Op::Text:
       return of_constant(at.p4);
     case Op::Null:
-      return null_origin();
+      return of_null();
     case Op::Copy:
       return before(place, at.p1 + reg - at.first);
     case Op::Function:
       return of_function(place);
     case Op::And: {
-      const Origin &a = before(place, at.p1), &b = before(place, at.p2);
+      const RegisterValue &a = before(place, at.p1), &b = before(place, at.p2);
       return of_test(both(a.when_true, b.when_true), either(a.when_false, b.when_false));
     }
     case Op::Or: {
-      const Origin &a = before(place, at.p1), &b = before(place, at.p2);
+      const RegisterValue &a = before(place, at.p1), &b = before(place, at.p2);
       return of_test(either(a.when_true, b.when_true), both(a.when_false, b.when_false));
     }
     case Op::Not:
@@ -264,10 +286,8 @@ Origin Origins::written(std::size_t place, int reg) {
       return of_test(Need::never(), Need::always());
     case Op::Affinity:
     case Op::Cast: {
-      const auto letter = static_cast<std::size_t>(reg - at.first);
-      const bool is_text = at.op == Op::Cast ? at.p2 == kTextAffinity
-                                             : letter < at.p4.size() && (at.p4[letter] == 'A' || at.p4[letter] == 'B');
-      Origin out = is_text ? before(place, reg) : unknown();
+      const bool is_text = at.op == Op::Cast ? at.p2 == kTextAffinity : at.p2 == 1 && keeps_text(at.p4);
+      RegisterValue out = is_text ? before(place, reg) : unknown();
       out.is_natural = false;
       out.number.reset();
       return out;
@@ -277,24 +297,24 @@ Origin Origins::written(std::size_t place, int reg) {
   }
 }
 
-Origin Origins::of_column(const Instruction& at) const {
+RegisterValue RegisterValues::of_column(const Instruction& at) const {
   const auto columns = schema::event_columns();
   const std::size_t column = event_column(kind_, at.p2);
   if (at.p1 != program_.cursor() || at.p2 < 0 || column >= columns.size()) return unknown();
   if (columns[column].type != schema::SqlType::Text) return unknown();
-  Origin out;
+  RegisterValue out;
   out.sources.push_back({Source::Kind::Column, column, Form::Whole, {}});
   return out;
 }
 
-std::optional<std::string> Origins::constant_at(std::size_t place, int reg) {
-  const Origin& origin = before(place, reg);
-  if (origin.is_null || origin.sources.size() != 1) return std::nullopt;
-  if (origin.sources[0].kind != Source::Kind::Constant) return std::nullopt;
-  return origin.sources[0].constant;
+std::optional<std::string> RegisterValues::constant_at(std::size_t place, int reg) {
+  const RegisterValue& value = before(place, reg);
+  if (value.is_null || value.sources.size() != 1) return std::nullopt;
+  if (value.sources[0].kind != Source::Kind::Constant) return std::nullopt;
+  return value.sources[0].constant;
 }
 
-Origin Origins::of_function(std::size_t place) {
+RegisterValue RegisterValues::of_function(std::size_t place) {
   const Instruction& at = program_.at(place);
   const std::string_view name = std::string_view(at.p4).substr(0, at.p4.find('('));
   const int first = at.p2;
@@ -315,7 +335,7 @@ Origin Origins::of_function(std::size_t place) {
   return of_test(need_of_text(before(place, is_instr ? first : first + 1), clues), Need::always());
 }
 
-const Need& Origins::need_of(const Edge& edge) {
+const Need& RegisterValues::need_of(const Edge& edge) {
   const auto [found, is_new] = edges_.try_emplace({edge.from, edge.jump}, Need::always());
   if (is_new) {
     Need need = look_at_edge(edge);
@@ -324,7 +344,7 @@ const Need& Origins::need_of(const Edge& edge) {
   return found->second;
 }
 
-Need Origins::look_at_edge(const Edge& edge) {
+Need RegisterValues::look_at_edge(const Edge& edge) {
   const Instruction& at = program_.at(edge.from);
   const bool is_taken_for_null = edge.jump == ((at.p5 & kJumpIfNull) != 0);
   switch (at.op) {
@@ -355,37 +375,37 @@ Need Origins::look_at_edge(const Edge& edge) {
 }
 
 // r[p3] op r[p1], neither of which is NULL.
-Need Origins::need_of_order(std::size_t place, Op op) {
+Need RegisterValues::need_of_order(std::size_t place, Op op) {
   const Instruction& at = program_.at(place);
-  const Origin &left = before(place, at.p3), &right = before(place, at.p1);
+  const RegisterValue &left = before(place, at.p3), &right = before(place, at.p1);
   if (right.number && !right.is_null) return need_of_relation(left, op, *right.number);
   if (left.number && !left.is_null) return need_of_relation(right, swapped(op), *left.number);
   return Need::always();
 }
 
-Need Origins::need_of_equal(std::size_t place) {
+Need RegisterValues::need_of_equal(std::size_t place) {
   const Instruction& at = program_.at(place);
-  const Origin &left = before(place, at.p3), &right = before(place, at.p1);
+  const RegisterValue &left = before(place, at.p3), &right = before(place, at.p1);
   const bool nulls_are_equal = (at.p5 & kNullsAreEqual) != 0;
   if (!nulls_are_equal && (left.number || right.number)) return need_of_order(place, Op::Eq);
   if ((at.p5 & kAffinityMask) >= kNumericAffinity) return Need::always();
-  const auto is_constant = [&](const Origin& one) {
+  const auto is_constant = [&](const RegisterValue& one) {
     return !one.sources.empty() && !(nulls_are_equal && one.is_null) &&
            std::ranges::all_of(one.sources, [](const Source& s) { return s.kind == Source::Kind::Constant; });
   };
   if (!is_constant(left) && !is_constant(right)) return Need::always();
-  const Origin& constant = is_constant(right) ? right : left;
-  const Origin& text = is_constant(right) ? left : right;
+  const RegisterValue& constant = is_constant(right) ? right : left;
+  const RegisterValue& text = is_constant(right) ? left : right;
   Need out = Need::never();
   for (const Source& source : constant.sources)
     out = either(out, need_of_text(text, clues_of_equal(source.constant, at.p4.starts_with("RTRIM"))));
   return out;
 }
 
-Need Origins::need_of_found(std::size_t place) {
+Need RegisterValues::need_of_found(std::size_t place) {
   const Instruction& at = program_.at(place);
   if (!is_constant_table(at.p1) || at.p4 != "1") return Need::always();
-  const Origin& text = before(place, at.p3);
+  const RegisterValue& text = before(place, at.p3);
   Need out = Need::never();
   for (const std::string& value : tables_[at.p1].values)
     out = either(out, need_of_text(text, clues_of_equal(value, tables_[at.p1].trims_end)));

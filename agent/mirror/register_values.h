@@ -1,6 +1,6 @@
 // Where the values in a program's registers come from, and what must be in the row for them to be true or false.
 //
-// Thread: any; one Origins belongs to one thread.
+// Thread: any; one RegisterValues belongs to one thread.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ struct Source {
   friend bool operator==(const Source&, const Source&) = default;
 };
 
-struct Origin {
+struct RegisterValue {
   std::vector<Source> sources;  // Without any it is NULL.
   Need when_true = Need::always();
   Need when_false = Need::always();
@@ -44,10 +44,10 @@ struct ConstantTable {
   std::vector<std::string> values;
 };
 
-class Origins {
+class RegisterValues {
  public:
   // The program outlives it, and is understood.
-  Origins(const Program& program, BatchKind kind);
+  RegisterValues(const Program& program, BatchKind kind);
   // What is needed in the row for going along the edge.
   const Need& need_of(const Edge& edge);
   // Of an insertion: into a table of constants, which is the same in each turn of the loop.
@@ -56,14 +56,16 @@ class Origins {
  private:
   static constexpr std::size_t kMaxSteps = 100'000;  // Of all looks back in one program.
   static constexpr std::size_t kMaxWalk = 200;       // Of one.
+  static constexpr std::size_t kMaxWay = 50;
   static constexpr int kMaxDepth = 300;
 
   // Before the instruction at `place`.
-  const Origin& before(std::size_t place, int reg);
-  Origin look_back(std::size_t place, int reg);
-  Origin written(std::size_t place, int reg);
-  Origin of_column(const Instruction& at) const;
-  Origin of_function(std::size_t place);
+  const RegisterValue& before(std::size_t place, int reg);
+  RegisterValue look_back(std::size_t place, int reg);
+  Need need_on_the_way(std::size_t place);
+  RegisterValue written(std::size_t place, int reg);
+  RegisterValue of_column(const Instruction& at) const;
+  RegisterValue of_function(std::size_t place);
   std::optional<std::string> constant_at(std::size_t place, int reg);
   Need look_at_edge(const Edge& edge);
   Need need_of_equal(std::size_t place);
@@ -73,7 +75,7 @@ class Origins {
 
   const Program& program_;
   const BatchKind kind_;
-  std::map<std::pair<std::size_t, int>, Origin> known_;
+  std::map<std::pair<std::size_t, int>, RegisterValue> known_;
   std::map<std::pair<std::size_t, bool>, Need> edges_;
   std::map<int, ConstantTable> tables_;  // By cursor.
   std::size_t steps_ = 0;
