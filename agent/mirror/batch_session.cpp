@@ -77,8 +77,8 @@ class BatchSession::Impl {
   std::vector<std::vector<std::uint32_t>> asked_of_;  // Of each statement: the events loaded that it is asked of.
   std::vector<std::uint32_t> asked_;                  // The statements that are asked of any.
   std::vector<char> is_wanted_;                       // Of the events loaded: some statement is asked of it.
-  std::vector<Value> row_;     // Reused.
-  std::vector<char> matched_;  // Likewise; of the events of a run.
+  std::vector<Value> row_;                            // Reused.
+  std::vector<char> matched_;                         // Likewise; of the events of a run.
 };
 
 Result<> BatchSession::Impl::open() {

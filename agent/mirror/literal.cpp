@@ -9,10 +9,9 @@ namespace de::mirror {
 namespace {
 
 // Their values are a handful of words that come again and again.
-constexpr std::string_view kFewValues[] = {"event_type", "reason",    "severity",       "modified_fields",
-                                           "user_name",  "user_id",   "hash_algorithm", "on_disk_state",
-                                           "tty",        "state",     "source",         "container_runtime",
-                                           "root",       "namespaces"};
+constexpr std::string_view kFewValues[] = {
+    "event_type",    "reason", "severity", "modified_fields", "user_name",         "user_id", "hash_algorithm",
+    "on_disk_state", "tty",    "state",    "source",          "container_runtime", "root",    "namespaces"};
 
 bool has_few_values(std::size_t column) {
   static const std::vector<char> few = [] {
@@ -26,8 +25,8 @@ bool has_few_values(std::size_t column) {
 
 // What is in the paths and command lines of any host, and says little.
 constexpr std::string_view kOrdinary[] = {
-    "/usr/bin/bash",         "/usr/bin/dash",      "/usr/bin/sh",     "/usr/local/bin/", "/usr/sbin/",
-    "/usr/lib/x86_64-linux", "/usr/bin/python3",   "/bin/sh -c ",     "/home/",          "/proc/self/",
+    "/usr/bin/bash",           "/usr/bin/dash",       "/usr/bin/sh", "/usr/local/bin/", "/usr/sbin/",
+    "/usr/lib/x86_64-linux",   "/usr/bin/python3",    "/bin/sh -c ", "/home/",          "/proc/self/",
     "c:\\windows\\system32\\", "c:\\program files\\", "c:\\users\\", "https://www."};
 
 constexpr std::int64_t kRare = 16;  // Of what only few hosts have at all.
@@ -49,8 +48,8 @@ std::int64_t cost_of(const Literal& literal) {
   if (at_begin) text.remove_prefix(1);
   if (at_end) text.remove_suffix(1);
   const bool is_ordinary = !(at_begin && at_end) && std::ranges::any_of(kOrdinary, [&](std::string_view ordinary) {
-                             return ordinary.find(text) != std::string_view::npos;
-                           });
+    return ordinary.find(text) != std::string_view::npos;
+  });
   // Two bytes are in one of ten command lines, three in one of thirty, and so on; the ends of a text are worth some.
   const std::size_t worth = text.size() + (at_begin && at_end ? 6 : at_begin || at_end ? 2 : 0);
   const std::int64_t cost = std::max<std::int64_t>(kCommon >> std::min<std::size_t>(worth * 7 / 4, 16), 1);

@@ -17,7 +17,8 @@ namespace de::mirror {
 
 class LiteralAutomaton {
  public:
-  static constexpr std::size_t kStateBytes = 17;  // There are at most as many states as the literals have bytes, and one.
+  static constexpr std::size_t kStateBytes =
+      17;  // There are at most as many states as the literals have bytes, and one.
 
   LiteralAutomaton() { build({}); }
   // Sorted, each once, none of them empty; as Literal::text is.

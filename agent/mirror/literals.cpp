@@ -114,8 +114,7 @@ struct GatedEdge {
 
 // What a turn of the loop leaves behind.
 bool is_end(const Instruction& at, const RegisterValues& values) {
-  return at.op == Op::ResultRow || at.op == Op::Insert ||
-         (at.op == Op::IdxInsert && !values.is_constant_table(at.p1));
+  return at.op == Op::ResultRow || at.op == Op::Insert || (at.op == Op::IdxInsert && !values.is_constant_table(at.p1));
 }
 
 // The edges of one turn; those that need something are returned. The node behind the last instruction is the end.

@@ -31,7 +31,7 @@ constexpr OpRow kOps[] = {
     {"Cast", Op::Cast, Writes::P1},
     {"CollSeq", Op::Other, Writes::P1},
     {"Column", Op::Other, Writes::P3},
-    {"Concat", Op::Other, Writes::P3},
+    {"Concat", Op::Concat, Writes::P3},
     {"Copy", Op::Copy, Writes::P2AndMore},
     {"Divide", Op::Other, Writes::P3},
     {"Eq", Op::Eq, Writes::Nothing},

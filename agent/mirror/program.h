@@ -33,6 +33,7 @@ enum class Op : std::uint8_t {
   Text,
   Null,
   Copy,
+  Concat,
   Function,
   And,
   Or,

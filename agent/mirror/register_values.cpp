@@ -45,7 +45,7 @@ RegisterValue of_integer(std::int64_t value) {
 
 RegisterValue of_constant(std::string text) {
   RegisterValue out;
-  out.sources.push_back({Source::Kind::Constant, 0, Form::Whole, std::move(text)});
+  out.sources.push_back({Source::Kind::Constant, {}, std::move(text)});
   out.is_null = false;
   return out;
 }
@@ -78,7 +78,7 @@ Need need_of_text(const RegisterValue& text, const Clues& clues) {
   Need out = Need::never();
   for (const Source& source : text.sources) {
     if (source.kind == Source::Kind::Column)
-      out = either(out, need_of(clues, source.column, source.form));
+      out = either(out, need_of(clues, source.place));
     else if (source.kind == Source::Kind::Other || may_have(clues, source.constant))
       return Need::always();
   }
@@ -88,21 +88,21 @@ Need need_of_text(const RegisterValue& text, const Clues& clues) {
 // What functions make of the sources of their first argument.
 Source in_part(const Source& from) {
   Source out = from;
-  if (from.kind == Source::Kind::Constant) return {};
-  if (from.form != Form::Json) out.form = Form::Part;
+  if (from.kind != Source::Kind::Column || !from.place.front.empty()) return {};
+  if (from.place.form != Form::Json) out.place.form = Form::Part;
   return out;
 }
 
 Source in_basename(const Source& from) {
   Source out = in_part(from);
-  if (from.kind == Source::Kind::Column && from.form == Form::Whole) out.form = Form::Basename;
+  if (out.kind == Source::Kind::Column && from.place.form == Form::Whole) out.place.form = Form::Basename;
   return out;
 }
 
 Source in_json(const Source& from) {
-  if (from.kind != Source::Kind::Column || (from.form != Form::Whole && from.form != Form::Json)) return {};
-  Source out = from;
-  out.form = Form::Json;
+  if (from.place.form != Form::Whole && from.place.form != Form::Json) return {};
+  Source out = in_part(from);
+  out.place.form = Form::Json;
   return out;
 }
 
@@ -113,15 +113,15 @@ struct Shaper {
   Source (*shape)(const Source&);
 };
 constexpr Shaper kShapers[] = {
-    {"->", in_json},           {"->>", in_json},      {"basename", in_basename}, {"dirname", in_part},
-    {"json_extract", in_json}, {"lower", as_it_is},   {"ltrim", in_part},        {"nullif", as_it_is},
-    {"regex_match", in_part},  {"regex_split", in_part}, {"rtrim", in_part},     {"split", in_part},
-    {"substr", in_part},       {"substring", in_part}, {"trim", in_part},        {"upper", as_it_is}};
+    {"->", in_json},           {"->>", in_json},         {"basename", in_basename}, {"dirname", in_part},
+    {"json_extract", in_json}, {"lower", as_it_is},      {"ltrim", in_part},        {"nullif", as_it_is},
+    {"regex_match", in_part},  {"regex_split", in_part}, {"rtrim", in_part},        {"split", in_part},
+    {"substr", in_part},       {"substring", in_part},   {"trim", in_part},         {"upper", as_it_is}};
 
 RegisterValue shaped(const Shaper& shaper, const RegisterValue& from) {
   RegisterValue out;
   for (const Source& source : from.sources) add_source(out.sources, shaper.shape(source));
-  if (shaper.name == "dirname") add_source(out.sources, {Source::Kind::Constant, 0, Form::Whole, "."});
+  if (shaper.name == "dirname") add_source(out.sources, {Source::Kind::Constant, {}, "."});
   return out;
 }
 
@@ -168,7 +168,9 @@ Op opposite(Op op) {
 
 }  // namespace
 
-RegisterValues::RegisterValues(const Program& program, BatchKind kind) : program_(program), kind_(kind) { collect_constants(); }
+RegisterValues::RegisterValues(const Program& program, BatchKind kind) : program_(program), kind_(kind) {
+  collect_constants();
+}
 
 void RegisterValues::collect_constants() {
   const auto all = program_.instructions();
@@ -180,8 +182,7 @@ void RegisterValues::collect_constants() {
     const auto into = program_.into(i);
     const Instruction* record = i > 0 ? &all[i - 1] : nullptr;
     const bool is_plain = record != nullptr && record->op == Op::MakeRecord && into.size() == 1 && !into[0].jump &&
-                          record->p3 == at.p2 && record->p2 == 1 &&
-                          keeps_text(record->p4);
+                          record->p3 == at.p2 && record->p2 == 1 && keeps_text(record->p4);
     const auto value = is_plain ? constant_at(i - 1, record->p1) : std::nullopt;
     if (value)
       table.values.push_back(*value);
@@ -268,6 +269,8 @@ RegisterValue RegisterValues::written(std::size_t place, int reg) {
       return of_null();
     case Op::Copy:
       return before(place, at.p1 + reg - at.first);
+    case Op::Concat:
+      return of_concat(at, place);
     case Op::Function:
       return of_function(place);
     case Op::And: {
@@ -303,7 +306,7 @@ RegisterValue RegisterValues::of_column(const Instruction& at) const {
   if (at.p1 != program_.cursor() || at.p2 < 0 || column >= columns.size()) return unknown();
   if (columns[column].type != schema::SqlType::Text) return unknown();
   RegisterValue out;
-  out.sources.push_back({Source::Kind::Column, column, Form::Whole, {}});
+  out.sources.push_back({Source::Kind::Column, {column, Form::Whole, {}}, {}});
   return out;
 }
 
@@ -312,6 +315,18 @@ std::optional<std::string> RegisterValues::constant_at(std::size_t place, int re
   if (value.is_null || value.sources.size() != 1) return std::nullopt;
   if (value.sources[0].kind != Source::Kind::Constant) return std::nullopt;
   return value.sources[0].constant;
+}
+
+// r[p2] || r[p1]
+RegisterValue RegisterValues::of_concat(const Instruction& at, std::size_t place) {
+  const auto front = constant_at(place, at.p2);
+  RegisterValue out;
+  for (const Source& source : before(place, at.p1).sources) {
+    const bool is_column = source.kind == Source::Kind::Column && source.place == Place{source.place.column, {}, {}};
+    if (!front || !is_column) return unknown();
+    add_source(out.sources, {Source::Kind::Column, {source.place.column, Form::Whole, *front}, {}});
+  }
+  return out;
 }
 
 RegisterValue RegisterValues::of_function(std::size_t place) {

@@ -22,9 +22,8 @@ namespace de::mirror {
 struct Source {
   enum class Kind : std::uint8_t { Column, Constant, Other };
   Kind kind = Kind::Other;
-  std::size_t column = 0;
-  Form form = Form::Whole;
-  std::string constant;
+  Place place;           // Of a column.
+  std::string constant;  // Of a constant.
   friend bool operator==(const Source&, const Source&) = default;
 };
 
@@ -65,6 +64,7 @@ class RegisterValues {
   Need need_on_the_way(std::size_t place);
   RegisterValue written(std::size_t place, int reg);
   RegisterValue of_column(const Instruction& at) const;
+  RegisterValue of_concat(const Instruction& at, std::size_t place);
   RegisterValue of_function(std::size_t place);
   std::optional<std::string> constant_at(std::size_t place, int reg);
   Need look_at_edge(const Edge& edge);

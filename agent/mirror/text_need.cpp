@@ -1,16 +1,10 @@
 #include "mirror/text_need.h"
 
-#include <re2/filtered_re2.h>
-
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace de::mirror {
 namespace {
-
-constexpr std::size_t kMaxRegexAtoms = 200;
-constexpr int kMinAtomBytes = 2;
 
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
@@ -54,8 +48,9 @@ std::vector<std::string> words_in_json(std::string_view text) {
       out.emplace_back();
   }
   std::erase_if(out, [](const std::string& word) {
-    return std::ranges::none_of(
-        word, [](char c) { return c >= 'a' && c <= 'z' && std::string_view("einf").find(c) == std::string_view::npos; });
+    return std::ranges::none_of(word, [](char c) {
+      return c >= 'a' && c <= 'z' && std::string_view("einf").find(c) == std::string_view::npos;
+    });
   });
   return out;
 }
@@ -83,21 +78,34 @@ std::vector<std::string> texts_of(const Clue& clue, Form form) {
   return {clue.text};
 }
 
+Need need_of_clue(const Clue& clue, const Place& place) {
+  std::vector<Literal> literals;
+  for (std::string& text : texts_of(clue, place.form)) literals.push_back({place.column, std::move(text)});
+  return literals.empty() ? Need::always() : Need::any_of(std::move(literals));
+}
+
+// The column stands behind a constant: the clue is in the constant, in the column, or begins in the one and ends in the
+// other.
+Need need_behind(const Clue& clue, const Place& place) {
+  const std::string front = folded(place.front);
+  const std::string end = clue.at_end ? std::string(1, kTextEnd) : std::string();
+  const auto begins_with = [&](std::string_view rest) { return kTextBegin + std::string(rest) + end; };
+  const bool is_in_front = clue.at_begin ? front.starts_with(clue.text) : front.find(clue.text) != std::string::npos;
+  if (is_in_front && !clue.at_end) return Need::always();
+  if (clue.at_begin && !clue.text.starts_with(front)) return Need::never();
+  if (clue.at_begin) return Need::any_of({{place.column, begins_with(clue.text.substr(front.size()))}});
+  std::vector<Literal> literals = {{place.column, clue.text + end}};
+  for (std::size_t i = 1; i <= std::min(clue.text.size(), front.size()); ++i)
+    if (front.ends_with(std::string_view(clue.text).substr(0, i)))
+      literals.push_back({place.column, begins_with(std::string_view(clue.text).substr(i))});
+  return Need::any_of(std::move(literals));
+}
+
 bool has_clue(const Clue& clue, std::string_view text) {
   if (clue.at_begin && clue.at_end) return text == clue.text;
   if (clue.at_begin) return text.starts_with(clue.text);
   if (clue.at_end) return text.ends_with(clue.text);
   return text.find(clue.text) != std::string_view::npos;
-}
-
-// Whether the expression can match a text that has no atom but those left out of `needed`.
-bool matches_without(const re2::FilteredRE2& filter, const std::vector<std::string>& atoms,
-                     const std::vector<char>& needed) {
-  std::vector<int> there, potential;
-  for (std::size_t i = 0; i < atoms.size(); ++i)
-    if (needed[i] == 0) there.push_back(static_cast<int>(i));
-  filter.AllPotentials(there, &potential);
-  return !potential.empty();
 }
 
 }  // namespace
@@ -147,47 +155,17 @@ Clues clues_of_glob(std::string_view pattern) {
   return pieces.take();
 }
 
-// RE2's atoms are lower case by Unicode's rules, and one of some letters is ASCII: texts with such letters are let pass.
-Clues clues_of_regex(std::string_view pattern) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  re2::FilteredRE2 filter(kMinAtomBytes);
-  int id = 0;
-  if (filter.Add({pattern.data(), pattern.size()}, options, &id) != RE2::NoError) return {};
-  std::vector<std::string> atoms;
-  filter.Compile(&atoms);
-  if (atoms.empty() || atoms.size() > kMaxRegexAtoms) return {};
-  std::vector<char> needed(atoms.size(), 1);
-  if (matches_without(filter, atoms, needed)) return {};
-  // The shortest are given up first.
-  std::vector<std::size_t> order(atoms.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(atoms[i].size(), i); });
-  for (const std::size_t i : order) {
-    needed[i] = 0;
-    if (matches_without(filter, atoms, needed)) needed[i] = 1;
-  }
-  Clues out{{}, false, true};
-  for (std::size_t i = 0; i < atoms.size(); ++i) {
-    if (needed[i] == 0) continue;
-    if (!std::ranges::all_of(atoms[i], is_ascii)) continue;  // Only in a text that is not ASCII.
-    out.clues.push_back({folded(atoms[i]), false, false});
-  }
-  return out;
-}
-
-Need need_of(const Clues& clues, std::size_t column, Form form) {
+Need need_of(const Clues& clues, const Place& place) {
   if (clues.clues.empty() && !clues.ascii_only) return Need::always();
+  if (clues.ascii_only && !std::ranges::all_of(place.front, is_ascii)) return Need::always();
   Need out = clues.all ? Need::always() : Need::never();
   for (const Clue& clue : clues.clues) {
-    std::vector<Literal> literals;
-    for (std::string& text : texts_of(clue, form)) literals.push_back({column, std::move(text)});
-    const Need one = literals.empty() ? Need::always() : Need::any_of(std::move(literals));
+    const Need one = place.front.empty() ? need_of_clue(clue, place) : need_behind(clue, place);
     out = clues.all ? both(out, one) : either(out, one);
   }
   // In JSON other letters may be escaped, too; that has a backslash.
-  if (clues.ascii_only) out = either(out, Need::any_of({{column, std::string(1, kBeyondAscii)}}));
-  if (clues.ascii_only && form == Form::Json) out = either(out, Need::any_of({{column, "\\"}}));
+  if (clues.ascii_only) out = either(out, Need::any_of({{place.column, std::string(1, kBeyondAscii)}}));
+  if (clues.ascii_only && place.form == Form::Json) out = either(out, Need::any_of({{place.column, "\\"}}));
   return out;
 }
 

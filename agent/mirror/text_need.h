@@ -40,10 +40,18 @@ Clues clues_of_equal(std::string_view text, bool trims_end);
 Clues clues_of_instr(std::string_view needle);
 Clues clues_of_like(std::string_view pattern, std::optional<char> escape);
 Clues clues_of_glob(std::string_view pattern);
-Clues clues_of_regex(std::string_view pattern);
+Clues clues_of_regex(std::string_view pattern);  // regex_clues.cpp
 
-// What must be in the column so that its `form` has the clues.
-Need need_of(const Clues& clues, std::size_t column, Form form);
+// Where a text comes from: a column, and what stands in front of all of it.
+struct Place {
+  std::size_t column = 0;
+  Form form = Form::Whole;
+  std::string front;  // With one, the form is Whole.
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+// What must be in the column so that the text has the clues.
+Need need_of(const Clues& clues, const Place& place);
 // Of a text that is known. False: it cannot have them.
 bool may_have(const Clues& clues, std::string_view text);
 

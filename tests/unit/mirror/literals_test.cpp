@@ -76,6 +76,10 @@ TEST_F(LiteralsTest, Patterns) {
   EXPECT_EQ(where("0 < instr(lower(command_line), 'word')"), "command_line:word");
   EXPECT_EQ(where("instr(command_line, 'word') <> 0"), "command_line:word");
   EXPECT_EQ(where("command_line REGEXP '(?i)(foo|quux)\\s+bar .*[0-9]'"), "command_line:! | command_line:bar ");
+  EXPECT_EQ(where("command_line REGEXP '(?is)(?:\xf0\x9f\x98\x80|ab.*lock|q[a|b]\\|rs)'"),
+            "command_line:! | command_line:lock | command_line:qa|rs | command_line:qb|rs | command_line:q||rs");
+  EXPECT_EQ(where("command_line REGEXP '(?:\xf0\x9f\x98\x80|\xf0\x9f\x98\x81)'"), "command_line:!");
+  EXPECT_EQ(where("command_line REGEXP '(?:long)|(word)'"), "command_line:! | command_line:long | command_line:word");
   EXPECT_EQ(where("command_line REGEXP 'stratum|xmrig'"), "command_line:! | command_line:stratum | command_line:xmrig");
 }
 
@@ -153,6 +157,14 @@ TEST_F(LiteralsTest, ValuesThatAreMadeFirst) {
   EXPECT_EQ(where("iif(command_line LIKE '%secret%', 1, 0)"), "command_line:secret");
   EXPECT_EQ(where("substr(command_line, 1, 6) = 'Secret'"), "command_line:secret");
   EXPECT_EQ(where("nullif(name, '') = 'vim'"), "name:^vim$");
+  EXPECT_EQ(where("'SHA256=' || upper(executable_hash) LIKE 'Sha256=ABC%'"), "executable_hash:^abc");
+  EXPECT_EQ(where("'SHA256=' || upper(executable_hash) LIKE '%6=ABC%'"),
+            "executable_hash:6=abc | executable_hash:^abc");
+  EXPECT_EQ(where("'SHA256=' || executable_hash LIKE '%IMPHASH=ABC%'"), "executable_hash:imphash=abc");
+  EXPECT_EQ(where("'SHA256=' || executable_hash = 'SHA256=ABC'"), "executable_hash:^abc$");
+  EXPECT_EQ(where("'SHA256=' || executable_hash LIKE '%=A'"), "executable_hash:=a$ | executable_hash:^a$");
+  EXPECT_EQ(where("'SHA256=' || executable_hash LIKE 'MD5=%'"), "never");
+  EXPECT_EQ(where("'SHA256=' || executable_hash LIKE '%256%'"), "always");
   EXPECT_EQ(where("json_extract(platform_data, '$.File') LIKE '%\\Cmd.exe'"),
             "platform_data:\\ | platform_data:cmd.exe");
   EXPECT_EQ(where("platform_data ->> 'File' = 'a, Long one'"), "platform_data: long one | platform_data:\\");

@@ -95,12 +95,14 @@ class Generator {
   const char* pick(std::span<const char* const> from) { return from[any(from.size())]; }
 
   std::string text() {
-    static constexpr const char* kPieces[] = {"sh",   "bash", "/tmp/", "/usr/bin/", "curl", "-c ",          "Ab",      "x_y",
-                                              "100%", "",     " ",     "a b",       "k",    "\xe2\x84\xaa", "\xc3\xa9", "i",
-                                              ".exe", "\\cmd", "s",    "\xc5\xbf",  "/",    "'",            "\xff"};
+    static constexpr const char* kPieces[] = {
+        "sh", "bash",         "/tmp/",    "/usr/bin/", "curl", "-c ",   "Ab", "x_y",      "100%", "",  " ",   "a b",
+        "k",  "\xe2\x84\xaa", "\xc3\xa9", "i",         ".exe", "\\cmd", "s",  "\xc5\xbf", "/",    "'", "\xff"};
     std::string out;
     for (std::size_t i = 0, count = any(4); i < count; ++i) out += pick(kPieces);
-    if (any(4) == 0) std::ranges::transform(out, out.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    if (any(4) == 0)
+      std::ranges::transform(out, out.begin(),
+                             [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
     return out;
   }
 
@@ -129,7 +131,7 @@ class Generator {
       case 6:
         return "dirname(" + one + ")";
       case 7:
-        return "(" + one + " || 'x')";
+        return any(2) == 0 ? "(" + one + " || 'x')" : "(" + value(text()) + " || " + one + ")";
       case 8:
         return "nullif(" + one + ", " + value(text()) + ")";
       case 9:
@@ -237,8 +239,9 @@ class Generator {
     if (any(5) != 0) process.set_cwd(text());
     if (any(3) != 0) process.set_user_name(text());
     for (std::size_t i = 0, count = any(4); i < count; ++i) process.add_command_line(text() + text());
-    static constexpr const char* kJson[] = {R"({"a":"sh\u0061b k"})", R"({"a":100})",          R"({"a":["curl", "Ab"]})",
-                                            R"({"a":"curl/tmp/"})",   R"({"a":{"x_y" :true}})", "{}"};
+    static constexpr const char* kJson[] = {R"({"a":"sh\u0061b k"})",  R"({"a":100})",
+                                            R"({"a":["curl", "Ab"]})", R"({"a":"curl/tmp/"})",
+                                            R"({"a":{"x_y" :true}})",  "{}"};
     if (any(2) == 0) process.set_platform_data(pick(kJson));
     return out;
   }
