@@ -111,6 +111,10 @@ void Detector::prepare_event_rules() {
     else
       unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
   }
+  const mirror::PrefilterSize size = batch_->prefilter_size();
+  log::info("rules", "rules for new events prepared",
+            {log::field("rules", size.statements), log::field("asked_of_every_event", size.always),
+             log::field("literals_without_room", size.no_room)});
 }
 
 Round Detector::run_events(std::span<const NewEvent> events, const pb::Completeness& completeness) {

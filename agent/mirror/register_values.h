@@ -36,6 +36,9 @@ struct RegisterValue {
   std::optional<std::int64_t> number;
 };
 
+// So that a text that may come from there has the clues.
+Need need_of_text(const RegisterValue& text, const Clues& clues);
+
 // The list of `x IN (...)`.
 struct ConstantTable {
   bool is_constant = true;
@@ -67,7 +70,7 @@ class RegisterValues {
   RegisterValue of_concat(const Instruction& at, std::size_t place);
   RegisterValue of_function(std::size_t place);
   std::optional<std::string> constant_at(std::size_t place, int reg);
-  Need look_at_edge(const Edge& edge);
+  Need look_at_edge(const Edge& edge);  // edge_needs.cpp
   Need need_of_equal(std::size_t place);
   Need need_of_order(std::size_t place, Op op);
   Need need_of_found(std::size_t place);
