@@ -20,6 +20,11 @@ bool is_all_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+// The two characters beyond ASCII that are the same as one of ASCII where case does not matter: long s and kelvin.
+bool is_perhaps_ascii(std::string_view text) {
+  return text.find("\xc5\xbf") != std::string_view::npos || text.find("\xe2\x84\xaa") != std::string_view::npos;
+}
+
 // "(?is)" in front of everything.
 std::size_t flags_size(std::string_view pattern) {
   if (!pattern.starts_with("(?")) return 0;
@@ -121,7 +126,8 @@ Clues clues_of_regex(std::string_view pattern) {
   if (branches.size() > kMaxBranches) return {};
   Clues out{{}, false, true};
   for (const std::string_view branch : branches) {
-    const bool is_plain = !branch.empty() && branch.find_first_of("\\^$.|?*+()[]{}") == std::string_view::npos;
+    const bool is_plain = !branch.empty() && branch.find_first_of("\\^$.|?*+()[]{}") == std::string_view::npos &&
+                          !is_perhaps_ascii(branch);
     if (is_plain && !is_all_ascii(branch)) continue;
     if (is_plain) {
       out.clues.push_back({folded(branch), false, false});

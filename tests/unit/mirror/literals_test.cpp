@@ -83,6 +83,25 @@ TEST_F(LiteralsTest, Patterns) {
   EXPECT_EQ(where("command_line REGEXP 'stratum|xmrig'"), "command_line:! | command_line:stratum | command_line:xmrig");
 }
 
+// What is not ASCII in an expression is looked for in texts that are not ASCII; but where case does not matter, two
+// such characters are found in others, too.
+TEST_F(LiteralsTest, TwoLettersBeyondAsciiAreSomeOfIt) {
+  EXPECT_EQ(where("command_line REGEXP '(?i)\xc5\xbf\x68'"), "command_line:! | command_line:sh");
+  EXPECT_EQ(where("command_line REGEXP '(?i)a\xe2\x84\xaa|bc'"), "command_line:! | command_line:ak | command_line:bc");
+  const auto find_ascii = [this](const std::string& set) {
+    std::string found;
+    for (char c = 1; c > 0 && c < 127; ++c) {
+      const std::string text = c == '\'' ? "''" : std::string(1, c);
+      const auto hit = read_integer(db_.get(), "SELECT '" + text + "' REGEXP '(?i)^[" + set + "]$'");
+      EXPECT_TRUE(hit);
+      if (hit && *hit != 0) found += c;
+    }
+    return found;
+  };
+  EXPECT_EQ(find_ascii("\\x{80}-\\x{10ffff}"), "KSks");
+  EXPECT_EQ(find_ascii("\\x{80}-\\x{17e}\\x{180}-\\x{2129}\\x{212b}-\\x{10ffff}"), "");
+}
+
 TEST_F(LiteralsTest, WhereNothingIsNeeded) {
   for (const char* condition : {"1",
                                 "pid = 7",
