@@ -119,7 +119,6 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   prefilter_.add(groups);
   is_built_ = false;
   asked_of_.emplace_back();
-  misses_.reset(statements_.size());
   return statements_.size() - 1;
 }
 
@@ -132,8 +131,11 @@ Result<LiteralGroups> BatchSession::Impl::literals_of(std::string_view sql, Batc
 
 void BatchSession::Impl::load(std::span<const EventRow> events) {
   batch_.load(events);
-  if (!is_built_) prefilter_.build();
-  is_built_ = true;
+  if (!is_built_) {
+    prefilter_.build();
+    misses_.reset(statements_.size());
+    is_built_ = true;
+  }
   for (const std::uint32_t number : asked_) asked_of_[number].clear();
   asked_.clear();
   is_wanted_.assign(events.size(), 0);

@@ -11,6 +11,8 @@ namespace {
 constexpr std::int64_t kNoCut = std::int64_t{1} << 50;
 // A cut whose literals are in nearly every event spares nothing.
 constexpr std::int64_t kMaxCutCost = 2 * kCommon;
+// And a further one must be worth looking for: of a pack of rules, all ask whether it is an exec.
+constexpr std::int64_t kMaxFurtherCost = kCommon / 2;
 // Looks at edges; enough for statements of thousands of literals. The others must be asked every time.
 constexpr std::size_t kMaxLooks = 4'000'000;
 
@@ -153,7 +155,8 @@ LiteralGroups find_literals(const Program& program, BatchKind kind) {
   Flow flow(end + 1);
   const std::vector<GatedEdge> gates = lay_out(program, values, flow);
   // One cut after the other, each of edges that are in none before.
-  while (out.size() < kMaxLiteralGroups && flow.fill(program.loop(), end) && flow.total() < kMaxCutCost) {
+  while (out.size() < kMaxLiteralGroups && flow.fill(program.loop(), end) &&
+         flow.total() < (out.empty() ? kMaxCutCost : kMaxFurtherCost)) {
     std::vector<Literal>& group = out.emplace_back();
     for (const GatedEdge& gate : gates) {
       if (!flow.is_before_cut(gate.edge.from) || flow.is_before_cut(gate.edge.to)) continue;

@@ -19,7 +19,8 @@ void Prefilter::add(const LiteralGroups& groups) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto bit = static_cast<std::uint8_t>(1U << i);
     groups_.back() = static_cast<std::uint8_t>(groups_.back() | bit);
-    for (const Literal& literal : groups[i]) literals_[literal.text].push_back({literal.column, statement, bit});
+    for (const Literal& literal : groups[i])
+      literals_[literal.text].push_back({static_cast<std::uint16_t>(literal.column), bit, statement});
   }
 }
 

@@ -55,9 +55,9 @@ class Prefilter {
 
  private:
   struct Use {
-    std::size_t column = 0;
-    std::uint32_t statement = 0;
+    std::uint16_t column = 0;
     std::uint8_t group = 0;  // Its bit.
+    std::uint32_t statement = 0;
     friend auto operator<=>(const Use&, const Use&) = default;
   };
 
