@@ -111,6 +111,7 @@ void Detector::prepare_event_rules() {
     else
       unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
   }
+  batch_->load({});  // Lays out what the first events would otherwise wait for.
   const mirror::PrefilterSize size = batch_->prefilter_size();
   log::info("rules", "rules for new events prepared",
             {log::field("rules", size.statements), log::field("asked_of_every_event", size.always),
