@@ -124,7 +124,7 @@ Need RegisterValues::need_of_equal(std::size_t place) {
 
 Need RegisterValues::need_of_found(std::size_t place) {
   const Instruction& at = program_.at(place);
-  if (!is_constant_table(at.p1) || at.p4 != "1") return Need::always();
+  if (!is_constant_table(at.p1) || !tables_[at.p1].is_text || at.p4 != "1") return Need::always();
   const RegisterValue& text = before(place, at.p3);
   Need out = Need::never();
   for (const std::string& value : tables_[at.p1].values)

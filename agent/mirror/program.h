@@ -31,6 +31,7 @@ enum class Op : std::uint8_t {
   Integer,
   AddImm,
   Text,
+  Constant,  // That is neither.
   Null,
   Copy,
   Concat,

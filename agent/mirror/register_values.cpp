@@ -126,22 +126,26 @@ RegisterValues::RegisterValues(const Program& program, BatchKind kind) : program
   collect_constants();
 }
 
+// The items of a list are each made, put into a record and inserted, in three instructions.
 void RegisterValues::collect_constants() {
   const auto all = program_.instructions();
+  const auto is_next = [&](std::size_t i) { return program_.into(i).size() == 1 && !program_.into(i)[0].jump; };
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Instruction& at = all[i];
     if (at.op == Op::OpenEphemeral && at.p4.find("RTRIM") != std::string::npos) tables_[at.p1].trims_end = true;
     if (at.op != Op::IdxInsert) continue;
     ConstantTable& table = tables_[at.p1];
-    const auto into = program_.into(i);
-    const Instruction* record = i > 0 ? &all[i - 1] : nullptr;
-    const bool is_plain = record != nullptr && record->op == Op::MakeRecord && into.size() == 1 && !into[0].jump &&
-                          record->p3 == at.p2 && record->p2 == 1 && keeps_text(record->p4);
-    const auto value = is_plain ? constant_at(i - 1, record->p1) : std::nullopt;
-    if (value)
-      table.values.push_back(*value);
-    else
+    if (i < 2 || !is_next(i) || !is_next(i - 1)) {
       table.is_constant = false;
+      continue;
+    }
+    const Instruction &item = all[i - 2], &record = all[i - 1];
+    const bool is_made =
+        item.op == Op::Text || item.op == Op::Integer || item.op == Op::Constant || item.op == Op::Null;
+    table.is_constant = table.is_constant && is_made && record.op == Op::MakeRecord && record.p3 == at.p2 &&
+                        record.p2 == 1 && item.first == record.p1 && item.end == record.p1 + 1;
+    table.is_text = table.is_text && item.op == Op::Text && keeps_text(record.p4);
+    table.values.push_back(item.p4);
   }
 }
 

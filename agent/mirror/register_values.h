@@ -42,6 +42,7 @@ Need need_of_text(const RegisterValue& text, const Clues& clues);
 // The list of `x IN (...)`.
 struct ConstantTable {
   bool is_constant = true;
+  bool is_text = true;  // All of them are, and stay it.
   bool trims_end = false;
   std::vector<std::string> values;
 };

@@ -56,6 +56,10 @@ TEST_F(LiteralsTest, Comparisons) {
   EXPECT_EQ(where("name = ''"), "name:^$");
   EXPECT_EQ(where("name IN ('vim', 'nano')"), "name:^nano$ | name:^vim$");
   EXPECT_EQ(where("name IN ('vim', 'nano', 'ed', 'vi')"), "name:^ed$ | name:^nano$ | name:^vi$ | name:^vim$");
+  EXPECT_EQ(where("pid IN (1, 2, 3.5, NULL, 12345678901) AND name = 'vim'"), "name:^vim$");
+  EXPECT_EQ(where("name IN ('vim', 'nano', 'ed', NULL)"), "always");
+  EXPECT_EQ(where("name IN ('vim', 'nano', 'ed', cwd)"), "always");
+  EXPECT_EQ(where("name IN ('vim', 'nano', 'ed', 7)"), "always");
   EXPECT_EQ(where("name COLLATE NOCASE IN ('vi', 'vim', 'ed')"), "name:^ed$ | name:^vi$ | name:^vim$");
   EXPECT_EQ(where("name COLLATE RTRIM IN ('vi ', 'vim', 'ed')"), "name:^ed | name:^vi | name:^vim");
   EXPECT_EQ(find("SELECT pid FROM events WHERE collector = 'x' AND parent_name = 'cron'"), "parent_name:^cron$");
