@@ -1,7 +1,9 @@
-// Every rule we ship over new events as they arrive: ten processes that started, ordinary ones and one that rules want.
+// Event rules over new events as they arrive. Every rule we ship, over ten processes that started: ordinary ones and
+// one that rules want; and packs of rules over batches of a hundred, each with arguments never seen before.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "ingest/detector.h"
 #include "made_up.h"
 #include "mirror/session.h"
+#include "rule_pack.h"
 #include "samples.h"
 
 namespace {
@@ -69,5 +72,58 @@ void event_rules(benchmark::State& state) {
   state.counters["alerts"] = static_cast<double>(alerts) / rounds;
 }
 BENCHMARK(event_rules)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
+
+constexpr std::size_t kBatch = 100;
+
+double resident_mb() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0;
+  file >> pages >> pages;
+  return pages * 4'096 / 1e6;
+}
+
+// A pack of `range(0)` rules (that of Linux when it is small), with the prefilter or without.
+void rule_pack(benchmark::State& state) {
+  const auto count = static_cast<std::size_t>(state.range(0));
+  const de::bench::ScratchDir dir;
+  de::bench::write_pack(dir.path(), count < 1'000 ? de::bench::Pack::Linux : de::bench::Pack::All, count);
+  de::ingest::DetectorOptions options;
+  options.rules_dirs = {dir.path()};
+  options.budget = de::mirror::kRuleBudget;
+  options.batch.prefilter = state.range(1) != 0;
+  const double before_mb = resident_mb();
+  const double load_begin = thread_cpu_ms();
+  auto detector = de::ingest::Detector::open(std::move(options), de::system_clock());
+  const double load_ms = thread_cpu_ms() - load_begin;
+  if (!detector || !(*detector)->report()->rules->errors.empty()) return state.SkipWithError("the rules do not load");
+  const auto collector = std::make_shared<const std::string>("procmond");
+  de::bench::Starts starts;
+  de::pb::Completeness whole;
+  whole.set_complete(true);
+  std::uint64_t rules_run = 0, alerts = 0;
+  double total_ms = 0, worst_ms = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::vector<de::ingest::NewEvent> events;
+    for (std::size_t i = 0; i < kBatch; ++i) events.push_back({collector, starts.next()});
+    state.ResumeTiming();
+    const double begin = thread_cpu_ms();
+    const auto round = (*detector)->run_events(events, whole);
+    const double took = thread_cpu_ms() - begin;
+    total_ms += took;
+    worst_ms = std::max(worst_ms, took);
+    rules_run += round.rules_run;
+    alerts += round.alerts.size();
+  }
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["load_ms"] = load_ms;
+  state.counters["events_per_s"] = rounds * kBatch / (total_ms / 1'000);
+  state.counters["worst_batch_ms"] = worst_ms;
+  state.counters["rules_run"] = static_cast<double>(rules_run) / rounds;
+  state.counters["alerts"] = static_cast<double>(alerts) / rounds;
+  state.counters["resident_mb"] = resident_mb();
+  state.counters["rules_mb"] = resident_mb() - before_mb;
+}
+BENCHMARK(rule_pack)->Args({144, 1})->Args({144, 0})->Args({1'630, 1})->Args({1'630, 0})->Unit(benchmark::kMillisecond);
 
 }  // namespace

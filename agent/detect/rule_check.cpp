@@ -71,7 +71,7 @@ Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& st
 
 Result<CheckSessions> CheckSessions::create(const Clock& clock) {
   DE_TRY(snapshot, mirror::Session::create(mirror::Origin::Rule, clock));
-  DE_TRY(batch, mirror::BatchSession::create(clock));
+  DE_TRY(batch, mirror::BatchSession::create(clock, {}));
   return CheckSessions{std::move(snapshot), std::move(batch)};
 }
 

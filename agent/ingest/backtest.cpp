@@ -52,7 +52,7 @@ class Tester {
   }
 
   Result<> over_events() {
-    DE_TRY(batch, mirror::BatchSession::create(clock_));
+    DE_TRY(batch, mirror::BatchSession::create(clock_, {}));
     DE_TRY(statement, batch->add(rule_.sql));
     store::EventFilter filter;
     filter.from_ms = options_.from_ms;

@@ -37,7 +37,7 @@ Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const 
                                                  const mirror::StoredSource* stored) {
   DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock, options.switches));
   DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, stored));
-  DE_TRY(batch, mirror::BatchSession::create(clock));
+  DE_TRY(batch, mirror::BatchSession::create(clock, options.batch));
   std::unique_ptr<Detector> detector(
       new Detector(std::move(options), clock, std::move(book), std::move(session), std::move(batch)));
   log_errors({}, detector->book_->snapshot()->errors);
@@ -131,10 +131,15 @@ void Detector::prepare_event_rules() {
     if (!rule->enabled || !rule->runs_on_event()) continue;
     const auto statement = batch_->add(rule->sql);
     if (statement)
-      event_rules_.push_back({rule, *statement});
+      event_rules_.push_back(rule);
     else
       unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
   }
+  batch_->load({});  // Lays out what the first events would otherwise wait for.
+  const mirror::PrefilterSize size = batch_->prefilter_size();
+  log::info("rules", "rules for new events prepared",
+            {log::field("rules", size.statements), log::field("asked_of_every_event", size.always),
+             log::field("literals_without_room", size.no_room)});
 }
 
 Round Detector::run_events(std::span<const NewEvent> events, const pb::Completeness& completeness) {
@@ -149,9 +154,9 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
   context.host = options_.host;
   context.generation = book_->snapshot()->generation;
   context.events = rows_;
-  for (const EventRule& entry : event_rules_) {
-    if (!batch_->can_match(entry.statement)) continue;
-    take_over(*entry.rule, detect::run_rule(*batch_, entry.statement, *entry.rule, options_.budget), context, round);
+  for (const std::uint32_t statement : batch_->asked()) {
+    const detect::Rule& rule = *event_rules_[statement];
+    take_over(rule, detect::run_rule(*batch_, statement, rule, options_.budget), context, round);
   }
   batch_->load({});
   const std::int64_t now_ns = clock_.steady_ns();

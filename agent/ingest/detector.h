@@ -36,6 +36,7 @@ struct DetectorOptions {
   std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
   std::string host;
   detect::RuleSwitches switches;  // What operators said in earlier runs.
+  mirror::BatchOptions batch;
 };
 
 struct RaisedAlert {
@@ -78,11 +79,6 @@ class Detector {
   std::shared_ptr<const RuleReport> report() const;
 
  private:
-  struct EventRule {
-    std::shared_ptr<const detect::Rule> rule;
-    std::size_t statement = 0;
-  };
-
   Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<detect::RuleBook> book,
            std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch);
   void prepare_event_rules();
@@ -96,7 +92,8 @@ class Detector {
   std::unique_ptr<detect::RuleBook> book_;
   std::unique_ptr<mirror::Session> session_;
   std::unique_ptr<mirror::BatchSession> batch_;
-  std::vector<EventRule> event_rules_;  // Prepared once per generation of the rule book.
+  // By the number of their statement; prepared once per generation of the rule book.
+  std::vector<std::shared_ptr<const detect::Rule>> event_rules_;
   std::vector<pb::Reason> unprepared_;
   std::vector<mirror::EventRow> rows_;  // Reused.
   std::int64_t reported_ns_ = 0;

@@ -1,14 +1,19 @@
 #include "mirror/batch_session.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "daemoneye/schema/event_columns.h"
 #include "mirror/batch_table.h"
 #include "mirror/execution.h"
 #include "mirror/functions.h"
+#include "mirror/literals.h"
 #include "mirror/misses.h"
+#include "mirror/program.h"
 
 namespace de::mirror {
 namespace {
@@ -25,7 +30,7 @@ struct Prepared {
 
 class BatchSession::Impl {
  public:
-  explicit Impl(const Clock& clock) : clock_(clock) {}
+  Impl(const Clock& clock, const BatchOptions& options) : clock_(clock), options_(options) {}
 
   Result<> open();
   Result<Shape> shape(std::string_view sql);
@@ -33,21 +38,32 @@ class BatchSession::Impl {
   Result<Outcome> run(std::size_t number, const Budget& budget, const Session::OnColumns& on_columns,
                       const OnRow& on_row);
   void load(std::span<const EventRow> events);
-  bool can_match(std::size_t number) const;
+  bool can_match(std::size_t number) const { return number < asked_of_.size() && !asked_of_[number].empty(); }
+  std::span<const std::uint32_t> asked() const { return asked_; }
+  PrefilterSize prefilter_size() const { return prefilter_.size(); }
   void clear() {
     statements_.clear();
+    prefilter_.clear();
+    is_built_ = false;
+    asked_.clear();
+    asked_of_.clear();
     reads_events_ = false;
     patterns_.clear();
     misses_.reset(0);
   }
 
  private:
-  bool is_asked(std::size_t number, std::size_t event) const;
+  Result<LiteralGroups> literals_of(std::string_view sql, BatchKind kind);
+  void find_candidates(std::size_t event);
+  void look_at(std::size_t event, std::size_t column);
+  bool ask(std::uint32_t number, std::size_t event);
+  void forget_known();
   Result<Outcome> step(std::size_t number, Meter& meter, const Budget& budget, const OnRow& on_row,
                        std::optional<std::size_t> event = {});
   Result<Outcome> step_each(std::size_t number, Meter& meter, Budget budget, const OnRow& on_row);
 
   const Clock& clock_;
+  const BatchOptions options_;
   Batch batch_;  // Before db_: outlives it.
   Misses misses_;
   PatternCache patterns_{kMaxPatterns};  // Before db_: outlives it.
@@ -56,8 +72,13 @@ class BatchSession::Impl {
   bool busy_ = false;
   std::vector<Prepared> statements_;
   bool reads_events_ = false;  // Some statement does.
-  std::vector<Value> row_;     // Reused.
-  std::vector<char> matched_;  // Likewise; of the events of a run.
+  Prefilter prefilter_;
+  bool is_built_ = false;
+  std::vector<std::vector<std::uint32_t>> asked_of_;  // Of each statement: the events loaded that it is asked of.
+  std::vector<std::uint32_t> asked_;                  // The statements that are asked of any.
+  std::vector<char> is_wanted_;                       // Of the events loaded: some statement is asked of it.
+  std::vector<Value> row_;                            // Reused.
+  std::vector<char> matched_;                         // Likewise; of the events of a run.
 };
 
 Result<> BatchSession::Impl::open() {
@@ -92,28 +113,74 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   prepared.gathers = shape.gathers;
   prepared.has_clock = shape.has_clock;
   if (sqlite3_bind_parameter_count(prepared.stmt.get()) != 0) return fail(Errc::Invalid, "a rule has no parameters");
+  DE_TRY(groups, literals_of(sql, prepared.kind));
   reads_events_ = reads_events_ || shape.reads_events;
   statements_.push_back(std::move(prepared));
-  misses_.reset(statements_.size());
+  prefilter_.add(groups);
+  is_built_ = false;
+  asked_of_.emplace_back();
   return statements_.size() - 1;
+}
+
+Result<LiteralGroups> BatchSession::Impl::literals_of(std::string_view sql, BatchKind kind) {
+  if (!options_.prefilter) return LiteralGroups();
+  gate_.start();  // It counts, and each look is a statement of its own.
+  DE_TRY(program, Program::read(db_.get(), sql));
+  return find_literals(program, kind);
 }
 
 void BatchSession::Impl::load(std::span<const EventRow> events) {
   batch_.load(events);
+  if (!is_built_) {
+    prefilter_.build();
+    misses_.reset(statements_.size());
+    is_built_ = true;
+  }
+  for (const std::uint32_t number : asked_) asked_of_[number].clear();
+  asked_.clear();
+  is_wanted_.assign(events.size(), 0);
+  for (std::size_t i = 0; i < events.size(); ++i)
+    if (reads_events_ || batch_.has_row(BatchKind::Processes, i)) find_candidates(i);
   misses_.load(events, [this](std::size_t event) -> std::optional<std::string_view> {
-    if (!reads_events_ && !batch_.has_row(BatchKind::Processes, event)) return std::nullopt;
+    if (is_wanted_[event] == 0) return std::nullopt;
     return batch_.command_line(event);
   });
+  forget_known();
 }
 
-bool BatchSession::Impl::is_asked(std::size_t number, std::size_t event) const {
-  return batch_.has_row(statements_[number].kind, event) && !misses_.knows(number, event);
+void BatchSession::Impl::find_candidates(std::size_t event) {
+  bool is_wanted = false;
+  for (const std::uint32_t number : prefilter_.always()) is_wanted = ask(number, event) || is_wanted;
+  prefilter_.start();
+  for (const std::size_t column : prefilter_.columns()) look_at(event, column);
+  for (const std::uint32_t number : prefilter_.candidates()) is_wanted = ask(number, event) || is_wanted;
+  is_wanted_[event] = is_wanted ? 1 : 0;
 }
 
-bool BatchSession::Impl::can_match(std::size_t number) const {
-  for (std::size_t i = 0; i < batch_.size(); ++i)
-    if (is_asked(number, i)) return true;
-  return false;
+void BatchSession::Impl::look_at(std::size_t event, std::size_t column) {
+  const pb::ProcessEvent& from = *batch_.at(event).event;
+  if (column == command_line_column() && from.process().command_line_size() > 0)
+    return prefilter_.look_at(column, batch_.command_line(event));
+  const schema::Cell cell = schema::event_columns()[column].read(from);
+  if (const auto* view = std::get_if<std::string_view>(&cell)) return prefilter_.look_at(column, *view);
+  if (const auto* text = std::get_if<std::string>(&cell)) return prefilter_.look_at(column, *text);
+  if (!std::holds_alternative<std::monostate>(cell)) prefilter_.let_pass(column);
+}
+
+bool BatchSession::Impl::ask(std::uint32_t number, std::size_t event) {
+  if (!batch_.has_row(statements_[number].kind, event)) return false;
+  std::vector<std::uint32_t>& events = asked_of_[number];
+  if (events.empty()) asked_.push_back(number);
+  events.push_back(static_cast<std::uint32_t>(event));
+  return true;
+}
+
+// What was asked before about events that look the same.
+void BatchSession::Impl::forget_known() {
+  for (const std::uint32_t number : asked_)
+    std::erase_if(asked_of_[number], [&](std::uint32_t event) { return misses_.knows(number, event); });
+  std::erase_if(asked_, [&](std::uint32_t number) { return asked_of_[number].empty(); });
+  std::ranges::sort(asked_);
 }
 
 // `event`: the only one that is shown; without it, the one at which the cursor stands.
@@ -130,14 +197,9 @@ Result<Outcome> BatchSession::Impl::step(std::size_t number, Meter& meter, const
 // The rows of one that gathers come when all events were read, and would not say which event they are about.
 Result<Outcome> BatchSession::Impl::step_each(std::size_t number, Meter& meter, Budget budget, const OnRow& on_row) {
   Outcome all;
-  std::vector<std::size_t> asked;
-  for (std::size_t i = 0; i < batch_.size(); ++i)
-    if (batch_.is_shown(i)) asked.push_back(i);
-  for (const std::size_t i : asked) batch_.show(i, false);
-  for (const std::size_t i : asked) {
-    batch_.show(i, true);
+  for (const std::uint32_t i : asked_of_[number]) {
+    batch_.show({&i, 1});
     const auto outcome = step(number, meter, budget, on_row, i);
-    batch_.show(i, false);
     if (!outcome) return fail(Error(outcome.error()));
     all.rows += outcome->rows;
     all.vm_steps += outcome->vm_steps;
@@ -154,14 +216,13 @@ Result<Outcome> BatchSession::Impl::run(std::size_t number, const Budget& budget
   const std::int64_t start_ns = clock_.steady_ns();
   on_columns(prepared.columns);
   Meter meter(db_.get(), busy_, clock_, budget);
-  for (std::size_t i = 0; i < batch_.size(); ++i) batch_.show(i, !misses_.knows(number, i));
+  batch_.show(asked_of_[number]);
   batch_.start_reading();
   matched_.assign(batch_.size(), 0);
   auto outcome = prepared.gathers ? step_each(number, meter, budget, on_row) : step(number, meter, budget, on_row);
-  for (std::size_t i = 0; i < batch_.size(); ++i) batch_.show(i, true);
   if (!outcome) return fail(std::move(outcome).error());
-  for (std::size_t i = 0; i < batch_.size() && !outcome->truncated && !prepared.has_clock; ++i)
-    if (matched_[i] == 0 && is_asked(number, i)) misses_.note(number, i, batch_.read(i));
+  for (const std::uint32_t i : asked_of_[number])
+    if (matched_[i] == 0 && !outcome->truncated && !prepared.has_clock) misses_.note(number, i, batch_.read(i));
   outcome->elapsed_us = static_cast<std::uint64_t>(clock_.steady_ns() - start_ns) / 1'000;
   return outcome;
 }
@@ -169,8 +230,8 @@ Result<Outcome> BatchSession::Impl::run(std::size_t number, const Budget& budget
 BatchSession::BatchSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 BatchSession::~BatchSession() = default;
 
-Result<std::unique_ptr<BatchSession>> BatchSession::create(const Clock& clock) {
-  auto impl = std::make_unique<Impl>(clock);
+Result<std::unique_ptr<BatchSession>> BatchSession::create(const Clock& clock, const BatchOptions& options) {
+  auto impl = std::make_unique<Impl>(clock, options);
   if (auto opened = impl->open(); !opened) return fail(std::move(opened).error().during("open session for new events"));
   return std::unique_ptr<BatchSession>(new BatchSession(std::move(impl)));
 }
@@ -179,7 +240,9 @@ Result<Shape> BatchSession::shape(std::string_view sql) { return impl_->shape(sq
 Result<std::size_t> BatchSession::add(std::string_view sql) { return impl_->add(sql); }
 void BatchSession::clear() { impl_->clear(); }
 void BatchSession::load(std::span<const EventRow> events) { impl_->load(events); }
+std::span<const std::uint32_t> BatchSession::asked() const { return impl_->asked(); }
 bool BatchSession::can_match(std::size_t statement) const { return impl_->can_match(statement); }
+PrefilterSize BatchSession::prefilter_size() const { return impl_->prefilter_size(); }
 Result<Outcome> BatchSession::run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,
                                   const OnRow& on_row) {
   return impl_->run(statement, budget, on_columns, on_row);

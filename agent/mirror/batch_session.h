@@ -1,5 +1,5 @@
 // Runs statements over a handful of new events, within microseconds: they are prepared once, the events are read where
-// they are, and a statement whose constants no event has is not run at all.
+// they are, and a statement is run only over those that have the literals it looks for (prefilter.h).
 //
 // Thread: one thread at a time, any thread.
 #pragma once
@@ -13,10 +13,15 @@
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
 #include "mirror/event_row.h"
+#include "mirror/prefilter.h"
 #include "mirror/session.h"
 #include "mirror/shape.h"
 
 namespace de::mirror {
+
+struct BatchOptions {
+  bool prefilter = true;  // False: every statement is asked of every event, which only tests and benchmarks want.
+};
 
 class BatchSession {
  public:
@@ -26,7 +31,7 @@ class BatchSession {
   using OnRow = std::function<bool(std::span<const Value> row, std::size_t event)>;
 
   // `clock` outlives the session. Errors: Io, Exhausted.
-  static Result<std::unique_ptr<BatchSession>> create(const Clock& clock);
+  static Result<std::unique_ptr<BatchSession>> create(const Clock& clock, const BatchOptions& options);
   ~BatchSession();
   BatchSession(const BatchSession&) = delete;
   BatchSession& operator=(const BatchSession&) = delete;
@@ -34,14 +39,18 @@ class BatchSession {
   // The gate without running. Errors: Invalid, Timeout, Exhausted.
   Result<Shape> shape(std::string_view sql);
 
-  // Returns the statement's number, counted from 0. Errors: those of shape(); Invalid when it is not row-wise.
+  // Returns the statement's number, counted from 0. It is asked of what is loaded from then on. Errors: those of
+  // shape(); Invalid when it is not row-wise.
   Result<std::size_t> add(std::string_view sql);
   void clear();
 
   // The events must outlive the runs over them.
   void load(std::span<const EventRow> events);
-  // False: the statement was asked before about events like all of these, and had nothing to say.
+  // The statements that may have something to say about an event, in order. Of the others it is known that they have
+  // not: what they look for is in none, or they had nothing to say about events like these before.
+  std::span<const std::uint32_t> asked() const;
   bool can_match(std::size_t statement) const;
+  PrefilterSize prefilter_size() const;
   // Errors: Invalid, Timeout, Exhausted, Io.
   Result<Outcome> run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,
                       const OnRow& on_row);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <numeric>
 
 #include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/process_columns.h"
@@ -24,11 +25,12 @@ struct Table : sqlite3_vtab {
 };
 
 struct Cursor : sqlite3_vtab_cursor {
-  std::size_t at = 0;
+  std::size_t at = 0;  // Among those shown.
 };
 
 Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
 Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
+std::size_t event_at(sqlite3_vtab_cursor* cursor) { return table_of(cursor).batch->shown()[own(cursor).at]; }
 
 // The columns of a process stand behind those of the event, in both tables in the same order.
 std::size_t first_process_column() {
@@ -88,8 +90,9 @@ int on_plan(sqlite3_vtab*, sqlite3_index_info* info) {
 int settle(Cursor& cursor) {
   const Table& table = table_of(&cursor);
   Batch& batch = *table.batch;
-  while (cursor.at < batch.size() && !batch.has_row(table.kind, cursor.at)) ++cursor.at;
-  batch.current = cursor.at;
+  const auto shown = batch.shown();
+  while (cursor.at < shown.size() && !batch.has_row(table.kind, shown[cursor.at])) ++cursor.at;
+  if (cursor.at < shown.size()) batch.current = shown[cursor.at];
   return SQLITE_OK;
 }
 
@@ -103,7 +106,7 @@ int on_next(sqlite3_vtab_cursor* cursor) {
   return settle(own(cursor));
 }
 
-int on_eof(sqlite3_vtab_cursor* cursor) { return own(cursor).at >= table_of(cursor).batch->size() ? 1 : 0; }
+int on_eof(sqlite3_vtab_cursor* cursor) { return own(cursor).at >= table_of(cursor).batch->shown().size() ? 1 : 0; }
 
 // The batch outlives the run, so nothing is copied; but SQL functions want a zero behind a text, and copy when there
 // is none. Behind the end of what a message or a literal holds there always is a byte to look at.
@@ -126,10 +129,10 @@ void give(sqlite3_context* context, const Cell& cell) {
 
 int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
   const Table& table = table_of(raw);
-  const std::size_t row = own(raw).at;
+  const std::size_t row = event_at(raw);
   const EventRow& event = table.batch->at(row);
   const bool events = table.kind == BatchKind::Events;
-  const std::size_t at = static_cast<std::size_t>(column) + (events ? 0 : first_process_column());
+  const std::size_t at = event_column(table.kind, column);
   const auto columns = schema::event_columns();
   table.batch->note_read(row, at < columns.size() ? at : kNoEventColumn);
   if (at == command_line_column() && event.event->process().command_line_size() > 0)
@@ -146,8 +149,8 @@ int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
 }
 
 int on_rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
-  *out = static_cast<sqlite3_int64>(own(cursor).at);
-  table_of(cursor).batch->note_read(own(cursor).at, kNoEventColumn);
+  *out = static_cast<sqlite3_int64>(event_at(cursor));
+  table_of(cursor).batch->note_read(event_at(cursor), kNoEventColumn);
   return SQLITE_OK;
 }
 
@@ -171,15 +174,19 @@ sqlite3_module make_module() {
 
 }  // namespace
 
+std::size_t event_column(BatchKind kind, int column) {
+  return static_cast<std::size_t>(column) + (kind == BatchKind::Events ? 0 : first_process_column());
+}
+
 void Batch::load(std::span<const EventRow> events) {
   events_ = events;
-  shown_.assign(events.size(), 1);
+  shown_.resize(events.size());
+  std::iota(shown_.begin(), shown_.end(), 0U);
   read_.assign(events.size(), EventColumns());
   command_lines_.assign(events.size(), std::nullopt);
 }
 
 bool Batch::has_row(BatchKind kind, std::size_t index) const {
-  if (shown_[index] == 0) return false;
   return kind == BatchKind::Events ||
          (events_[index].event->event_type() != pb::EVENT_TYPE_EXIT && events_[index].event->has_process());
 }

@@ -25,14 +25,17 @@ namespace de::mirror {
 constexpr const char* kBatchModule = "de_batch";
 enum class BatchKind : std::uint8_t { Processes, Events };
 
+// The place of a table's column among schema::event_columns(); beyond them it is one of the table's own.
+std::size_t event_column(BatchKind kind, int column);
+
 // What the batch tables of one connection share. Outlives the connection.
 class Batch {
  public:
   // Borrowed until the next call.
   void load(std::span<const EventRow> events);
-  // Which of them the tables show from now on; all of them after load().
-  void show(std::size_t event, bool shown) { shown_[event] = shown ? 1 : 0; }
-  bool is_shown(std::size_t event) const { return shown_[event] != 0; }
+  // Those that the tables show from now on, by place, in order; all of them after load().
+  void show(std::span<const std::uint32_t> events) { shown_.assign(events.begin(), events.end()); }
+  std::span<const std::uint32_t> shown() const { return shown_; }
 
   std::size_t size() const { return events_.size(); }
   const EventRow& at(std::size_t index) const { return events_[index]; }
@@ -48,7 +51,7 @@ class Batch {
 
  private:
   std::span<const EventRow> events_;
-  std::vector<char> shown_;
+  std::vector<std::uint32_t> shown_;
   std::vector<EventColumns> read_;
   std::vector<std::optional<std::string>> command_lines_;
 };

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 class BatchTest : public testing::Test {
  protected:
-  BatchTest() : session_(std::move(*BatchSession::create(system_clock()))) {
+  BatchTest() : session_(std::move(*BatchSession::create(system_clock(), {}))) {
     add(pb::EVENT_TYPE_START, 10, "bash", "/usr/bin/bash", {"bash", "-c", "id"});
     add(pb::EVENT_TYPE_EXEC, 10, "curl", "/usr/bin/curl", {"curl", "http://x/"});
     add(pb::EVENT_TYPE_EXIT, 11, "xmrig", "/tmp/xmrig", {"xmrig"});

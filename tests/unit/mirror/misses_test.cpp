@@ -49,7 +49,7 @@ std::vector<std::size_t> matches(BatchSession& session, std::size_t number) {
 
 class MissesTest : public testing::Test {
  protected:
-  MissesTest() : session_(std::move(*BatchSession::create(system_clock()))) {}
+  MissesTest() : session_(std::move(*BatchSession::create(system_clock(), {.prefilter = false}))) {}
 
   std::size_t add(const std::string& sql) {
     const auto number = session_->add(sql);
@@ -195,7 +195,7 @@ TEST(Misses, ChangeNoAnswer) {
                                           "exit_code = 1",
                                           "event_type = 'exit'",
                                           "user_name IS NULL"};
-  const auto remembering = std::move(*BatchSession::create(system_clock()));
+  const auto remembering = std::move(*BatchSession::create(system_clock(), {.prefilter = false}));
   std::vector<std::string> statements;
   for (int i = 0; i < 130; ++i) {
     std::string sql = random() % 4 == 0 ? "SELECT pid FROM processes WHERE " : "SELECT pid FROM events WHERE ";
@@ -224,7 +224,7 @@ TEST(Misses, ChangeNoAnswer) {
       if (random() % 4 == 0) process.add_command_line("more");
     }
     const auto rows = rows_of(events);
-    const auto fresh = std::move(*BatchSession::create(system_clock()));
+    const auto fresh = std::move(*BatchSession::create(system_clock(), {.prefilter = false}));
     for (const std::string& sql : statements) ASSERT_TRUE(fresh->add(sql));
     fresh->load(rows);
     remembering->load(rows);
