@@ -62,6 +62,7 @@ class Finder {
       if (outcome.stopped) break;
       if (++block->next == block->matches.size()) close(*block);
     }
+    outcome.passed_over += passed_over_;
     if (opened_ >= kManyBlocks) day_.env().forget_pages();
     return {};
   }
@@ -101,7 +102,8 @@ class Finder {
   }
 
   // A tail that was seen may be a block by now, with more events behind the ones that were seen.
-  Result<std::unique_ptr<EventRows>> read(std::uint64_t key, std::vector<std::uint32_t>& wanted) {
+  Result<std::unique_ptr<EventRows>> read(const Candidate& candidate, std::vector<std::uint32_t>& wanted) {
+    const std::uint64_t key = candidate.key;
     ++opened_;
     DE_TRY(txn, Txn::begin(day_.env(), Txn::Kind::Read));
     DE_TRY(value, txn.get(day_.table(DayTable::EventBlocks), view(be64(key))));
@@ -111,6 +113,7 @@ class Finder {
       if (first != key) return fail(Errc::Corrupt, "event block: missing");
       DE_TRY(rows, EventRows::of(std::move(columns)));
       wanted = rows->select(filter_, upto_);
+      keep(*rows, candidate, wanted);
       return std::move(rows);
     }
     DE_TRY(payload, unseal(*value, "event block"));
@@ -118,14 +121,23 @@ class Finder {
     DE_TRY(rows, EventRows::of(packed, unpacker_));
     wanted = rows->select(filter_, upto_);
     if (!wanted.empty()) DE_CHECK(rows->unpack_texts(packed, unpacker_));
+    keep(*rows, candidate, wanted);
     return std::move(rows);
+  }
+
+  void keep(const EventRows& rows, const Candidate& candidate, std::vector<std::uint32_t>& wanted) {
+    if (!filter_.any_text || wanted.empty()) return;
+    const std::size_t before = wanted.size();
+    rows.keep(wanted, filter_.any_text);
+    const bool is_opened_again = candidate.from.second != 0;
+    if (!is_opened_again) passed_over_ += before - wanted.size();
   }
 
   Result<> open(const Candidate& candidate) {
     OpenBlock block;
     block.key = candidate.key;
     std::vector<std::uint32_t> wanted;
-    DE_TRY(rows, read(candidate.key, wanted));
+    DE_TRY(rows, read(candidate, wanted));
     block.matches.reserve(wanted.size());
     for (const std::uint32_t row : wanted) {
       const EventRows::Row& numbers = rows->rows()[row];
@@ -178,6 +190,7 @@ class Finder {
   std::vector<OpenBlock> open_;
   std::size_t open_bytes_ = 0;
   std::uint64_t opened_ = 0;
+  std::uint64_t passed_over_ = 0;
   Unpacker unpacker_;
 };
 

@@ -250,6 +250,19 @@ std::vector<std::uint32_t> EventRows::select(const EventFilter& filter, std::uin
   return out;
 }
 
+void EventRows::keep(std::vector<std::uint32_t>& rows, const std::function<bool(std::string_view)>& passes) const {
+  // What a process has of its own; its ancestors and its metrics are none of that.
+  constexpr Text kAsked[] = {Text::Image, Text::Owner, Text::Job, Text::Command, Text::Parent, Text::Rest};
+  std::array<std::vector<char>, kTextCount> passed;
+  for (const Text which : kAsked)
+    for (const std::string_view text : texts_[index_of(which)]) passed[index_of(which)].push_back(passes(text) ? 1 : 0);
+  std::erase_if(rows, [&](std::uint32_t number) {
+    const Texts& text = rows_[number].text;
+    return std::ranges::none_of(kAsked,
+                                [&](Text which) { return passed[index_of(which)][text[index_of(which)]] != 0; });
+  });
+}
+
 Result<> EventRows::event(std::uint32_t number, pb::ProcessEvent& out) {
   const Row& row = rows_[number];
   const auto if_has = [&row](std::uint64_t flag, std::uint64_t value) {

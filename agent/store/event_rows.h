@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -58,6 +59,8 @@ class EventRows {
 
   // Numbers of the rows that a filter wants, with positions in (filter.after, upto].
   std::vector<std::uint32_t> select(const EventFilter& filter, std::uint64_t upto) const;
+  // Leaves of `rows` those of which some text passes. After unpack_texts().
+  void keep(std::vector<std::uint32_t>& rows, const std::function<bool(std::string_view)>& passes) const;
   // Corrupt when the texts do not parse.
   Result<> event(std::uint32_t row, pb::ProcessEvent& out);
   std::string_view collector(std::uint32_t row) const { return text_of(rows_[row], Text::Collector); }

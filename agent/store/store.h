@@ -113,6 +113,9 @@ struct EventFilter {  // What is set must hold, all of it.
   std::string name;             // Exactly as in the record.
   std::string executable_hash;  // Likewise.
   std::optional<pb::EventType> type;
+  // Some text of the event must pass: pieces of it as it is serialized that hold whole fields, without those of
+  // ancestors, metrics and collector. Many events have the same one; it is asked about once in a block.
+  std::function<bool(std::string_view text)> any_text;
   std::uint64_t after = 0;    // Only what was stored behind this position: ReadOutcome::position of an earlier call.
   bool newest_first = false;  // By the time of the event; otherwise oldest first.
 };
@@ -135,6 +138,7 @@ struct DayProblem {
 
 struct ReadOutcome {
   std::uint64_t rows = 0;
+  std::uint64_t passed_over = 0;     // find_events: of which no text passed.
   bool stopped = false;              // The callback asked to stop.
   std::uint64_t position = 0;        // find_events: everything stored up to here was looked at, unless stopped.
   std::vector<DayProblem> excluded;  // Quarantined days inside the range: the answer is degraded.
