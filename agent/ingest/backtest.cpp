@@ -15,6 +15,7 @@ namespace de::ingest {
 namespace {
 
 constexpr std::uint64_t kEventsPerLook = 512;  // At the clock.
+constexpr std::uint64_t kTextsPerLook = 1'024;
 constexpr std::size_t kReasons = 16;
 
 class Tester {
@@ -57,22 +58,39 @@ class Tester {
     store::EventFilter filter;
     filter.from_ms = options_.from_ms;
     filter.to_ms = options_.to_ms;
+    DE_CHECK(find_oldest(filter));
+    DE_TRY(test, batch->text_test(statement));
+    // Nobody is asked about events of which no text passes: a look at the clock lets one pass now and then.
+    if (test)
+      filter.any_text = [this, test, texts = std::uint64_t{0}](std::string_view text) mutable {
+        return test(text) || (++texts % kTextsPerLook == 0 && clock_.steady_ns() >= deadline_ns_);
+      };
     Result<bool> going = true;
+    std::uint64_t looks = 0;
     DE_TRY(outcome, store_.find_events(filter, [&](std::string_view collector, const pb::ProcessEvent& event) {
-      if (out_.events % kEventsPerLook == 0) going = may_go_on(event.event_time_ms(), "events");
+      if (looks++ % kEventsPerLook == 0 || test) going = may_go_on(event.event_time_ms(), "events");
       if (!going || !*going) return false;
       ask(*batch, statement, {collector, &event});
       return true;
     }));
-    (void)outcome;  // Days that are left out are told by add_missing().
+    // Days that are left out are told by add_missing().
+    out_.events += outcome.passed_over;
     if (!going) return fail(std::move(going).error());
+    return {};
+  }
+
+  Result<> find_oldest(const store::EventFilter& filter) {
+    DE_TRY(outcome, store_.find_events(filter, [this](std::string_view, const pb::ProcessEvent& event) {
+      looked_at(event.event_time_ms());
+      return false;
+    }));
+    (void)outcome;
     return {};
   }
 
   // One at a time: an event that is copied costs more than the rule.
   void ask(mirror::BatchSession& batch, std::size_t statement, const mirror::EventRow& row) {
     ++out_.events;
-    looked_at(row.event->event_time_ms());
     const std::span rows(&row, 1);
     batch.load(rows);
     if (batch.can_match(statement)) {

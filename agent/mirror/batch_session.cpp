@@ -35,6 +35,7 @@ class BatchSession::Impl {
   Result<> open();
   Result<Shape> shape(std::string_view sql);
   Result<std::size_t> add(std::string_view sql);
+  Result<TextTest> text_test(std::size_t number);
   Result<Outcome> run(std::size_t number, const Budget& budget, const Session::OnColumns& on_columns,
                       const OnRow& on_row);
   void load(std::span<const EventRow> events);
@@ -127,6 +128,12 @@ Result<LiteralGroups> BatchSession::Impl::literals_of(std::string_view sql, Batc
   gate_.start();  // It counts, and each look is a statement of its own.
   DE_TRY(program, Program::read(db_.get(), sql));
   return find_literals(program, kind);
+}
+
+Result<TextTest> BatchSession::Impl::text_test(std::size_t number) {
+  const Prepared& prepared = statements_[number];
+  DE_TRY(groups, literals_of(sqlite3_sql(prepared.stmt.get()), prepared.kind));
+  return mirror::text_test(stored_literals(groups));
 }
 
 void BatchSession::Impl::load(std::span<const EventRow> events) {
@@ -238,6 +245,7 @@ Result<std::unique_ptr<BatchSession>> BatchSession::create(const Clock& clock, c
 
 Result<Shape> BatchSession::shape(std::string_view sql) { return impl_->shape(sql); }
 Result<std::size_t> BatchSession::add(std::string_view sql) { return impl_->add(sql); }
+Result<TextTest> BatchSession::text_test(std::size_t statement) { return impl_->text_test(statement); }
 void BatchSession::clear() { impl_->clear(); }
 void BatchSession::load(std::span<const EventRow> events) { impl_->load(events); }
 std::span<const std::uint32_t> BatchSession::asked() const { return impl_->asked(); }

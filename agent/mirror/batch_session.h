@@ -16,6 +16,7 @@
 #include "mirror/prefilter.h"
 #include "mirror/session.h"
 #include "mirror/shape.h"
+#include "mirror/stored_literals.h"
 
 namespace de::mirror {
 
@@ -42,6 +43,9 @@ class BatchSession {
   // Returns the statement's number, counted from 0. It is asked of what is loaded from then on. Errors: those of
   // shape(); Invalid when it is not row-wise.
   Result<std::size_t> add(std::string_view sql);
+  // What some text of an event must pass, as the store has it (stored_literals.h), for the statement to have a row
+  // about it; empty when nothing can be said. Errors: Invalid.
+  Result<TextTest> text_test(std::size_t statement);
   void clear();
 
   // The events must outlive the runs over them.

@@ -129,7 +129,7 @@ class Finder {
     if (!filter_.any_text || wanted.empty()) return;
     const std::size_t before = wanted.size();
     rows.keep(wanted, filter_.any_text);
-    const bool is_opened_again = candidate.from.second != 0;
+    const bool is_opened_again = candidate.from.position != 0;
     if (!is_opened_again) passed_over_ += before - wanted.size();
   }
 

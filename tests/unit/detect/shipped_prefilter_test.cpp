@@ -79,7 +79,7 @@ TEST(ShippedPrefilter, MatchTheSameWithThePrefilter) {
   for (std::size_t first = 0; first < events.size(); first += kRowsAtOnce) {
     std::vector<mirror::EventRow> rows;
     for (std::size_t i = first; i < std::min(first + kRowsAtOnce, events.size()); ++i)
-      rows.push_back({"procmond", &events[i], {}});
+      rows.push_back({"procmond", &events[i]});
     with->load(rows);
     without->load(rows);
     for (std::size_t i = 0; i < ids.size(); ++i) {

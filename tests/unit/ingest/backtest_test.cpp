@@ -75,6 +75,48 @@ TEST_F(BacktestTest, OverEventsThatWere) {
   EXPECT_TRUE(found->reasons.empty());
 }
 
+// Most events are left out before they are put together: that must change no answer.
+TEST_F(BacktestTest, FindsWhatALookAtEveryEventFinds) {
+  const std::vector<std::string> words = {"nmap", "NMAP", "/opt/tool", "-sS -p 22", "curl", "x", "", "K\xC3\xA9y"};
+  pb::EventBatch batch;
+  for (std::size_t i = 0; i < 3'000; ++i) {
+    pb::ProcessEvent& event = *batch.add_events();
+    event.set_sequence(++sequence_);
+    event.set_event_type(i % 3 == 0 ? pb::EVENT_TYPE_EXIT : pb::EVENT_TYPE_EXEC);
+    event.set_event_time_ms(kNoon + static_cast<std::int64_t>(i));
+    pb::ProcessRecord& record = *event.mutable_process();
+    record = process(static_cast<std::uint32_t>(i));
+    const auto word = [&](std::size_t n) { return words[(i * 7 + n * n + i / 11) % words.size()]; };
+    if (i % 5 != 0) record.set_name(word(1));
+    if (i % 4 == 0) record.set_executable_path("/usr/bin/" + word(2));
+    for (std::size_t n = 0; n < i % 4; ++n) record.add_command_line(word(n + 3));
+    if (i % 9 == 0) event.set_parent_command_line("sh -c " + word(4));
+    if (i % 50 == 0) event.clear_process();
+  }
+  ASSERT_TRUE(store_->append_events("procmond", "spool", batch));
+  const StoredRows stored(*store_, clock_, 30);
+  auto session = std::move(*mirror::Session::create(mirror::Origin::Rule, clock_, &stored));
+  options_.budget.rows = 100'000;
+  for (const std::string where :
+       {"name = 'nmap'", "lower(name) = 'nmap'", "name IN ('nmap', 'curl')", "command_line LIKE '%nmap%'",
+        "command_line LIKE '%-p 22 curl%'", "command_line LIKE '%nmap /opt%'", "executable_path GLOB '*/opt/*'",
+        "basename(executable_path) = 'tool'", "command_line REGEXP 'nm+ap'", "command_line REGEXP '(?i)k.y'",
+        "parent_command_line LIKE '%curl%' OR name = 'curl'", "NOT coalesce(name LIKE '%curl%', 0)",
+        "name = 'nmap' AND command_line LIKE '%curl%'", "argv LIKE '%\"nmap\",\"curl\"%'",
+        "instr(command_line, 'sS') > 0", "name LIKE '%key%'", "name = ''", "name IS NULL",
+        "event_type = 'exit' AND name = 'curl'"}) {
+    const std::string sql = "SELECT sequence FROM processes.events WHERE " + where;
+    std::uint64_t expected = 0;
+    const auto outcome = session->run(
+        sql, {}, options_.budget, [](auto) {}, [&](auto) { return ++expected > 0; });
+    ASSERT_TRUE(outcome) << where << ": " << outcome.error().message();
+    const auto found = test("id: a\nsql: >-\n  " + sql + "\n");
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->matches, expected) << where;
+    EXPECT_EQ(found->events, 3'000U) << where;
+  }
+}
+
 TEST_F(BacktestTest, OnlyTheTimeThatIsAskedFor) {
   put_events(std::vector<std::string>(100, "odd"));
   options_.from_ms = kNoon + 10'000;
@@ -137,6 +179,11 @@ TEST_F(BacktestTest, OutOfTimeIsSaidWithWhereItWas) {
   EXPECT_EQ(found->matches, 0U);
   ASSERT_FALSE(found->reasons.empty());
   EXPECT_THAT(found->reasons[0].detail(), HasSubstr("events were looked at until 2026-01-02T12:00:00.000Z"));
+  std::vector<std::string> names;
+  for (int i = 0; i < 9'000; ++i) names.push_back("usual-" + std::to_string(i));
+  put_events(names);
+  const auto never = test("id: a\nsql: SELECT pid FROM processes.events WHERE name = 'nobody-has-it'\n");
+  ASSERT_FALSE(never->reasons.empty()) << "also when no event is ever put together";
 }
 
 TEST_F(BacktestTest, EndsWhenNobodyWaits) {

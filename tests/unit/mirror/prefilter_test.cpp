@@ -281,7 +281,7 @@ TEST(PrefilterDifference, AnswersAreTheSame) {
     std::vector<pb::ProcessEvent> events;
     for (std::uint32_t i = 0; i < 12; ++i) events.push_back(generator.event(round * 100 + i));
     std::vector<EventRow> loaded;
-    for (const pb::ProcessEvent& event : events) loaded.push_back({"procmond", &event, {}});
+    for (const pb::ProcessEvent& event : events) loaded.push_back({"procmond", &event});
     with->load(loaded);
     without->load(loaded);
     for (std::size_t i = 0; i < statements.size(); ++i) {

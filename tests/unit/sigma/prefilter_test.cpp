@@ -109,7 +109,7 @@ TEST(SigmaPrefilter, PublishedRulesMatchTheSameEvents) {
   for (std::size_t first = 0; first < events.size(); first += kBatch) {
     std::vector<mirror::EventRow> rows;
     for (std::size_t i = first; i < std::min(first + kBatch, events.size()); ++i)
-      rows.push_back({"procmond", &events[i], {}});
+      rows.push_back({"procmond", &events[i]});
     with->load(rows);
     without->load(rows);
     for (std::size_t i = 0; i < all.size(); ++i) {

@@ -173,12 +173,5 @@ TEST(Completeness, WithoutAStatementIsDegraded) {
   EXPECT_EQ(completeness_text(complete), "complete");
 }
 
-TEST(ToText, SurvivesForeignNumbers) {
-  EXPECT_EQ(to_text(static_cast<pb::Severity>(99)), "unknown");
-  EXPECT_EQ(to_text(static_cast<pb::AlertState>(99)), "unknown");
-  EXPECT_EQ(to_text(pb::SEVERITY_LOW), "low");
-  EXPECT_EQ(to_text(pb::ALERT_ACKNOWLEDGED), "acknowledged");
-}
-
 }  // namespace
 }  // namespace de::sink

@@ -132,6 +132,43 @@ TEST_F(Filters, ManyBlocksThatOverlapAreMergedInLittleMemory) {
   }
 }
 
+TEST_F(Filters, TextsAreAskedOnceForManyEvents) {
+  append(5'000, kNoon, 600'000);
+  std::map<std::string, std::size_t> names;
+  for (const pb::ProcessEvent& event : given_) ++names[event.process().name()];
+  for (const auto& [name, count] : names) {
+    if (name.empty()) continue;
+    std::size_t asked = 0;
+    EventFilter filter;
+    filter.any_text = [&](std::string_view text) {
+      ++asked;
+      return text.find(name) != text.npos;
+    };
+    std::uint64_t seen = 0, of_that_name = 0;
+    const auto found = store_->find_events(filter, [&](std::string_view, const pb::ProcessEvent& event) {
+      ++seen;
+      of_that_name += event.process().name() == name ? 1 : 0;
+      return true;
+    });
+    ASSERT_TRUE(found);
+    EXPECT_EQ(of_that_name, count) << name;
+    EXPECT_EQ(found->rows, seen);
+    EXPECT_EQ(found->rows + found->passed_over, given_.size());
+    EXPECT_LT(asked, 6 * given_.size());
+  }
+  EventFilter nobody;
+  nobody.any_text = [](std::string_view) { return false; };
+  EXPECT_TRUE(find(nobody).empty());
+  EventFilter all;
+  all.any_text = [](std::string_view) { return true; };
+  EXPECT_EQ(find(all), brute_force({}));
+  all.newest_first = true;
+  all.type = pb::EVENT_TYPE_EXIT;
+  EventFilter same = all;
+  same.any_text = nullptr;
+  EXPECT_EQ(find(all), brute_force(same));
+}
+
 TEST_F(Filters, DaysAreReadInTheOrderThatIsAskedFor) {
   append(50, kMidnight - 1000, 2000);
   append(50, kMidnight - 1000, 2000);
