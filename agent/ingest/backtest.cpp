@@ -42,11 +42,15 @@ class Tester {
   }
 
  private:
+  bool is_unwanted() const {
+    return options_.is_unwanted != nullptr && options_.is_unwanted->load(std::memory_order_relaxed);
+  }
+  bool is_late() const { return clock_.steady_ns() >= deadline_ns_; }
+
   // Before the next run of the rule. Errors: Cancelled.
   Result<bool> may_go_on(std::int64_t at_ms, const char* what) {
-    if (options_.is_unwanted != nullptr && options_.is_unwanted->load(std::memory_order_relaxed))
-      return fail(Errc::Cancelled, "nobody waits for the answer any more");
-    if (clock_.steady_ns() < deadline_ns_) return true;
+    if (is_unwanted()) return fail(Errc::Cancelled, "nobody waits for the answer any more");
+    if (!is_late()) return true;
     note("ResourceLimit", "out of time: " + std::string(what) + " were looked at until " +
                               std::string(to_iso8601(at_ms).text) + "; give it more (--timeout) or a shorter time");
     return false;
@@ -60,10 +64,10 @@ class Tester {
     filter.to_ms = options_.to_ms;
     DE_CHECK(find_oldest(filter));
     DE_TRY(test, batch->text_test(statement));
-    // Nobody is asked about events of which no text passes: a look at the clock lets one pass now and then.
+    // Where no text passes nobody would look at the clock: when it is time to end, one passes.
     if (test)
       filter.any_text = [this, test, texts = std::uint64_t{0}](std::string_view text) mutable {
-        return test(text) || (++texts % kTextsPerLook == 0 && clock_.steady_ns() >= deadline_ns_);
+        return test(text) || (++texts % kTextsPerLook == 0 && (is_unwanted() || is_late()));
       };
     Result<bool> going = true;
     std::uint64_t looks = 0;
