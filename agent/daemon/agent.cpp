@@ -304,6 +304,7 @@ Result<> Agent::run() {
   if (notify_.is_connected()) spawn(notify_loop(), "telling the service manager ended");
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
+  detector_->log_prepared();  // Nothing is detected yet.
   audit("agent.start", "{\"version\":\"" DE_VERSION "\",\"uid\":" + std::to_string(::geteuid()) +
                            ",\"settings\":" + config::changed_settings_json(source_.settings) + "}");
   io_.run();

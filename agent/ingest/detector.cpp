@@ -58,6 +58,7 @@ RuleChanges Detector::take_over_from(const detect::RuleSet& before) {
   const auto now = book_->snapshot();
   health_.keep_only(now->rules);
   prepare_event_rules();
+  log_prepared();
   publish_report();
   return compare(digests_of(before), *now);
 }
@@ -136,6 +137,9 @@ void Detector::prepare_event_rules() {
       unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
   }
   batch_->load({});  // Lays out what the first events would otherwise wait for.
+}
+
+void Detector::log_prepared() const {
   const mirror::PrefilterSize size = batch_->prefilter_size();
   log::info("rules", "rules for new events prepared",
             {log::field("rules", size.statements), log::field("asked_of_every_event", size.always),

@@ -72,6 +72,8 @@ class Detector {
   // All switches as they would be with this one. Errors: NotFound (no such rule), Exhausted (too many switches).
   Result<detect::RuleSwitches> switches_with(const std::string& rule_id, detect::RuleSwitch position) const;
   RuleChanges set_switches(detect::RuleSwitches switches);
+  // How many rules look at new events, and how many of them at every one; done by itself after every change.
+  void log_prepared() const;
   // The rules that can be asked of single events, over these; `rules_run` counts those that could match.
   Round run_events(std::span<const NewEvent> events, const pb::Completeness& completeness);
   Round run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness);
