@@ -147,7 +147,7 @@ TEST_F(Filters, TextsAreAskedOnceForManyEvents) {
     std::uint64_t seen = 0, of_that_name = 0;
     const auto found = store_->find_events(filter, [&](std::string_view, const pb::ProcessEvent& event) {
       ++seen;
-      of_that_name += event.process().name() == name ? 1 : 0;
+      of_that_name += event.process().name() == name ? 1U : 0U;
       return true;
     });
     ASSERT_TRUE(found);
