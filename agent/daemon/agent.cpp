@@ -13,6 +13,7 @@ namespace de::daemon {
 namespace {
 
 constexpr std::size_t kMegabyte = 1UL << 20;
+constexpr auto kReplayLook = std::chrono::milliseconds(1);
 constexpr auto kTokenLifetime = std::chrono::minutes(2);  // Twice the startup timeout.
 
 std::string format_name(config::SinkFormat format) { return std::string(config::to_text(format)); }
@@ -61,6 +62,7 @@ Result<> Agent::open() {
   detector_options.rules_dirs = config_.paths.rules_dirs;
   detector_options.budget = rule_budget(config_);
   detector_options.dedup_seconds = config_.dedup_seconds;
+  detector_options.folds = !config_.replay;
   detector_options.host = identity_.host;
   detector_options.switches = find_switches();
   DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, stored_.get()));
@@ -122,6 +124,11 @@ Result<> Agent::listen() {
 // that of their own account where the configuration names one.
 Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
   const std::string& id = hello.collector_id();
+  const bool is_replay = hello.collector_type() == kReplayType;
+  if (is_replay && !config_.replay)
+    return fail(Errc::Denied, "recorded events are only for an agent that was started with --replay");
+  if (!is_replay && config_.replay)
+    return fail(Errc::Denied, "this agent was started with --replay and takes recorded events only");
   const auto user = identity_.users_of_collectors.find(id);
   if (user != identity_.users_of_collectors.end() && peer.uid != user->second)
     return fail(Errc::Denied, "collector " + id + " must be uid " + std::to_string(user->second) +
@@ -148,7 +155,7 @@ Result<std::unique_ptr<sink::Sink>> Agent::make_sink(const config::SinkConfig& e
 Result<> Agent::open_sinks() {
   queue_ = std::make_unique<StoreQueue>(*store_, writer_);
   std::vector<config::SinkConfig> wanted = config_.sinks;
-  if (wanted.empty()) {
+  if (wanted.empty() && !config_.replay) {
     config::SinkConfig file;
     file.name = "file";
     file.type = config::SinkType::File;
@@ -168,7 +175,7 @@ Result<> Agent::open_sinks() {
 
 void Agent::expect_collectors() {
   std::vector<config::CollectorConfig> wanted = config_.collectors;
-  if (wanted.empty()) wanted.emplace_back().id = "procmond";
+  if (wanted.empty() && !config_.replay) wanted.emplace_back().id = "procmond";
   for (const config::CollectorConfig& entry : wanted) {
     if (!entry.enabled) continue;
     registry_->expect(entry.id, entry.type, entry.startup_timeout_secs * 1000, entry.heartbeat_interval_secs * 1000);
@@ -194,7 +201,7 @@ bus::Consumers Agent::make_consumers() {
     return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
   };
   out.publish_events = [this](std::string collector, std::string spool_id, bus::EventBatches batches) {
-    return intake_->publish_events(std::move(collector), std::move(spool_id), std::move(batches));
+    return take_events(std::move(collector), std::move(spool_id), std::move(batches));
   };
   // Rules do not wait for the commit. An alert that is stored before its event has it inside.
   out.arrived = [this](const std::string& collector, const std::string& spool_id,
@@ -251,6 +258,18 @@ serve::Context Agent::make_context() {
   };
 }
 
+// The pace of a recording is that of the rules: none is passed over, and what is acknowledged was looked at.
+link::Task<std::uint64_t> Agent::take_events(std::string collector, std::string spool_id, bus::EventBatches batches) {
+  auto stored = co_await intake_->publish_events(std::move(collector), std::move(spool_id), std::move(batches));
+  boost::asio::steady_timer look(io_);
+  while (config_.replay && !stopping_ && (detecting_ || !new_events_.is_empty())) {
+    look.expires_after(kReplayLook);
+    boost::system::error_code ec;
+    co_await look.async_wait(link::into(ec));
+  }
+  co_return stored;
+}
+
 link::Task<> Agent::settle() {
   std::vector<std::shared_ptr<bus::CollectorSession>> sessions;
   for (const auto& [id, session] : sessions_) sessions.push_back(session);
@@ -272,7 +291,7 @@ pb::Completeness Agent::completeness() const {
   add(event_reasons_);
   add(new_events_.reasons());
   add(canary_->reasons());
-  if (!image_) {
+  if (!image_ && !config_.replay) {
     pb::Reason& reason = *out.add_reasons();
     reason.set_reason("CollectorUnavailable");
     reason.set_detail("no snapshot has arrived since the agent started");

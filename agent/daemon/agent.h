@@ -51,6 +51,7 @@ struct AgentIdentity {
 std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input);
 
 inline constexpr const char* kLedgerKeeper = "procmond";
+inline constexpr const char* kReplayType = "replay";  // What a collector of recorded events calls itself.
 
 class Agent {
  public:
@@ -115,6 +116,7 @@ class Agent {
   void on_ended(const std::string& id, const std::string& why, bool violation);
   bus::Consumers make_consumers();
   serve::Context make_context();
+  link::Task<std::uint64_t> take_events(std::string collector, std::string spool_id, bus::EventBatches batches);
   link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
   void audit(const std::string& action, const std::string& payload) { ledger_.append(action, payload); }
@@ -184,6 +186,7 @@ class Agent {
   std::uint64_t violations_untold_ = 0;  // Since the last that was.
   bool reloading_ = false;
   bool switching_ = false;
+  bool detecting_ = false;  // Events that were taken from new_events_, or their alerts are being stored.
   bool stopping_ = false;
 };
 

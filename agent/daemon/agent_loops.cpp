@@ -15,6 +15,7 @@ namespace {
 constexpr auto kTick = 250ms;
 constexpr std::int64_t kRulesIntervalNs = 740'000'000;  // A stat per file; a rule is to be in force within a second.
 constexpr std::int64_t kFirstScanNs = 60'000'000'000;
+constexpr std::int64_t kNobodyCameNs = 60'000'000'000;
 constexpr std::int64_t kRetentionIntervalNs = 600'000'000'000;
 constexpr std::size_t kMaxSessions = 64;
 constexpr std::size_t kMaxGreetings = 32;  // Of them at a time that have not been admitted; 5 s for each.
@@ -80,6 +81,7 @@ void Agent::on_ended(const std::string& id, const std::string& why, bool violati
   note_ended(id, why, violation);
   if (violation) new_events_.forget(id);
   if (!id.empty()) spawn(intake_->abandon(id), "dropping an unfinished snapshot");
+  if (config_.replay && !id.empty()) stop();  // Nobody else will come.
 }
 
 void Agent::note_ended(const std::string& id, const std::string& why, bool violation) {
@@ -119,6 +121,10 @@ link::Task<> Agent::housekeeping() {
   while (!stopping_) {
     for (const std::string& id : registry_->find_silent())
       log::error("bus", "collector is silent", {log::field("collector", id)});
+    if (config_.replay && registry_->collectors().empty() && clock_.steady_ns() - started_ns_ > kNobodyCameNs) {
+      log::error("agent", "no replay collector has come within a minute");
+      stop();
+    }
     tick_supervisors();
     watch_ourselves();
     advance();
@@ -199,7 +205,9 @@ link::Task<> Agent::detect_loop() {
       continue;
     }
     // Events first: they are few, and somebody wants to know now. A snapshot still comes after every run of them.
+    detecting_ = true;
     auto seen = co_await detect_events();
+    detecting_ = false;
     if (!seen) log::error("alert", "alerts could not be stored", {log::field("reason", seen.error().message())});
     auto looked = co_await detect_snapshot();
     if (!looked) log::error("alert", "alerts could not be stored", {log::field("reason", looked.error().message())});

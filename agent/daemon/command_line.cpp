@@ -19,6 +19,9 @@ std::optional<int> parse_flags(int argc, char** argv, Flags& flags) {
       ->check(given);
   app.add_option("--config", flags.config_file, "Read this file instead of the system's and the user's")->check(given);
   app.add_option("--set", sets, "KEY=VALUE, as in the configuration file; may be repeated")->allow_extra_args(false);
+  app.add_flag("--replay", flags.replay,
+               "Take recorded events from a replay collector, and nothing else; needs a --state-dir of its own, ends "
+               "when the collector leaves");
   app.add_flag("--check-config", flags.check_config, "Check the configuration and exit");
   app.add_flag("--print-config", flags.print_config, "Print the configuration with the origin of each value and exit");
   try {

@@ -14,6 +14,7 @@ struct Flags {
   std::string config_file;
   bool check_config = false;
   bool print_config = false;
+  bool replay = false;
 };
 
 // Returns an exit code when the program is to end at once (--help, --version, wrong usage).

@@ -77,6 +77,17 @@ Result<Settled> settle(const config::AgentConfig& config, const config::LoadInpu
   return out;
 }
 
+// Recordings touch nothing that belongs to this host: its store, its collectors, its sinks.
+Result<> be_for_replay(config::AgentConfig& config) {
+  if (!config.paths.is_private) return fail(Errc::Invalid, "--replay needs a directory of its own: --state-dir DIR");
+  config.replay = true;
+  config.canary_interval_secs = 0;
+  config.commit_delay_ms = 0;
+  config.collectors.clear();
+  config.sinks.clear();
+  return {};
+}
+
 Result<> run(config::LoadInput input, const config::Loaded<config::AgentConfig>& loaded) {
   DE_TRY(notify, ServiceNotify::from_environment());
   DE_TRY(settled, settle(loaded.value, input));
@@ -101,6 +112,9 @@ int run_agent(int argc, char** argv, const char* const* environment) {
   input.explicit_file = flags.config_file;
   auto loaded = config::load_agent(input);
   if (!loaded) return report(loaded.error(), 2);
+  if (flags.replay) {
+    if (const auto fits = be_for_replay(loaded->value); !fits) return report(fits.error(), 2);
+  }
   if (flags.print_config) {
     std::fputs(config::print_config(loaded->settings, true).c_str(), stdout);
     return 0;

@@ -119,7 +119,8 @@ void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>
                     matches.error().message()));
     return;
   }
-  const std::int64_t window_ms = std::int64_t{rule.dedup.seconds.value_or(options_.dedup_seconds)} * 1000;
+  const std::int64_t window_ms =
+      options_.folds ? std::int64_t{rule.dedup.seconds.value_or(options_.dedup_seconds)} * 1000 : 0;
   for (pb::Alert& alert : alert::raise(rule, *matches, context, lineage_, clock_))
     round.alerts.push_back({std::move(alert), window_ms});
 }
@@ -158,6 +159,7 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
   context.host = options_.host;
   context.generation = book_->snapshot()->generation;
   context.events = rows_;
+  if (!options_.folds) context.max_alerts_per_run = rows_.size();
   for (const std::uint32_t statement : batch_->asked()) {
     const detect::Rule& rule = *event_rules_[statement];
     take_over(rule, detect::run_rule(*batch_, statement, rule, options_.budget), context, round);

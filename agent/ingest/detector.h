@@ -34,6 +34,7 @@ struct DetectorOptions {
   std::vector<std::string> rules_dirs;
   mirror::Budget budget;
   std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
+  bool folds = true;                  // False: every match is an alert of its own, whatever rules say.
   std::string host;
   detect::RuleSwitches switches;  // What operators said in earlier runs.
   mirror::BatchOptions batch;

@@ -72,13 +72,14 @@ Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, cons
 link::Task<Answer> answer_rules_list(Context& context) {
   const auto report = context.detector.report();
   Answer answer(complete());
-  answer.columns = {"id", "severity", "enabled", "health", "runs", "matches", "last_ms", "name"};
+  answer.columns = {"id", "severity", "enabled", "on", "health", "runs", "matches", "last_ms", "name"};
   for (const auto& rule : report->rules->rules) {
     const auto health = report->health.find(rule->id);
     pb::Row row;
     *row.add_values() = text_value(rule->id);
     *row.add_values() = text_value(schema::to_text(rule->severity));
     *row.add_values() = text_value(enabled_text(*rule));
+    *row.add_values() = text_value(detect::to_text(rule->on));
     if (health == report->health.end()) {
       *row.add_values() = text_value("not run yet");
       for (int i = 0; i < 3; ++i) row.add_values();

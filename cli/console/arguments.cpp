@@ -88,13 +88,21 @@ void add_rules(CLI::App& app, Invocation& out) {
     s.add_option("TARGET", c.target, "A rule's id, or a rule file; default all loaded rules");
   });
   add<RuleBacktestCommand>(
-      *rules, out, "backtest", "What a rule would have matched in what is stored",
+      *rules, out, "backtest", "What a rule would have matched in what is stored, or in a recording",
       [](CLI::App& s, RuleBacktestCommand& c) {
-        s.add_option("TARGET", c.target, "A rule's id, or a rule file")->required();
+        s.add_option("TARGET", c.target,
+                     "A rule's id, or a rule file; with --events a rule file or a directory of them")
+            ->required();
+        auto* events = s.add_option("--events", c.events,
+                                    "A recording instead of what is stored: a file with one JSON object a line");
+        s.add_flag("--each", c.each, "Every match in the recording")->needs(events);
         s.add_option("--since", c.since, "From when on: 2026-11-23T05:00:00Z, or 10m, 2h, 3d for so long ago")
-            ->capture_default_str();
-        s.add_option("--until", c.until, "Until when; default now");
-        s.add_option("--timeout", c.timeout_ms, "Most milliseconds it may take")->check(CLI::Range(1U, kMaxBacktestMs));
+            ->capture_default_str()
+            ->excludes(events);
+        s.add_option("--until", c.until, "Until when; default now")->excludes(events);
+        s.add_option("--timeout", c.timeout_ms, "Most milliseconds it may take")
+            ->check(CLI::Range(1U, kMaxBacktestMs))
+            ->excludes(events);
       });
   add<RulesImportCommand>(
       *rules, out, "import", "Make rule files of rules in Sigma's format", [](CLI::App& s, RulesImportCommand& c) {

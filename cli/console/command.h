@@ -41,6 +41,8 @@ struct RuleBacktestCommand {
   std::string since = "1d";
   std::string until;             // Empty: now.
   std::uint32_t timeout_ms = 0;  // 0: the agent's.
+  std::string events;            // A recording to try it on instead of what is stored.
+  bool each = false;             // Every match of the recording.
 };
 struct RuleSwitchCommand {
   std::vector<std::string> ids;

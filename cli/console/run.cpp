@@ -14,6 +14,7 @@
 #include "console/client.h"
 #include "console/import_rules.h"
 #include "console/offline.h"
+#include "console/replay_events.h"
 #include "console/request.h"
 #include "console/service_command.h"
 #include "console/set_config.h"
@@ -178,6 +179,7 @@ std::string words_of(const Command& command) {
   if (is_any<AuditVerifyCommand>(command)) return "audit verify";
   if (is_any<AuditTailCommand>(command)) return "audit tail";
   if (is_any<RulesImportCommand>(command)) return "rules import";
+  if (is_any<RuleBacktestCommand>(command)) return "rules backtest";
   return is_any<ConfigValidateCommand>(command) ? "config validate" : "config show";
 }
 
@@ -237,6 +239,11 @@ ExitCode execute(const Invocation& invocation, const char* const* env, const Str
   if (const auto* import = std::get_if<RulesImportCommand>(&command)) {
     Answer answer(std::move(options), streams);
     return import_rules(*import, answer, streams);
+  }
+  if (const auto* backtest = std::get_if<RuleBacktestCommand>(&command);
+      backtest != nullptr && !backtest->events.empty()) {
+    Answer answer(std::move(options), streams);
+    return replay_events(*backtest, answer, streams);
   }
   if (const auto* asked = std::get_if<ServiceCommand>(&command)) {
     if (invocation.state_dir || invocation.socket) {

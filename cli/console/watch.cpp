@@ -1,11 +1,11 @@
 #include "console/watch.h"
 
-#include <csignal>
 #include <ctime>
 #include <optional>
 #include <set>
 
 #include "console/client.h"
+#include "console/stop_on_signal.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/link/protocol.h"
 #include "render/cell.h"
@@ -17,33 +17,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kReplyLimit = 60s;
 constexpr long kPauseNs = 250'000'000;
-
-// Set by the handler of SIGINT and SIGTERM, which can reach nothing else.
-volatile std::sig_atomic_t asked_to_stop = 0;
-
-void on_signal(int) { asked_to_stop = 1; }
-
-// While alive, Ctrl-C ends the watch instead of the program.
-class StopOnSignal {
- public:
-  StopOnSignal() {
-    asked_to_stop = 0;
-    struct sigaction action {};
-    action.sa_handler = on_signal;  // Without SA_RESTART: the pause ends at once.
-    ::sigaction(SIGINT, &action, &interrupt_);
-    ::sigaction(SIGTERM, &action, &terminate_);
-  }
-  ~StopOnSignal() {
-    ::sigaction(SIGINT, &interrupt_, nullptr);
-    ::sigaction(SIGTERM, &terminate_, nullptr);
-  }
-  StopOnSignal(const StopOnSignal&) = delete;
-  StopOnSignal& operator=(const StopOnSignal&) = delete;
-
- private:
-  struct sigaction interrupt_ {};
-  struct sigaction terminate_ {};
-};
 
 class Watch {
  public:
@@ -162,9 +135,9 @@ ExitCode watch_processes(const WatchCommand& command, const config::Paths& paths
                          const Streams& streams, const std::function<ExitCode(const Error&)>& unconnected) {
   const StopOnSignal stop;
   Watch watch(command, std::move(options), streams);
-  while (asked_to_stop == 0) {
+  while (!StopOnSignal::is_asked()) {
     auto client = Client::connect(paths.control_socket);
-    if (!client) return asked_to_stop != 0 ? ExitCode::Complete : unconnected(client.error());
+    if (!client) return StopOnSignal::is_asked() ? ExitCode::Complete : unconnected(client.error());
     const auto trailer = watch.ask(*client);
     if (watch.output_error() && watch.output_error()->code() == Errc::Closed) break;  // The reader has enough.
     if (watch.output_error()) {
@@ -182,7 +155,7 @@ ExitCode watch_processes(const WatchCommand& command, const config::Paths& paths
     }
     watch.end(*trailer);
     const timespec pause{0, kPauseNs};
-    if (asked_to_stop == 0) ::nanosleep(&pause, nullptr);
+    if (!StopOnSignal::is_asked()) ::nanosleep(&pause, nullptr);
   }
   return watch.missed() ? ExitCode::Degraded : ExitCode::Complete;
 }

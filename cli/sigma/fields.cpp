@@ -24,7 +24,7 @@ constexpr Field kProcess[] = {
     {"ProcessId", "pid", FieldKind::Number},
     {"ParentProcessId", "ppid", FieldKind::Number},
     {"sha256", "executable_hash", FieldKind::Text},
-    {"Hashes", "('SHA256=' || upper(executable_hash))", FieldKind::Text},
+    {"Hashes", "coalesce(json_extract(platform_data, '$.Hashes'), 'SHA256=' || upper(executable_hash))", FieldKind::Text},
     {"OriginalFileName", "", kFurther}, {"Description", "", kFurther}, {"Product", "", kFurther},
     {"Company", "", kFurther}, {"FileVersion", "", kFurther}, {"IntegrityLevel", "", kFurther},
     {"ParentUser", "", kFurther}, {"ParentIntegrityLevel", "", kFurther}, {"ParentLogonId", "", kFurther},

@@ -163,10 +163,20 @@ Result<std::vector<Pattern>> apply(const Scope& scope, const Node& at, const std
   return out;
 }
 
+// Windows writes its numbers as 0x3e7, a column holds 999.
+std::string in_decimal(const std::string& text) {
+  std::uint64_t number = 0;
+  if (!text.starts_with("0x") && !text.starts_with("0X")) return text;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + 2, end, number, 16);
+  return read.ec == std::errc() && read.ptr == end ? std::to_string(number) : text;
+}
+
 // What `expand` puts in comes before every other modifier, wherever it stands.
-Result<std::vector<Pattern>> to_patterns(const Scope& scope, const Item& item, const Node& value) {
+Result<std::vector<Pattern>> to_patterns(const Scope& scope, const Item& item, const Field& field, const Node& value) {
   if (!value.is_scalar()) return fail(complaint(scope.file, value, "a value must be text or a number"));
-  std::vector<Pattern> patterns = {parse_pattern(value.text)};
+  std::vector<Pattern> patterns = {
+      parse_pattern(field.kind == FieldKind::Number ? in_decimal(value.text) : value.text)};
   if (item.has("expand")) {
     DE_TRY(expanded, expand(scope, value, value.text));
     patterns = std::move(expanded);
@@ -288,7 +298,7 @@ Result<std::string> item_to_sql(const Scope& scope, const Node& key, const Node&
       terms.push_back(std::move(*term));
       continue;
     }
-    DE_TRY(made, to_patterns(scope, item, value));
+    DE_TRY(made, to_patterns(scope, item, **field, value));
     count += made.size();
     if (count > kMaxValues)
       return fail(complaint(scope.file, key, "more than " + std::to_string(kMaxValues) + " values"));

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 namespace de {
 
@@ -22,5 +24,9 @@ struct Iso8601 {
   char text[32];
 };
 Iso8601 to_iso8601(std::int64_t unix_ms);
+
+// Unix milliseconds of what to_iso8601() prints; also with a space for the T, without the Z, the fraction, the seconds
+// or all of the time of day. Always UTC; nothing when it is anything else.
+std::optional<std::int64_t> parse_iso8601(std::string_view text);
 
 }  // namespace de

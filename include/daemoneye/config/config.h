@@ -123,6 +123,7 @@ struct AgentConfig {
   std::vector<CollectorConfig> collectors;
   std::uint32_t canary_interval_secs = 10;  // 0: none.
   ControlConfig control;
+  bool replay = false;  // Not a key: `daemoneye-agent --replay`.
 };
 
 enum class OutputFormat : std::uint8_t { Table, Json, Jsonl, Csv, Markdown, Line };

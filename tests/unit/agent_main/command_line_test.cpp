@@ -36,7 +36,7 @@ TEST(CommandLine, NothingIsADaemonWithItsConfiguration) {
   const Parsed parsed = parse({});
   EXPECT_EQ(parsed.exit_code, std::nullopt);
   EXPECT_TRUE(parsed.flags.settings.empty());
-  EXPECT_FALSE(parsed.flags.check_config || parsed.flags.print_config);
+  EXPECT_FALSE(parsed.flags.check_config || parsed.flags.print_config || parsed.flags.replay);
   EXPECT_EQ(parsed.out + parsed.err, "");
 }
 

@@ -259,7 +259,8 @@ TEST_F(RulesTest, ListShowsRulesAndWhatIsWrongWithTheFiles) {
   ASSERT_EQ(reply.rows.size(), 1u);
   EXPECT_EQ(reply.rows[0][0], "demo");
   EXPECT_EQ(reply.at("demo"), "high");
-  EXPECT_EQ(reply.at("demo", 3), "not run yet");
+  EXPECT_EQ(reply.at("demo", 3), "both") << "what it runs on";
+  EXPECT_EQ(reply.at("demo", 4), "not run yet");
   rule_file("broken.yaml", "id: [");
   reply = ask(request);
   EXPECT_EQ(reply.status(), pb::STATUS_UNHEALTHY);

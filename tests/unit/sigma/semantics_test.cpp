@@ -160,6 +160,7 @@ TEST(Sigma, Encodings) {
 
 TEST(Sigma, NumbersAndFields) {
   expect_case({"sel:\n    LogonId: 0\ncondition: sel", {{{"LogonId", "0"}}}, {{{"LogonId", "10"}}, {}}});
+  expect_case({"sel:\n    LogonId: '0x3E7'\ncondition: sel", {{{"LogonId", "999"}}}, {{{"LogonId", "3"}}, {}}});
   expect_case({"sel:\n    LogonId|gte: 1000\ncondition: sel",
                {{{"LogonId", "1000"}}, {{"LogonId", "10000"}}},
                {{{"LogonId", "9"}}, {}}});
@@ -168,6 +169,9 @@ TEST(Sigma, NumbersAndFields) {
   expect_case({"sel:\n    Image|fieldref: ParentImage\ncondition: sel",
                {{{"Image", "/bin/a"}, {"ParentImage", "/BIN/A"}}},
                {{{"Image", "/bin/a"}, {"ParentImage", "/bin/b"}}, image("/bin/a")}});
+  expect_case({"sel:\n    Hashes|contains: 'IMPHASH=77'\ncondition: sel",
+               {{{"(more)", R"({"Hashes":"MD5=1,IMPHASH=7766"})"}}},
+               {{{"sha256", std::string(64, '7')}}}});
   expect_case({"sel:\n    Hashes|contains: 'SHA256=AB'\ncondition: sel",
                {{{"sha256", "ab" + std::string(62, '0')}}},
                {{{"sha256", "cd" + std::string(62, '0')}}, {}}});

@@ -1,0 +1,41 @@
+// A collector of recorded events, as the agent sees it: it dials the broker socket, greets, publishes and is told what
+// was taken. Only an agent that was started with --replay lets it in; that agent acknowledges what its rules have
+// looked at.
+//
+// Thread: any; one owner at a time, which waits while a thread of its own talks to the agent.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemoneye/base/result.h"
+#include "daemoneye/process.pb.h"
+
+namespace de::replay {
+
+inline constexpr const char* kCollectorType = "replay";
+
+class Collector {
+ public:
+  // Errors: those of link::dial; Denied with the agent's reason, Corrupt, Timeout.
+  static Result<std::unique_ptr<Collector>> connect(const std::string& broker_socket);
+  ~Collector();  // Leaves.
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+
+  // Events in the order of their sequences, which go on from those before. Waits while too many are on their way.
+  // Errors: why the session ended.
+  Result<> publish(std::vector<pb::ProcessEvent> events);
+  // Waits until all were looked at. Errors: why the session ended.
+  Result<> settle();
+
+ private:
+  struct Session;
+  explicit Collector(std::unique_ptr<Session> session);
+
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace de::replay

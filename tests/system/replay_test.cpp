@@ -1,0 +1,268 @@
+// `rules backtest --events`: rules tried on recordings, through the agent's own socket, rules and alerts.
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "daemons.h"
+#include "json_row.h"
+#include "temp_dir.h"
+
+namespace de::system_test {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+namespace json = google::protobuf;
+
+const std::string kCorpora = std::string(DE_SOURCE_DIR) + "/../shared/corpora/";
+using Lines = std::map<std::string, std::set<std::size_t>>;  // By rule.
+
+Ran cli(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), program("daemoneye-cli"));
+  return run(arguments);
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::vector<std::string> out;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) out.push_back(line);
+  return out;
+}
+
+json::Struct parse(const std::string& line) {
+  json::Struct out;
+  const auto parsed = json::util::JsonStringToMessage(line, &out);
+  EXPECT_TRUE(parsed.ok()) << line;
+  return out;
+}
+
+std::string text_of(const json::Struct& object, const std::string& name) {
+  const auto found = object.fields().find(name);
+  return found == object.fields().end() ? "" : found->second.string_value();
+}
+
+std::string print(const json::Value& value) {
+  std::string out;
+  EXPECT_TRUE(json::util::MessageToJsonString(value, &out).ok());
+  return out;
+}
+
+// Where each rule of the directory matched.
+Lines replay(const std::string& rules, const std::string& events) {
+  const Ran ran = cli({"--output", "jsonl", "rules", "backtest", rules, "--events", events, "--each"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  Lines out;
+  std::istringstream rows(ran.out);
+  for (std::string line; std::getline(rows, line);) {
+    const JsonRow row = parse_json_row(line);
+    if (row.contains("rule") && row.contains("line")) out[row.at("rule")].insert(std::stoul(row.at("line")));
+  }
+  return out;
+}
+
+bool import(const std::string& from, const std::string& into, const std::vector<std::string>& more = {}) {
+  fs::create_directories(into);
+  std::vector<std::string> arguments = {"rules", "import", "--sigma", from, "--into", into};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const Ran ran = cli(arguments);
+  EXPECT_TRUE(ran.exit_code == 0 || ran.exit_code == 3) << ran.err;
+  return fs::directory_iterator(into) != fs::directory_iterator();
+}
+
+class Truth : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kCorpora + "truth")) GTEST_SKIP() << "there are no corpora beside the repository";
+    ASSERT_TRUE(import(kCorpora + "sigma/rules", dir_ / "rules"));
+  }
+
+  test::TempDir dir_;
+};
+
+// Published rules over recorded events, as others say that they match.
+TEST_F(Truth, PublishedRulesMatchWhatTheyShould) {
+  std::map<std::string, std::vector<json::Struct>> by_file;
+  for (const std::string& line : lines_of(kCorpora + "truth/matches.jsonl")) {
+    json::Struct one = parse(line);
+    if (fs::exists(dir_ / ("rules/sigma-" + text_of(one, "id") + ".yaml")))
+      by_file[text_of(one, "events")].push_back(one);
+  }
+  std::size_t compared = 0;
+  for (const auto& [file, wanted] : by_file) {
+    std::vector<double> ids;
+    for (const std::string& line : lines_of(kCorpora + "events/" + file))
+      ids.push_back(parse(line).fields().at("_id").number_value());
+    Lines found = replay(dir_ / "rules", kCorpora + "events/" + file);
+    for (const json::Struct& one : wanted) {
+      std::set<double> expected, matched;
+      for (const json::Value& id : one.fields().at("match").list_value().values()) expected.insert(id.number_value());
+      for (const std::size_t line : found["sigma-" + text_of(one, "id")]) matched.insert(ids.at(line - 1));
+      EXPECT_EQ(matched, expected) << text_of(one, "rule") << " over " << file;
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 323U);
+  std::printf("%zu pairs of a rule and a recording agree\n", compared);
+}
+
+TEST_F(Truth, NearMissesAreTold) {
+  std::string events;
+  std::vector<json::Struct> vectors;
+  for (const std::string& line : lines_of(kCorpora + "truth/generated_vectors.jsonl")) {
+    vectors.push_back(parse(line));
+    events += print(vectors.back().fields().at("event")) + "\n";
+  }
+  Lines found = replay(dir_ / "rules", dir_.write("events.jsonl", events));
+  std::size_t compared = 0;
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const std::string rule = "sigma-" + text_of(vectors[i], "id");
+    if (!fs::exists(dir_ / ("rules/" + rule + ".yaml"))) continue;
+    EXPECT_EQ(found[rule].contains(i + 1), text_of(vectors[i], "kind").starts_with("positive"))
+        << text_of(vectors[i], "rule") << " " << text_of(vectors[i], "kind") << text_of(vectors[i], "changed");
+    ++compared;
+  }
+  EXPECT_GE(compared, 635U);
+  std::printf("%zu vectors agree\n", compared);
+}
+
+// One point of Sigma's specification each. Fields of tables that are not served stand for others of their kind.
+TEST_F(Truth, TheSpecificationIsKeptPointByPoint) {
+  const std::map<std::string, std::string> instead = {
+      {"TargetFilename", "CurrentDirectory"}, {"DestinationIp", "User"}, {"DestinationPort", "LogonId"}};
+  std::string events, placeholders = "{}";
+  std::vector<std::pair<std::string, bool>> wanted;
+  std::vector<std::string> names;
+  for (std::string line : lines_of(kCorpora + "sigma/semantics_vectors.jsonl")) {
+    for (const auto& [field, other] : instead)
+      for (std::size_t at; (at = line.find(field)) != line.npos;) line.replace(at, field.size(), other);
+    const json::Struct one = parse(line);
+    const std::string id = std::to_string(10'000'000 + names.size()) + "-0000-4000-8000-000000000000";
+    std::string detection = text_of(one, "detection");
+    for (std::size_t at = 0; (at = detection.find('\n', at)) != detection.npos; at += 5)
+      detection.insert(at + 1, "    ");
+    dir_.write("vectors/" + id + ".yml", "title: T\nid: " + id +
+                                             "\nauthor: Ann\nlevel: high\nlogsource: {product: linux, category: "
+                                             "process_creation}\ndetection:\n    " +
+                                             detection + "\n");
+    if (one.fields().at("placeholders").has_struct_value()) placeholders = print(one.fields().at("placeholders"));
+    names.push_back(text_of(one, "name"));
+    for (const json::Value& event : one.fields().at("events").list_value().values()) {
+      events += print(event.struct_value().fields().at("event")) + "\n";
+      wanted.emplace_back("sigma-" + id, event.struct_value().fields().at("match").bool_value());
+    }
+  }
+  ASSERT_TRUE(
+      import(dir_ / "vectors", dir_ / "converted", {"--placeholders", dir_.write("placeholders.yaml", placeholders)}));
+  Lines found = replay(dir_ / "converted", dir_.write("events.jsonl", events));
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_EQ(found[wanted[i].first].contains(i + 1), wanted[i].second)
+        << "event " << i + 1 << " of " << wanted[i].first;
+  EXPECT_GE(wanted.size(), 141U);
+  std::printf("%zu events of %zu points agree\n", wanted.size(), names.size());
+}
+
+constexpr const char* kRule =
+    "id: curl-runs\nname: Curl\ndescription: d\nseverity: low\ncategory: c\ndedup: {keys: [name], seconds: 3600}\n"
+    "sql: SELECT pid, name, command_line, ancestry FROM processes.events WHERE name = 'curl' AND event_type = 'exec'\n";
+constexpr const char* kSnapshotRule =
+    "id: many\nname: Many\ndescription: d\nseverity: low\ncategory: c\nsql: SELECT count(*) AS n FROM processes\n";
+
+std::set<std::string> directories_of_replays() {
+  std::set<std::string> out;
+  for (const auto& entry : fs::directory_iterator("/tmp"))
+    if (entry.path().filename().string().starts_with("daemoneye-replay-")) out.insert(entry.path());
+  return out;
+}
+
+// More events than wait for rules at a time, and a rule that would fold its matches elsewhere.
+TEST(Replay, EveryMatchOfALongRecordingIsKnown) {
+  test::TempDir dir;
+  dir.write("rules/curl.yaml", kRule);
+  std::string events;
+  constexpr int kEvents = 30'000;
+  for (int i = 1; i <= kEvents; ++i)
+    events += R"({"pid":)" + std::to_string(i) + R"(,"name":")" + (i % 100 == 0 ? "curl" : "ls") + "\"}\n";
+  const auto before = directories_of_replays();
+  const Lines found = replay(dir / "rules", dir.write("events.jsonl", events));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.at("curl-runs").size(), kEvents / 100U);
+  EXPECT_EQ(*found.at("curl-runs").begin(), 100U);
+  EXPECT_EQ(directories_of_replays(), before) << "nothing is left";
+}
+
+TEST(Replay, WhatCannotBeTriedIsNotANumber) {
+  test::TempDir dir;
+  dir.write("rules/curl.yaml", kRule);
+  dir.write("rules/many.yaml", kSnapshotRule);
+  const std::string events = dir.write("events.jsonl", "{\"Image\":\"/usr/bin/curl\"}\n");
+  const Ran ran = cli({"rules", "backtest", dir / "rules", "--events", events});
+  EXPECT_EQ(ran.exit_code, 3) << ran.err;
+  EXPECT_TRUE(contains(ran.out, "not tried: it runs over snapshots, and a recording has none")) << ran.out;
+  EXPECT_TRUE(contains(ran.err, "1 events, 2 rules, 1 matches; 1 rules were not tried on all of them")) << ran.err;
+}
+
+TEST(Replay, MistakesAreNamed) {
+  test::TempDir dir;
+  const std::string rule = dir.write("curl.yaml", kRule);
+  const std::string events = dir.write("events.jsonl", "{\"name\":\"curl\"}\n");
+  const auto before = directories_of_replays();
+  Ran ran = cli({"rules", "backtest", rule, "--events", dir.write("odd.jsonl", "{}\n{\"nmae\":\"x\"}\n")});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_TRUE(contains(ran.err, "odd.jsonl:2: field nmae: no column")) << ran.err;
+  ran = cli({"rules", "backtest", dir.write("broken.yaml", "id: [\n"), "--events", events});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_TRUE(contains(ran.err, "broken.yaml:")) << ran.err;
+  ran = cli({"rules", "backtest", "curl-runs", "--events", events});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_TRUE(contains(ran.err, "curl-runs is neither a rule file nor a directory")) << ran.err;
+  ran = cli({"rules", "backtest", rule, "--events", dir / "none.jsonl"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_TRUE(contains(ran.err, "none.jsonl: No such file")) << ran.err;
+  ran = cli({"rules", "backtest", rule, "--events", events, "--since", "1h"});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_EQ(directories_of_replays(), before);
+}
+
+// What `query` printed can be replayed.
+TEST(Replay, OfWhatThisHostStored) {
+  test::TempDir dir;
+  Host host;
+  host.start_agent();
+  host.start_procmond();
+  ASSERT_TRUE(host.is_steady()) << host.log("agent") << host.log("procmond");
+  const auto stored = [&] {
+    (void)run({"/bin/sh", "-c", "exit 0", "replay-of-us"});
+    const Ran ran = host.cli({"--output", "jsonl", "query",
+                              "SELECT * FROM processes.events WHERE instr(command_line, 'replay-of-us') LIMIT 20"});
+    dir.write("events.jsonl", ran.out);
+    return contains(ran.out, "replay-of-us");
+  };
+  if (!eventually(stored, 20s)) GTEST_SKIP() << "programs are not seen when they start here";
+  const std::string rule = dir.write(
+      "r.yaml",
+      "id: ours\nname: n\ndescription: d\nseverity: low\ncategory: c\nsql: SELECT pid, process_uid FROM "
+      "processes WHERE command_line LIKE '%replay-of-us%' AND argv LIKE '%\"exit 0\"%' AND start_time_ms > 0\n");
+  const Lines found = replay(rule, dir / "events.jsonl");
+  ASSERT_TRUE(found.contains("ours"));
+  EXPECT_GE(found.at("ours").size(), 1U);
+}
+
+TEST(Replay, OnlyOneKindOfAgentTakesRecordings) {
+  Ran ran = run({program("daemoneye-agent"), "--replay"});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_TRUE(contains(ran.err, "--replay needs a directory of its own: --state-dir DIR")) << ran.err;
+  // procmond is no recording, and is told so.
+  Host host;
+  host.start_agent({"--replay"});
+  host.start_procmond();
+  EXPECT_TRUE(eventually([&] { return contains(host.log("procmond"), "started with --replay"); })) << host.log("agent");
+  EXPECT_FALSE(fs::exists(host.dir() + "/alerts.jsonl")) << "no sink";
+}
+
+}  // namespace
+}  // namespace de::system_test
