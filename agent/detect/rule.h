@@ -78,6 +78,7 @@ struct Rule {
   Requirement requires_;
   std::string sql;
   std::vector<RuleTest> tests;
+  std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
   std::string digest;  // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 

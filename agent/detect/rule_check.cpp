@@ -91,6 +91,7 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
                  "dedup.keys: the result has no column " + escape_controls(key) + suggestion(key, views(columns))));
   DE_CHECK(check_requirement(rule));
   DE_CHECK(settle_trigger(*sessions.batch, *statement, rule));
+  rule.tables = statement->tables;
   return statement;
 }
 

@@ -72,7 +72,7 @@ Result<std::shared_ptr<const Rule>> find_rule(const detect::RuleSet& rules, cons
 link::Task<Answer> answer_rules_list(Context& context) {
   const auto report = context.detector.report();
   Answer answer(complete());
-  answer.columns = {"id", "severity", "enabled", "on", "health", "runs", "matches", "last_ms", "name"};
+  answer.columns = {"id", "severity", "enabled", "on", "health", "runs", "matches", "failures", "last_ms", "name"};
   for (const auto& rule : report->rules->rules) {
     const auto health = report->health.find(rule->id);
     pb::Row row;
@@ -82,11 +82,12 @@ link::Task<Answer> answer_rules_list(Context& context) {
     *row.add_values() = text_value(detect::to_text(rule->on));
     if (health == report->health.end()) {
       *row.add_values() = text_value("not run yet");
-      for (int i = 0; i < 3; ++i) row.add_values();
+      for (int i = 0; i < 4; ++i) row.add_values();
     } else {
       *row.add_values() = text_value(health->second.healthy ? "healthy" : "unhealthy: " + health->second.reason);
       *row.add_values() = int_value(static_cast<std::int64_t>(health->second.runs));
       *row.add_values() = int_value(static_cast<std::int64_t>(health->second.matches));
+      *row.add_values() = int_value(static_cast<std::int64_t>(health->second.failures));
       row.add_values()->set_real(static_cast<double>(health->second.last_us) / 1000.0);
     }
     *row.add_values() = text_value(rule->name);
@@ -122,6 +123,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("version", rule->version);
   add("enabled", enabled_text(*rule));
   add("on", detect::to_text(rule->on));
+  add("tables", joined(rule->tables));
   if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
   add("priority", std::to_string(rule->priority));
   add("dedup_keys", joined(rule->dedup.keys));

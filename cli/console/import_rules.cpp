@@ -9,7 +9,7 @@
 #include "console/replace_file.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/config/yaml_tree.h"
-#include "sigma/convert.h"
+#include "sigma/documents.h"
 
 namespace de::console {
 namespace {
@@ -90,40 +90,71 @@ Result<> write_rule(const std::string& directory, const sigma::Converted& rule) 
   return replace_file(path, rule.yaml, before, kRuleFileMode);
 }
 
+// Every file is read before one is converted: correlations and filters name rules of other files.
 class Import {
  public:
   Import(const RulesImportCommand& command, sigma::Placeholders placeholders)
       : command_(command), placeholders_(std::move(placeholders)) {}
 
-  // Errors: those of writing, which end it.
-  Result<> take(const RuleFile& file) {
+  void read(const RuleFile& file) {
     auto text = read_file(file.path, kMaxFileBytes);
     if (!text) return add(file, "refused", "", text.error().message());
-    sigma::ConvertOptions options{placeholders_, command_.source.empty() ? file.name : command_.source + file.name};
-    auto made = sigma::convert(file.path, *text, options);
-    if (!made) return add(file, "refused", "", made.error().message());
-    if (!ids_.insert(made->id).second)
-      return add(file, "refused", made->id, file.path + ": another of these files has the same id");
-    if (!made->is_served) return add(file, "waits", made->id, "for the table " + made->table);
-    if (!command_.into.empty()) DE_CHECK(write_rule(command_.into, *made));
-    return add(file, "converted", made->id, "");
+    const auto places = documents_.add(file.path, *text);
+    if (!places) return add(file, "refused", "", places.error().message());
+    for (const std::size_t place : *places) found_.emplace_back(place, file);
+  }
+
+  // Errors: those of writing, which end it.
+  Result<> convert() {
+    for (const auto& [place, file] : found_) DE_CHECK(take(place, file));
+    std::ranges::stable_sort(rows_, {}, [](const pb::Row& row) -> const std::string& { return row.values(0).text(); });
+    return {};
   }
 
   const std::vector<pb::Row>& rows() const { return rows_; }
   const Counts& counts() const { return counts_; }
 
  private:
-  Result<> add(const RuleFile& file, std::string_view outcome, const std::string& id, const std::string& why) {
-    ++(outcome == "converted" ? counts_.converted : outcome == "waits" ? counts_.waiting : counts_.refused);
+  Result<> take(std::size_t place, const RuleFile& file) {
+    if (documents_.kind_of(place) == sigma::Kind::Filter) {
+      const auto rules = documents_.applies_to(place);
+      if (!rules)
+        add(file, "refused", "", rules.error().message());
+      else
+        add(file, "filter", "", "narrows down " + std::to_string(*rules) + " rules");
+      return {};
+    }
+    sigma::ConvertOptions options{placeholders_, command_.source.empty() ? file.name : command_.source + file.name};
+    auto made = documents_.convert(place, options);
+    if (!made) {
+      add(file, "refused", "", made.error().message());
+    } else if (!ids_.insert(made->id).second) {
+      add(file, "refused", made->id, file.path + ": another of these files has the same id");
+    } else if (const std::string whole = documents_.only_for(place); !whole.empty()) {
+      add(file, "part", made->id, "of the correlation \"" + whole + "\", without alerts of its own");
+    } else if (!made->is_served) {
+      add(file, "waits", made->id, "for the table " + made->table);
+    } else {
+      if (!command_.into.empty()) DE_CHECK(write_rule(command_.into, *made));
+      add(file, "converted", made->id, "");
+    }
+    return {};
+  }
+
+  void add(const RuleFile& file, std::string_view outcome, const std::string& id, const std::string& why) {
+    if (outcome == "converted") ++counts_.converted;
+    if (outcome == "waits") ++counts_.waiting;
+    if (outcome == "refused") ++counts_.refused;
     pb::Row& row = rows_.emplace_back();
     for (const std::string_view value :
          {std::string_view(file.name), outcome, std::string_view(id), std::string_view(why)})
       *row.add_values() = text_value(value);
-    return {};
   }
 
   const RulesImportCommand& command_;
   const sigma::Placeholders placeholders_;
+  sigma::Documents documents_;
+  std::vector<std::pair<std::size_t, RuleFile>> found_;
   std::set<std::string> ids_;
   std::vector<pb::Row> rows_;
   Counts counts_;
@@ -140,9 +171,8 @@ ExitCode import_rules(const RulesImportCommand& command, Answer& answer, const S
   auto placeholders = read_placeholders(command.placeholders);
   if (!placeholders) return say_error(placeholders.error(), streams);
   Import import(command, std::move(*placeholders));
-  Result<> written;
-  for (const RuleFile& file : *files)
-    if (written = import.take(file); !written) break;
+  for (const RuleFile& file : *files) import.read(file);
+  const Result<> written = import.convert();
   constexpr std::string_view kNames[] = {"file", "outcome", "id", "reason"};
   present(answer, kNames, import.rows());
   const ExitCode shown = answer.finish();

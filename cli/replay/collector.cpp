@@ -191,21 +191,38 @@ Collector::~Collector() {
   session_->thread.join();
 }
 
-Result<> Collector::publish(std::vector<pb::ProcessEvent> events) {
+Result<> Collector::enqueue(pb::Envelope message, std::uint64_t last_sequence) {
   constexpr std::size_t kMostWaiting = 8;
-  if (events.empty()) return {};
-  pb::Envelope message;
-  pb::Publish& publish = *message.mutable_publish();
-  publish.set_topic("events.process");
-  for (pb::ProcessEvent& event : events) *publish.mutable_events()->add_events() = std::move(event);
   std::unique_lock lock(session_->mutex);
   session_->changed.wait(lock, [this] { return session_->end || session_->out.size() < kMostWaiting; });
   if (session_->end) return fail(Error(*session_->end));
-  session_->published = publish.events().events(publish.events().events_size() - 1).sequence();
+  session_->published = std::max(session_->published, last_sequence);
   session_->out.push_back(std::move(message));
   lock.unlock();
   boost::asio::post(session_->io, [session = session_.get()] { session->wake.cancel(); });
   return {};
+}
+
+Result<> Collector::publish(std::vector<pb::ProcessEvent> events) {
+  if (events.empty()) return {};
+  const std::uint64_t last = events.back().sequence();
+  pb::Envelope message;
+  pb::Publish& publish = *message.mutable_publish();
+  publish.set_topic("events.process");
+  for (pb::ProcessEvent& event : events) *publish.mutable_events()->add_events() = std::move(event);
+  return enqueue(std::move(message), last);
+}
+
+Result<> Collector::publish_look(std::int64_t time_ms) {
+  pb::Envelope message;
+  pb::Publish& publish = *message.mutable_publish();
+  publish.set_topic("events.process");
+  pb::SnapshotChunk& chunk = *publish.mutable_snapshot();
+  chunk.set_scan_id(++looks_);
+  chunk.set_scan_time_ms(time_ms);
+  chunk.set_last(true);
+  chunk.mutable_summary();
+  return enqueue(std::move(message), 0);
 }
 
 Result<> Collector::settle() {

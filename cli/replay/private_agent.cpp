@@ -70,7 +70,8 @@ bool listens(const std::string& socket) {
 // As far as an agent may go: it has nobody to protect but itself.
 std::string settings(const std::string& rules_dir) {
   return "rules: {dirs: [" + json_string(rules_dir) +
-         "], max_rows: 100000}\nquery: {timeout_ms: 600000, memory_mb: 1024, max_rows: 10000000}\n";
+         "], timeout_ms: 60000, memory_mb: 1024, max_rows: 100000}\ndatabase: {retention_days: 3650}\nquery: "
+         "{timeout_ms: 600000, memory_mb: 1024, max_rows: 10000000}\n";
 }
 
 }  // namespace

@@ -15,11 +15,6 @@ using config::Node;
 constexpr std::size_t kMaxIdBytes = 100;  // A rule's id has 128 at most, and something is put in front of this one.
 constexpr std::size_t kMaxSqlBytes = 128UL << 10;  // What a rule may have.
 
-std::string text_of(const Node& rule, std::string_view key) {
-  const Node* const found = rule.find(key);
-  return found != nullptr && found->is_scalar() ? found->text : std::string();
-}
-
 // A map of items, all of which are to match.
 Result<std::string> map_to_sql(const Scope& scope, const Node& map) {
   std::vector<std::string> terms;
@@ -63,57 +58,25 @@ void add_line(std::string& yaml, std::string_view key, const std::string& value)
 // Indented below "sql: |". It has no control characters: patterns with them are regular expressions that spell them.
 void add_sql(std::string& yaml, const std::string& sql) { yaml += "sql: |\n  " + sql + "\n"; }
 
-std::string to_yaml(const Node& rule, const Converted& made, const ConvertOptions& options) {
-  std::string out =
-      "# Converted from Sigma, under the Detection Rule License 1.1: its author is to be named with every match.\n";
-  add_line(out, "id", made.id);
-  add_line(out, "name", text_of(rule, "title"));
-  add_line(out, "description", text_of(rule, "description"));
-  out += "severity: " + std::string(severity_of(text_of(rule, "level"))) + "\n";
-  add_line(out, "author", text_of(rule, "author"));
-  add_line(out, "license", text_of(rule, "license").empty() ? "DRL-1.1" : text_of(rule, "license"));
-  add_line(out, "source", options.source);
-  std::string tags;
-  if (const Node* list = rule.find("tags"); list != nullptr)
-    for (const Node& tag : list->items)
-      if (!tag.text.empty()) tags += (tags.empty() ? "" : ", ") + json_string(tag.text);
-  if (!tags.empty()) out += "tags: [" + tags + "]\n";
-  out += "on: event\n";
-  add_sql(out, made.sql);
-  return out;
-}
-
-// It becomes the name of a file.
-Result<std::string> id_of(std::string_view file, const Node& rule) {
-  const Node* const found = rule.find("id");
-  if (found == nullptr) return fail(complaint(file, rule, "the rule has no id"));
-  const auto is_allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  };
-  if (found->text.empty() || found->text.size() > kMaxIdBytes || !std::ranges::all_of(found->text, is_allowed))
-    return fail(complaint(
-        file, *found, "the id must be made of up to " + std::to_string(kMaxIdBytes) + " letters, digits, '-' and '_'"));
-  return found->text;
-}
-
 Result<> check_keys(std::string_view file, const Node& rule) {
   if (!rule.is_map()) return fail(complaint(file, rule, "a Sigma rule is a map with title, logsource and detection"));
-  for (const char* what : {"correlation", "filter", "action"})
-    if (const Node* found = rule.find(what); found != nullptr)
-      return fail(complaint(file, *found, std::string("documents with \"") + what + "\" are not converted"));
+  if (const Node* found = rule.find("action"); found != nullptr)
+    return fail(complaint(file, *found, "documents with \"action\" are not converted"));
   for (const char* needed : {"title", "logsource", "detection"})
     if (rule.find(needed) == nullptr) return fail(complaint(file, rule, std::string("the rule has no ") + needed));
   return {};
 }
 
-// The condition alone, over the columns of the log source.
-Result<std::string> detection_to_sql(const Scope& scope, const Node& detection) {
+// The condition alone, over the columns of the log source. A filter is a detection that also names rules.
+Result<std::string> detection_to_sql(const Scope& scope, const Node& detection, bool is_filter) {
   Parts parts;
   const Node* condition = nullptr;
   if (!detection.is_map()) return fail(complaint(scope.file, detection, "detection must be a map"));
   for (const auto& [name, part] : detection.entries) {
     if (name.text == "condition") {
       condition = &part;
+    } else if (is_filter && name.text == "rules") {
+      continue;
     } else if (name.text == "timeframe") {
       return fail(complaint(scope.file, name, "timeframe is not converted: it goes with aggregations"));
     } else {
@@ -133,29 +96,87 @@ Result<std::string> detection_to_sql(const Scope& scope, const Node& detection) 
 
 }  // namespace
 
-Result<Converted> convert(std::string_view file, std::string_view text, const ConvertOptions& options) {
-  DE_TRY(rule, config::parse_yaml(file, text));
-  DE_CHECK(check_keys(file, rule));
-  const Node& from = *rule.find("logsource");
-  auto source = find_log_source(text_of(from, "product"), text_of(from, "category"), text_of(from, "service"));
-  if (!source) return fail(complaint(file, from, source.error().message()));
-  const Scope scope{file, **source, options.placeholders};
-  DE_TRY(where, detection_to_sql(scope, *rule.find("detection")));
-  Converted out;
-  DE_TRY(id, id_of(file, rule));
-  out.id = "sigma-" + id;
-  out.table = std::string((*source)->table);
-  out.is_served = (*source)->is_served;
-  out.sql = "SELECT " + std::string((*source)->columns) + " FROM " + out.table + " WHERE " +
-            std::string((*source)->event) + ((*source)->event.empty() ? "" : " AND ") + where;
-  if (out.sql.size() > kMaxSqlBytes)
-    return fail(complaint(file, rule,
-                          "the SQL would have " + std::to_string(out.sql.size()) + " bytes, a rule may have " +
+std::string text_of(const Node& node, std::string_view key) {
+  const Node* const found = node.find(key);
+  return found != nullptr && found->is_scalar() ? found->text : std::string();
+}
+
+Result<std::string> id_of(const Document& document) {
+  const Node* const found = document.node.find("id");
+  if (found == nullptr) return fail(complaint(document.file, document.node, "the rule has no id"));
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  if (found->text.empty() || found->text.size() > kMaxIdBytes || !std::ranges::all_of(found->text, is_allowed))
+    return fail(
+        complaint(document.file, *found,
+                  "the id must be made of up to " + std::to_string(kMaxIdBytes) + " letters, digits, '-' and '_'"));
+  return "sigma-" + found->text;
+}
+
+Result<std::string> to_rule_file(const Document& document, const Converted& made, const std::string& running,
+                                 const ConvertOptions& options) {
+  const Node& rule = document.node;
+  if (made.sql.size() > kMaxSqlBytes)
+    return fail(complaint(document.file, rule,
+                          "the SQL would have " + std::to_string(made.sql.size()) + " bytes, a rule may have " +
                               std::to_string(kMaxSqlBytes)));
-  if (escape_controls(out.sql) != out.sql)
-    return fail(complaint(file, rule, "a value has control characters where they cannot be written down"));
-  out.yaml = to_yaml(rule, out, options);
+  if (escape_controls(made.sql) != made.sql)
+    return fail(complaint(document.file, rule, "a value has control characters where they cannot be written down"));
+  std::string out =
+      "# Converted from Sigma, under the Detection Rule License 1.1: its author is to be named with every match.\n";
+  add_line(out, "id", made.id);
+  add_line(out, "name", text_of(rule, "title"));
+  add_line(out, "description", text_of(rule, "description"));
+  out += "severity: " + std::string(severity_of(text_of(rule, "level"))) + "\n";
+  add_line(out, "author", text_of(rule, "author"));
+  add_line(out, "license", text_of(rule, "license").empty() ? "DRL-1.1" : text_of(rule, "license"));
+  add_line(out, "source", options.source);
+  std::string tags;
+  if (const Node* list = rule.find("tags"); list != nullptr)
+    for (const Node& tag : list->items)
+      if (!tag.text.empty()) tags += (tags.empty() ? "" : ", ") + json_string(tag.text);
+  if (!tags.empty()) out += "tags: [" + tags + "]\n";
+  out += running;
+  add_sql(out, made.sql);
   return out;
+}
+
+Result<Detection> detection_of(const Document& rule, std::span<const Document* const> filters,
+                               const Placeholders& placeholders) {
+  DE_CHECK(check_keys(rule.file, rule.node));
+  const Node& from = *rule.node.find("logsource");
+  auto source = find_log_source(text_of(from, "product"), text_of(from, "category"), text_of(from, "service"));
+  if (!source) return fail(complaint(rule.file, from, source.error().message()));
+  Detection out{*source, {}};
+  DE_TRY(where, detection_to_sql({rule.file, **source, placeholders}, *rule.node.find("detection"), false));
+  out.sql = std::move(where);
+  for (const Document* filter : filters) {
+    DE_TRY(narrower, detection_to_sql({filter->file, **source, placeholders}, *filter->node.find("filter"), true));
+    out.sql = joined({out.sql, narrower}, " AND ");
+  }
+  return out;
+}
+
+Result<Converted> convert(const Document& rule, std::span<const Document* const> filters,
+                          const ConvertOptions& options) {
+  DE_TRY(detection, detection_of(rule, filters, options.placeholders));
+  Converted out;
+  DE_TRY(id, id_of(rule));
+  const LogSource& source = *detection.source;
+  out.id = id;
+  out.table = std::string(source.table);
+  out.is_served = source.is_served;
+  out.sql = "SELECT " + std::string(source.columns) + " FROM " + out.table + " WHERE " + std::string(source.event) +
+            (source.event.empty() ? "" : " AND ") + detection.sql;
+  DE_TRY(yaml, to_rule_file(rule, out, "on: event\n", options));
+  out.yaml = std::move(yaml);
+  return out;
+}
+
+Result<Converted> convert(std::string_view file, std::string_view text, const ConvertOptions& options) {
+  DE_TRY(node, config::parse_yaml(file, text));
+  return convert({std::string(file), std::move(node)}, {}, options);
 }
 
 }  // namespace de::sigma

@@ -101,4 +101,9 @@ Result<const Field*> find_field(const LogSource& source, std::string_view name) 
                                   suggestion(name, names));
 }
 
+std::string sql_of(const Field& field) {
+  if (field.kind == FieldKind::Further) return "json_extract(platform_data, '$." + std::string(field.name) + "')";
+  return std::string(field.sql);
+}
+
 }  // namespace de::sigma

@@ -38,6 +38,8 @@ struct LogSource {
 
 // Errors: NotFound, with those there are.
 Result<const LogSource*> find_log_source(std::string_view product, std::string_view category, std::string_view service);
+// As an SQL expression.
+std::string sql_of(const Field& field);
 // Errors: NotFound, with the nearest name.
 Result<const Field*> find_field(const LogSource& source, std::string_view name);
 

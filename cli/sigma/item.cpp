@@ -101,11 +101,6 @@ Result<Item> parse_key(const Scope& scope, const Node& key) {
   return out;
 }
 
-std::string sql_of(const Field& field) {
-  if (field.kind == FieldKind::Further) return "json_extract(platform_data, '$." + std::string(field.name) + "')";
-  return std::string(field.sql);
-}
-
 Result<std::vector<Pattern>> expand(const Scope& scope, const Node& at, const std::string& text) {
   const std::size_t begin = text.find('%');
   const std::size_t end = begin == text.npos ? text.npos : text.find('%', begin + 1);

@@ -35,7 +35,11 @@ class TextBuffer : public std::streambuf {
 // and without an end when they are followed.
 class YamlBuilder : public YAML::EventHandler {
  public:
+  // `nodes` there were in the documents before.
+  explicit YamlBuilder(std::size_t nodes = 0) : nodes_(nodes) {}
+
   Node take_root() { return std::move(root_); }
+  std::size_t nodes() const { return nodes_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -160,7 +164,7 @@ class YamlBuilder : public YAML::EventHandler {
   Node root_;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, Anchored> anchors_;
-  std::size_t nodes_ = 0;
+  std::size_t nodes_;
 };
 
 std::string where(std::string_view file_name, const YAML::Mark& mark) {
@@ -204,7 +208,7 @@ std::string at(std::string_view file_name, const Node& node) {
   return out;
 }
 
-Result<Node> parse_yaml(std::string_view file_name, std::string_view text) {
+Result<std::vector<Node>> parse_yaml_documents(std::string_view file_name, std::string_view text) {
   const std::string file = escape_controls(file_name);
   if (text.size() > kMaxYamlBytes)
     return fail(Errc::TooLarge, file + ": larger than " + std::to_string(kMaxYamlBytes >> 10) + " KiB");
@@ -213,11 +217,14 @@ Result<Node> parse_yaml(std::string_view file_name, std::string_view text) {
     TextBuffer buffer(text);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    YamlBuilder builder;
-    if (!parser.HandleNextDocument(builder)) return Node{};
-    YamlBuilder second;
-    if (parser.HandleNextDocument(second)) return fail(Errc::Invalid, file + ": more than one document");
-    return builder.take_root();
+    std::vector<Node> out;
+    for (std::size_t nodes = 0; out.size() <= kMaxYamlDocuments;) {
+      YamlBuilder builder(nodes);
+      if (!parser.HandleNextDocument(builder)) return out;
+      nodes = builder.nodes();
+      out.push_back(builder.take_root());
+    }
+    return fail(Errc::TooLarge, file + ": more than " + std::to_string(kMaxYamlDocuments) + " documents");
   } catch (const YamlRefused& refused) {
     return fail(Errc::Invalid, where(file_name, refused.mark) + refused.why);
   } catch (const YAML::Exception& e) {
@@ -225,6 +232,12 @@ Result<Node> parse_yaml(std::string_view file_name, std::string_view text) {
   } catch (const std::exception& e) {
     return fail(Errc::Invalid, file + ": " + e.what());
   }
+}
+
+Result<Node> parse_yaml(std::string_view file_name, std::string_view text) {
+  DE_TRY(documents, parse_yaml_documents(file_name, text));
+  if (documents.size() > 1) return fail(Errc::Invalid, escape_controls(file_name) + ": more than one document");
+  return documents.empty() ? Node{} : std::move(documents.front());
 }
 
 }  // namespace de::config

@@ -8,7 +8,9 @@
 #include <map>
 #include <set>
 
+#include "daemoneye/broker.pb.h"
 #include "daemons.h"
+#include "hostile_peer.h"
 #include "json_row.h"
 #include "temp_dir.h"
 
@@ -172,6 +174,10 @@ constexpr const char* kRule =
 constexpr const char* kSnapshotRule =
     "id: many\nname: Many\ndescription: d\nseverity: low\ncategory: c\nsql: SELECT count(*) AS n FROM processes\n";
 
+constexpr const char* kOffRule =
+    "id: off\nname: Off\ndescription: d\nseverity: low\ncategory: c\nenabled: false\nsql: SELECT pid FROM "
+    "processes.events WHERE name = 'curl'\n";
+
 std::set<std::string> directories_of_replays() {
   std::set<std::string> out;
   for (const auto& entry : fs::directory_iterator("/tmp"))
@@ -195,15 +201,57 @@ TEST(Replay, EveryMatchOfALongRecordingIsKnown) {
   EXPECT_EQ(directories_of_replays(), before) << "nothing is left";
 }
 
+// Rules that are slower than the store is; every event matches.
+TEST(Replay, SlowRulesAreWaitedFor) {
+  test::TempDir dir;
+  dir.write("rules/all.yaml",
+            "id: all\nname: n\ndescription: d\nseverity: low\ncategory: c\nsql: SELECT pid FROM processes.events WHERE "
+            "length(replace(replace(replace(replace(command_line,'a','bb'),'b','aa'),'a','bb'),'b','aa')) > 0\n");
+  std::string events;
+  constexpr int kEvents = 1'500;
+  for (int i = 1; i <= kEvents; ++i) events += R"({"pid":1,"command_line":")" + std::string(2'000, 'a') + "\"}\n";
+  const Lines found = replay(dir / "rules", dir.write("events.jsonl", events));
+  ASSERT_TRUE(found.contains("all"));
+  EXPECT_EQ(found.at("all").size(), kEvents);
+}
+
 TEST(Replay, WhatCannotBeTriedIsNotANumber) {
   test::TempDir dir;
   dir.write("rules/curl.yaml", kRule);
   dir.write("rules/many.yaml", kSnapshotRule);
+  dir.write("rules/off.yaml", std::string(kOffRule));
   const std::string events = dir.write("events.jsonl", "{\"Image\":\"/usr/bin/curl\"}\n");
   const Ran ran = cli({"rules", "backtest", dir / "rules", "--events", events});
   EXPECT_EQ(ran.exit_code, 3) << ran.err;
   EXPECT_TRUE(contains(ran.out, "not tried: it runs over snapshots, and a recording has none")) << ran.out;
-  EXPECT_TRUE(contains(ran.err, "1 events, 2 rules, 1 matches; 1 rules were not tried on all of them")) << ran.err;
+  EXPECT_TRUE(contains(ran.err, "1 events, 3 rules, 1 matches; 2 rules were not tried on all of them")) << ran.err;
+  EXPECT_TRUE(contains(ran.out, "not tried: it is not enabled")) << ran.out;
+}
+
+// More than a person looks at, but all of a minute of it at once.
+TEST(Replay, RulesThatLookBackAreAskedAsOfThen) {
+  test::TempDir dir;
+  dir.write("sigma/many.yml",
+            "title: A\nname: a\nid: 1\nauthor: Ann\nlogsource: {product: linux, category: process_creation}\n"
+            "detection: {s: {Image|endswith: /ssh}, condition: s}\n---\ntitle: Many\nid: 2\nauthor: Ann\ncorrelation: "
+            "{type: event_count, rules: [a], group-by: [User], timespan: 1m, condition: {gte: 3}}\n");
+  ASSERT_TRUE(import(dir / "sigma", dir / "rules"));
+  EXPECT_FALSE(fs::exists(dir / "rules/sigma-1.yaml")) << "part of the other";
+  const auto count = [&](const std::string& third) {
+    const std::string events =
+        dir.write("events.jsonl",
+                  "{\"UtcTime\":\"2026-01-02 03:00:00\",\"Image\":\"/bin/ssh\",\"User\":\"u\"}\n\n"
+                  "{\"UtcTime\":\"2026-01-02 03:00:10\",\"Image\":\"/bin/ssh\",\"User\":\"u\"}\n"
+                  "{\"UtcTime\":\"" +
+                      third +
+                      "\",\"Image\":\"/bin/ssh\",\"User\":\"u\"}\n"
+                      "{\"UtcTime\":\"2026-01-02 04:00:10\",\"Image\":\"/bin/ls\",\"User\":\"u\"}\n");
+    const Ran ran = cli({"--output", "csv", "rules", "backtest", dir / "rules", "--events", events});
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return ran.out;
+  };
+  EXPECT_TRUE(contains(count("2026-01-02 03:01:00"), "sigma-2,1,")) << count("2026-01-02 03:01:00");
+  EXPECT_TRUE(contains(count("2026-01-02 03:01:01"), "sigma-2,0,")) << count("2026-01-02 03:01:01");
 }
 
 TEST(Replay, MistakesAreNamed) {
@@ -262,6 +310,24 @@ TEST(Replay, OnlyOneKindOfAgentTakesRecordings) {
   host.start_procmond();
   EXPECT_TRUE(eventually([&] { return contains(host.log("procmond"), "started with --replay"); })) << host.log("agent");
   EXPECT_FALSE(fs::exists(host.dir() + "/alerts.jsonl")) << "no sink";
+  // And the other way round.
+  Host ordinary;
+  ordinary.start_agent();
+  ASSERT_TRUE(eventually(
+      [&] { return ordinary.cli({"version"}).exit_code == 0 && fs::exists(ordinary.dir() + "/broker.sock"); }));
+  pb::Envelope greeting;
+  greeting.mutable_hello()->set_protocol_major(1);
+  greeting.mutable_hello()->set_collector_id("replay");
+  greeting.mutable_hello()->set_collector_type("replay");
+  greeting.mutable_hello()->set_spool_id("s");
+  const Deadline end = deadline_in(10s);
+  Wire wire = Wire::dial_until(ordinary.dir() + "/broker.sock", end);
+  ASSERT_TRUE(wire.send(frame_of(greeting), end));
+  const auto answer = wire.receive(end);
+  ASSERT_TRUE(answer);
+  pb::Envelope refusal;
+  ASSERT_TRUE(refusal.ParseFromString(*answer));
+  EXPECT_TRUE(contains(refusal.refusal().reason(), "started with --replay")) << refusal.DebugString();
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ namespace de::config {
 
 constexpr std::size_t kMaxYamlBytes = 1UL << 20;
 constexpr int kMaxYamlDepth = 32;
-constexpr std::size_t kMaxYamlNodes = 100'000;
+constexpr std::size_t kMaxYamlNodes = 100'000;  // Of all documents of a file.
+constexpr std::size_t kMaxYamlDocuments = 1'000;
 
 struct Node {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
@@ -53,5 +54,7 @@ std::string at(std::string_view file_name, const Node& node);
 
 // One document; an empty file is a Null node. `file_name` only appears in errors.
 Result<Node> parse_yaml(std::string_view file_name, std::string_view text);
+// All documents, separated by "---"; at most kMaxYamlDocuments. An empty one is a Null node.
+Result<std::vector<Node>> parse_yaml_documents(std::string_view file_name, std::string_view text);
 
 }  // namespace de::config

@@ -105,6 +105,27 @@ TEST(YamlTree, RefusesWithThePlace) {
   }
 }
 
+TEST(YamlTree, DocumentsShareTheirLimits) {
+  const auto documents = parse_yaml_documents("f", "a: 1\n---\n---\nb: 2\n");
+  ASSERT_TRUE(documents) << documents.error().message();
+  ASSERT_EQ(documents->size(), 3U);
+  EXPECT_TRUE((*documents)[1].is_null());
+  ASSERT_NE((*documents)[2].find("b"), nullptr);
+  EXPECT_EQ((*documents)[2].find("b")->line, 4);
+  std::string many;
+  for (std::size_t i = 0; i < kMaxYamlDocuments; ++i) many += "---\na: 1\n";
+  EXPECT_TRUE(parse_yaml_documents("f", many));
+  EXPECT_EQ(parse_yaml_documents("f", many + "---\na: 1\n").error().code(), Errc::TooLarge);
+  std::string nodes;
+  for (int i = 0; i < 2; ++i) {
+    nodes += "---\n- &x [";
+    for (int n = 0; n < 1'000; ++n) nodes += "1,";
+    nodes += "]\n";
+    for (int n = 0; n < 60; ++n) nodes += "- *x\n";
+  }
+  EXPECT_FALSE(parse_yaml_documents("f", nodes)) << "more than 100,000 in both";
+}
+
 TEST(YamlTree, ManyKeysAreNotQuadratic) {
   std::string text;
   for (int i = 0; i < 45'000; ++i) text += "k" + std::to_string(i) + ": v\n";

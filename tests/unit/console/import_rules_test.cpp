@@ -56,6 +56,31 @@ TEST_F(ImportRules, SaysOfEachFileWhatBecameOfIt) {
   EXPECT_FALSE(std::filesystem::exists(target + "/sigma-two.yaml"));
 }
 
+// They name each other across files, whichever is read first.
+TEST_F(ImportRules, CorrelationsAndFiltersAreAboutOtherFiles) {
+  sigma("z.yml", "one", "Image: /bin/nc");
+  sigma("y.yml", "two", "Image: /bin/nc");
+  file("sigma/a.yml",
+       "title: Many\nid: three\nauthor: Ann\ncorrelation: {type: event_count, rules: [one], timespan: 1m, condition: "
+       "{gte: 3}}\n---\ntitle: F\nfilter: {rules: [one, two], s: {User: root}, condition: not s}\n");
+  file("sigma/b.yml",
+       "title: Not\nid: four\ncorrelation: {type: event_count, rules: [none], timespan: 1m, condition: "
+       "{gte: 3}}\n---\ntitle: G\nfilter: {rules: [none], s: {User: root}, condition: not s}\n");
+  const std::string target = into();
+  const Outcome done = import({"--into", target.c_str()});
+  EXPECT_EQ(done.code, ExitCode::Degraded);
+  EXPECT_THAT(done.out, HasSubstr("a.yml,converted,sigma-three,"));
+  EXPECT_THAT(done.out, HasSubstr("a.yml,filter,\"\",narrows down 2 rules"));
+  EXPECT_THAT(done.out, HasSubstr("z.yml,part,sigma-one,"));
+  EXPECT_THAT(done.out, HasSubstr("y.yml,converted,sigma-two,"));
+  EXPECT_THAT(done.out, HasSubstr("no rule with the id or name none is among these files"));
+  EXPECT_THAT(done.err,
+              HasSubstr("2 converted into " + target + ", 0 wait for a table this version has not, 2 refused"));
+  EXPECT_THAT(read(target + "/sigma-three.yaml"), HasSubstr("'root'"));
+  EXPECT_THAT(read(target + "/sigma-two.yaml"), HasSubstr("'root'"));
+  EXPECT_FALSE(std::filesystem::exists(target + "/sigma-one.yaml"));
+}
+
 TEST_F(ImportRules, WritesNothingUnlessToldWhere) {
   sigma("a.yml", "one", "Image: /bin/nc");
   const Outcome looked = import();

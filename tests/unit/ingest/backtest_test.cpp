@@ -162,6 +162,28 @@ TEST_F(BacktestTest, LookingBackEndsWhereTheSnapshotWas) {
   EXPECT_EQ(found->samples[0].alert.data(0).value().integer(), 1);
 }
 
+// Snapshots say when the rule would have looked, also those in which nobody was seen.
+TEST_F(BacktestTest, LookingBackAtEventsAloneNeedsNoProcess) {
+  put_events(std::vector<std::string>(100, "odd"));
+  put_scans({{}, {}, {}, {}});
+  const auto found = test(
+      "id: a\nwindow: 30s\ndedup: {keys: [name], seconds: 0}\nsql: SELECT name, count(*) AS n FROM processes.events "
+      "GROUP BY name HAVING n >= 30\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->snapshots, 4U);
+  EXPECT_EQ(found->matches, 3U) << "the first look saw one event";
+  EXPECT_EQ(found->first_ms, kNoon + 30'000);
+  EXPECT_TRUE(found->reasons.empty());
+}
+
+TEST_F(BacktestTest, NothingStoredIsNoAnswer) {
+  const auto found = test("id: a\nsql: SELECT pid FROM processes WHERE name = 'odd'\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->matches, 0U);
+  ASSERT_EQ(found->reasons.size(), 1U);
+  EXPECT_THAT(found->reasons[0].detail(), HasSubstr("nothing is stored of that time"));
+}
+
 TEST_F(BacktestTest, WhatIsMissingIsSaid) {
   put_events({"odd"});
   ASSERT_TRUE(store_->append_gap("procmond", "spool", gap(2, 5).gap()));

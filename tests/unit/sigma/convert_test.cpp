@@ -113,7 +113,7 @@ TEST(SigmaConvert, RefusesWithThePlaceAndTheReason) {
   EXPECT_THAT(message("title: a\n"), HasSubstr("the rule has no logsource"));
   EXPECT_THAT(message("title: a\nlogsource: {product: windows, service: security}\ndetection: {}\n"),
               HasSubstr("no table for logsource product: windows service: security"));
-  EXPECT_THAT(message("title: a\ncorrelation: {}\n"), HasSubstr("documents with \"correlation\""));
+  EXPECT_THAT(message("title: a\naction: global\n"), HasSubstr("documents with \"action\""));
   EXPECT_THAT(
       message("title: a\nid: ../../etc/x\nlogsource: {product: linux, category: process_creation}\ndetection: {s: "
               "{Image: a}, condition: s}\n"),
