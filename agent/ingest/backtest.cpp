@@ -58,7 +58,7 @@ class Tester {
 
   Result<> over_events() {
     DE_TRY(batch, mirror::BatchSession::create(clock_, {}));
-    DE_TRY(statement, batch->add(rule_.sql));
+    DE_TRY(statement, batch->add(rule_.statement()));
     store::EventFilter filter;
     filter.from_ms = options_.from_ms;
     filter.to_ms = options_.to_ms;

@@ -130,7 +130,7 @@ void Detector::prepare_event_rules() {
   batch_->clear();
   for (const auto& rule : book_->snapshot()->rules) {
     if (!rule->enabled || !rule->runs_on_event()) continue;
-    const auto statement = batch_->add(rule->sql);
+    const auto statement = batch_->add(rule->statement());
     if (statement)
       event_rules_.push_back(rule);
     else

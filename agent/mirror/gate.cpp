@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/osquery/dialect.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/batch_table.h"
 #include "mirror/functions.h"
+#include "mirror/host_table.h"
 #include "mirror/snapshot_schema.h"
 #include "mirror/stored_table.h"
 
@@ -25,6 +27,7 @@ constexpr std::string_view kFunctions[] = {"->",
                                            "cidr_match",
                                            "coalesce",
                                            "concat",
+                                           "concat_ws",
                                            "count",
                                            "cume_dist",
                                            "current_date",
@@ -171,10 +174,13 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
   }
   std::vector<const char*> ours = {kBatchModule};
   for (const StoredTableName& known : kStoredTableNames) ours.push_back(known.module);
+  const auto of_host = host_modules();
+  for (const std::string& module : of_host) ours.push_back(module.c_str());
   ours.push_back(nullptr);
   if (sqlite3_drop_modules(db, ours.data()) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
-  // Room for the words with which a statement is explained; the length itself is checked before SQLite sees it.
-  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes) + 64);
+  // Room for the words with which a statement is explained and for what its dialect puts in front of it; the length
+  // itself is checked before SQLite sees it.
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes + osquery::kMaxPreambleBytes) + 64);
   for (const Limit& limit : kLimits) {
     sqlite3_limit(db, limit.which, limit.value);
     if (sqlite3_limit(db, limit.which, -1) > limit.value)
@@ -210,6 +216,11 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
   if (const StoredTableName* stored = find_stored_table(table); stored != nullptr) {
     tables_.emplace(stored->public_name);
     if (!column.empty()) columns_.insert(std::string(stored->public_name) + "." + lower(column));
+    return SQLITE_OK;
+  }
+  if (is_host_table(table)) {
+    tables_.emplace(table);
+    if (!column.empty()) columns_.insert(std::string(table) + "." + lower(column));
     return SQLITE_OK;
   }
   // The tables behind the views, reported with the view (as it was typed) that leads there.

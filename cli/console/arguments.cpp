@@ -38,6 +38,8 @@ void add_query(CLI::App& app, Invocation& out) {
   auto* explain = query->add_flag("--explain", *explained, "Show how the statement would run");
   auto* validate = query->add_flag("--validate", *validated, "Only say whether the statement is allowed");
   explain->excludes(validate);
+  query->add_option("--dialect", command->dialect, "osquery: the statement names osquery's tables and columns")
+      ->check(CLI::IsMember({"sqlite", "osquery"}));
   query->add_option("--limit", command->limit, "Most rows to return")
       ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
   query->add_option("--timeout", command->timeout_ms, "Most milliseconds it may take")

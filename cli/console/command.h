@@ -19,6 +19,7 @@ struct QueryCommand {
   std::string file;  // "-" is standard input.
   std::vector<std::string> params;
   pb::QueryMode mode = pb::QUERY_RUN;
+  std::string dialect = "sqlite";
   std::uint64_t limit = 0;       // 0: the agent's.
   std::uint32_t timeout_ms = 0;  // 0: the agent's.
   std::string as_of;             // As parse_moment() reads it; empty: now.
