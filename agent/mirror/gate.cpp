@@ -6,6 +6,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/osquery/dialect.h"
+#include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/batch_table.h"
 #include "mirror/functions.h"
@@ -15,82 +16,6 @@
 
 namespace de::mirror {
 namespace {
-
-// Operators appear here as functions too: like, glob, regexp, ->, ->>.
-// Not on the list on purpose: printf, format, zeroblob, randomblob (unbounded work or memory in one step), random
-// (a rule gives the same answer twice), load_extension, fts3_tokenizer, sqlite_* and anything nobody has asked for.
-constexpr std::string_view kFunctions[] = {"->",
-                                           "->>",
-                                           "abs",
-                                           "avg",
-                                           "basename",
-                                           "cidr_match",
-                                           "coalesce",
-                                           "concat",
-                                           "concat_ws",
-                                           "count",
-                                           "cume_dist",
-                                           "current_date",
-                                           "current_time",
-                                           "current_timestamp",
-                                           "date",
-                                           "datetime",
-                                           "dense_rank",
-                                           "dirname",
-                                           "first_value",
-                                           "glob",
-                                           "group_concat",
-                                           "hex",
-                                           "ifnull",
-                                           "iif",
-                                           "instr",
-                                           "json",
-                                           "json_array",
-                                           "json_array_length",
-                                           "json_extract",
-                                           "json_group_array",
-                                           "json_group_object",
-                                           "json_object",
-                                           "json_quote",
-                                           "json_type",
-                                           "json_valid",
-                                           "julianday",
-                                           "lag",
-                                           "last_value",
-                                           "lead",
-                                           "length",
-                                           "like",
-                                           "likelihood",
-                                           "likely",
-                                           "lower",
-                                           "ltrim",
-                                           "max",
-                                           "min",
-                                           "nth_value",
-                                           "ntile",
-                                           "nullif",
-                                           "percent_rank",
-                                           "rank",
-                                           "regex_match",
-                                           "regex_split",
-                                           "regexp",
-                                           "replace",
-                                           "round",
-                                           "row_number",
-                                           "rtrim",
-                                           "sign",
-                                           "split",
-                                           "strftime",
-                                           "substr",
-                                           "substring",
-                                           "sum",
-                                           "time",
-                                           "total",
-                                           "trim",
-                                           "typeof",
-                                           "unixepoch",
-                                           "unlikely",
-                                           "upper"};
 
 // A compiled pattern may hold 1 MiB beside SQLite's own memory.
 constexpr int kMaxRegexCalls = 32;
@@ -164,7 +89,7 @@ bool is_backing_table(std::string_view name) {
 
 }  // namespace
 
-std::span<const std::string_view> allowed_functions() { return kFunctions; }
+std::span<const std::string_view> allowed_functions() { return schema::sql_functions(); }
 
 Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
   for (const Switch& s : kSwitches) {
@@ -239,8 +164,8 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
 
 int Gate::call(std::string_view function) {
   std::string name = lower(function);
-  if (!std::binary_search(std::begin(kFunctions), std::end(kFunctions), std::string_view(name)))
-    return refuse("function " + name + "() is not allowed" + suggestion(name, kFunctions));
+  if (!std::ranges::binary_search(schema::sql_functions(), std::string_view(name)))
+    return refuse("function " + name + "() is not allowed" + suggestion(name, schema::sql_functions()));
   if (name.starts_with("reg") && ++regex_calls_ > kMaxRegexCalls)
     return refuse("more than " + std::to_string(kMaxRegexCalls) + " regular expressions in one statement");
   functions_.insert(std::move(name));

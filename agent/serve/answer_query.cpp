@@ -115,7 +115,7 @@ mirror::Budget budget_for(const pb::QueryRequest& request, mirror::Budget budget
 }  // namespace
 
 Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
-  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &stored_);
+  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &stored_, host_);
   std::unique_ptr<mirror::Session> session = std::move(idle_.back());
   idle_.pop_back();
   return session;

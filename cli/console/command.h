@@ -48,8 +48,10 @@ struct RuleSwitchCommand {
   pb::RulePosition position = pb::RULE_POSITION_UNKNOWN;
 };
 struct RulesImportCommand {
-  std::vector<std::string> paths;  // Files, and directories with files below them.
-  std::string into;                // Empty: only to see what would become of them.
+  std::vector<std::string> paths;          // Of Sigma: files, and directories with files below them.
+  std::vector<std::string> osquery_paths;  // Likewise of osquery; one of the two is empty.
+  std::string license;                     // Of osquery's, when the files do not say.
+  std::string into;                        // Empty: only to see what would become of them.
   std::string placeholders;
   std::string source;  // In front of a file's name it says where the rule was taken from.
 };

@@ -20,6 +20,8 @@ constexpr std::uint64_t kWhole = ~std::uint64_t{0};
 constexpr SyscallRule kAgent[] = {
     {"openat", "store, rules, sinks, large answers; which files Landlock says"},
     {"newfstatat", "store, rules, sinks"},
+    {"statx", "files that a statement asks for by name"},
+    {"readlink", "the same"},
     {"statfs", "how full the disk is"},
     {"fstatfs", "how full the disk is, what file system the store is on"},
     {"access", "store"},
@@ -75,7 +77,9 @@ Result<> confine_files(const config::AgentConfig& config, const config::LoadInpu
       {parent_of(config.paths.control_socket), Reach::Sockets},
       {"/proc/self", Reach::Read},    // Where its own memory lies.
       {"/dev/urandom", Reach::Read},  // SQLite.
-      {"/etc/localtime", Reach::Read},
+      // Accounts. A file of them is replaced by another one, and of those in there that are secret the agent's user
+      // may read none.
+      {"/etc", Reach::Read},
   };
   for (const std::string& dir : config.paths.rules_dirs) paths.push_back({dir, Reach::Read});
   for (const config::SinkConfig& sink : config.sinks)
