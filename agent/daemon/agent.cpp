@@ -56,6 +56,9 @@ Result<> Agent::open() {
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
   stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, config_.retention_days);
+  host_ = std::make_unique<host::HostFacts>(host::HostOptions{config_.file_dirs, config_.max_files, "/etc"},
+                                            identity_.system, clock_);
+  (void)host_->rows(schema::HostTable::Users);  // Kept for when their files are replaced; who asks is told otherwise.
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);
   ingest::DetectorOptions detector_options;
@@ -65,6 +68,7 @@ Result<> Agent::open() {
   detector_options.folds = !config_.replay;
   detector_options.host = identity_.host;
   detector_options.switches = find_switches();
+  detector_options.host_source = host_.get();
   DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, stored_.get()));
   detector_ = std::move(detector);
   DE_TRY(loaded, detector_->reload());
@@ -232,6 +236,7 @@ serve::Context Agent::make_context() {
       *registry_,
       *intake_,
       *stored_,
+      host_.get(),
       *detector_,
       readers_,
       detect_,

@@ -24,6 +24,7 @@
 #include "daemoneye/base/service_notify.h"
 #include "daemoneye/config/config.h"
 #include "daemoneye/link/listener.h"
+#include "host/host_facts.h"
 #include "ingest/detector.h"
 #include "ingest/event_queue.h"
 #include "ingest/intake.h"
@@ -45,6 +46,7 @@ struct AgentIdentity {
   std::optional<gid_t> readers;
   std::optional<gid_t> admins;
   std::string host;
+  host::SystemFacts system;
 };
 
 // Programs and configuration, there or not.
@@ -146,6 +148,7 @@ class Agent {
 
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<ingest::StoredRows> stored_;
+  std::unique_ptr<host::HostFacts> host_;
   std::unique_ptr<mirror::Mirror> mirror_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<bus::Registry> registry_;

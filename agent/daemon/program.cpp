@@ -73,6 +73,7 @@ Result<Settled> settle(const config::AgentConfig& config, const config::LoadInpu
   if (!is_root) DE_CHECK(own_directory(config.paths.state_dir, self, 0711));
   DE_TRY(launched, launch(config));
   out.launched = std::move(launched);
+  identity.system = host::read_system("/etc");
   DE_CHECK(confine_files(config, input, out.held));
   return out;
 }

@@ -76,12 +76,15 @@ struct Rule {
   int priority = 5;            // 1 (first) to 10.
   Dedup dedup;
   Requirement requires_;
-  std::string sql;
+  std::string sql;             // As its file has it.
+  bool is_of_osquery = false;  // dialect: osquery
+  std::string translated;      // Then what is run instead.
   std::vector<RuleTest> tests;
   std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
   std::string digest;  // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 
+  const std::string& statement() const { return is_of_osquery ? translated : sql; }
   bool runs_on_snapshot() const { return on != Trigger::Event; }
   bool runs_on_event() const { return on != Trigger::Snapshot; }
 };

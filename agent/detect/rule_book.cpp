@@ -78,7 +78,7 @@ Result<> RuleBook::Impl::take_over(const std::string& path, const std::string& t
       state.error = checked.error().message();
       return {};
     }
-    if (const auto explained = sessions_.snapshot->explain(rule.sql))
+    if (const auto explained = sessions_.snapshot->explain(rule.statement()))
       for (const std::string& warning : explained->warnings) warnings.push_back("rule " + rule.id + ": " + warning);
     rules.push_back(std::make_shared<const Rule>(std::move(rule)));
   }

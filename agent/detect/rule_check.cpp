@@ -45,7 +45,7 @@ const schema::TableInfo* first_stored(const mirror::Statement& statement) {
 
 // Which runs a rule is fit for: docs/rules.md, "When a rule runs".
 Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
-  auto shape = batch.shape(rule.sql);
+  auto shape = batch.shape(rule.statement());
   if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
   const bool reads_events = std::ranges::find(statement.tables, "processes.events") != statement.tables.end();
   const schema::TableInfo* stored = first_stored(statement);
@@ -76,7 +76,7 @@ Result<CheckSessions> CheckSessions::create(const Clock& clock) {
 }
 
 Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
-  auto statement = sessions.snapshot->validate(rule.sql);
+  auto statement = sessions.snapshot->validate(rule.statement());
   if (!statement) {
     const std::string why = "sql: " + statement.error().what();
     if (statement.error().code() != Errc::Invalid) return fail(std::move(statement).error().during("rule " + rule.id));

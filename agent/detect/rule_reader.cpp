@@ -6,6 +6,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/crypto/digest.h"
+#include "daemoneye/osquery/dialect.h"
 #include "mirror/session.h"
 
 namespace de::detect {
@@ -54,6 +55,7 @@ constexpr std::pair<std::string_view, pb::Severity> kSeverities[] = {{"low", pb:
                                                                      {"medium", pb::SEVERITY_MEDIUM},
                                                                      {"high", pb::SEVERITY_HIGH},
                                                                      {"critical", pb::SEVERITY_CRITICAL}};
+constexpr std::pair<std::string_view, bool> kDialects[] = {{"sqlite", false}, {"osquery", true}};
 constexpr std::pair<std::string_view, Trigger> kTriggers[] = {
     {"event", Trigger::Event}, {"snapshot", Trigger::Snapshot}, {"both", Trigger::Both}};
 
@@ -193,6 +195,12 @@ constexpr Field kFields[] = {
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        return read_requires(at.file, node, rule.requires_);
      }},
+    {"dialect",
+     [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
+       DE_TRY(is_of_osquery, read_choice(at.file, node, at.key, kDialects));
+       rule.is_of_osquery = is_of_osquery;
+       return {};
+     }},
     {"sql", read_sql},
     {"tests",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
@@ -206,6 +214,16 @@ std::vector<std::string_view> field_keys() {
   std::vector<std::string_view> keys;
   for (const Field& field : kFields) keys.push_back(field.key);
   return keys;
+}
+
+Result<> translate(std::string_view file, Rule& rule) {
+  if (!rule.is_of_osquery) return {};
+  auto translated = osquery::from_osquery(rule.sql);
+  if (!translated)
+    return fail(Errc::Invalid, escape_controls(file) + ":" + std::to_string(rule.place.sql_line) + ":1: rule " +
+                                   rule.id + ": sql: " + translated.error().message());
+  rule.translated = std::move(*translated);
+  return {};
 }
 
 // What a pack says once for all its rules.
@@ -309,6 +327,7 @@ Result<Rule> read_rule(std::string_view file, const Node& node) {
   if (rule.sql.find_first_not_of(" \t\r\n") == std::string::npos)
     return fail(complaint(file, node, "rule " + rule.id + " has no sql"));
   if (rule.name.empty()) rule.name = rule.id;
+  DE_CHECK(translate(file, rule));
   crypto::Blake3 digest;
   add_to(digest, node);
   rule.digest = to_hex(crypto::as_bytes(digest.finish()));

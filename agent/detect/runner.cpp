@@ -23,7 +23,7 @@ const pb::Value* Matches::find(const pb::Row& row, std::string_view column) cons
 Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirror::Budget& budget) {
   Matches matches;
   auto outcome = session.run(
-      rule.sql, {}, budget,
+      rule.statement(), {}, budget,
       [&](std::span<const std::string> names) { matches.columns.assign(names.begin(), names.end()); },
       [&](std::span<const mirror::Value> values) {
         pb::Row& row = matches.rows.emplace_back();

@@ -75,6 +75,16 @@ class TestRows final : public mirror::StoredSource {
  private:
   using Cells = std::vector<schema::Cell>;
 
+  // A test gives the time of an event once; the column in seconds follows it.
+  static void tell_seconds(std::span<const schema::ColumnInfo> columns, Cells& cells) {
+    const auto in_ms = std::ranges::find(columns, "event_time_ms", &schema::ColumnInfo::name);
+    const auto in_s = std::ranges::find(columns, "event_time_s", &schema::ColumnInfo::name);
+    if (in_ms == columns.end() || in_s == columns.end()) return;
+    schema::Cell& seconds = cells[static_cast<std::size_t>(in_s - columns.begin())];
+    const auto* ms = std::get_if<std::int64_t>(&cells[static_cast<std::size_t>(in_ms - columns.begin())]);
+    if (ms != nullptr && std::holds_alternative<std::monostate>(seconds)) seconds = *ms / 1'000;
+  }
+
   void load(mirror::StoredTable table, const RuleTest& test, std::int64_t now_ms) {
     const schema::TableInfo& info = mirror::info_of(table);
     const auto columns = info.columns;
@@ -87,6 +97,7 @@ class TestRows final : public mirror::StoredSource {
         for (const auto& [name, value] : row)
           if (name == columns[i].name) cells[i] = to_cell(value);
       }
+      tell_seconds(columns, cells);
     }
     const auto time = static_cast<std::size_t>(std::ranges::find(columns, info.time_column, &schema::ColumnInfo::name) -
                                                columns.begin());

@@ -32,7 +32,7 @@ class Tester {
         window_ms_(std::int64_t{rule.dedup.seconds.value_or(options.dedup_seconds)} * 1'000) {}
 
   Result<Backtest> run() {
-    DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock_, &stored_));
+    DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock_, &stored_, options_.host_source));
     session_ = std::move(session);
     lineage_.emplace(*session_);
     if (rule_.runs_on_event()) DE_CHECK(over_events());
@@ -61,7 +61,7 @@ class Tester {
 
   Result<> over_events() {
     DE_TRY(batch, mirror::BatchSession::create(clock_, {}));
-    DE_TRY(statement, batch->add(rule_.sql));
+    DE_TRY(statement, batch->add(rule_.statement()));
     store::EventFilter filter;
     filter.from_ms = options_.from_ms;
     filter.to_ms = options_.to_ms;

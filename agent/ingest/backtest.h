@@ -31,6 +31,7 @@ struct BacktestOptions {
   std::int64_t time_ms = 0;           // Of all of it.
   std::uint32_t dedup_seconds = 300;  // When the rule does not say.
   const std::atomic<bool>* is_unwanted = nullptr;
+  const mirror::HostSource* host_source = nullptr;  // As it is now; null: the rule sees no host.
 };
 
 struct BacktestMatch {

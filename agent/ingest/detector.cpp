@@ -36,7 +36,7 @@ Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<
 Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock,
                                                  const mirror::StoredSource* stored) {
   DE_TRY(book, detect::RuleBook::open(options.rules_dirs, clock, options.switches));
-  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, stored));
+  DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, stored, options.host_source));
   DE_TRY(batch, mirror::BatchSession::create(clock, options.batch));
   std::unique_ptr<Detector> detector(
       new Detector(std::move(options), clock, std::move(book), std::move(session), std::move(batch)));
@@ -131,7 +131,7 @@ void Detector::prepare_event_rules() {
   batch_->clear();
   for (const auto& rule : book_->snapshot()->rules) {
     if (!rule->enabled || !rule->runs_on_event()) continue;
-    const auto statement = batch_->add(rule->sql);
+    const auto statement = batch_->add(rule->statement());
     if (statement)
       event_rules_.push_back(rule);
     else

@@ -38,6 +38,7 @@ struct DetectorOptions {
   std::string host;
   detect::RuleSwitches switches;  // What operators said in earlier runs.
   mirror::BatchOptions batch;
+  const mirror::HostSource* host_source = nullptr;  // Outlives the detector; null: rules see no host.
 };
 
 struct RaisedAlert {

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <numeric>
 
 #include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/process_columns.h"
 #include "mirror/database.h"
 #include "mirror/function_args.h"
+#include "mirror/host_table.h"
 #include "mirror/stored_table.h"
+#include "mirror/virtual_table.h"
 
 namespace de::mirror {
 namespace {
@@ -19,26 +20,13 @@ using schema::Cell;
 constexpr double kRows = 100;  // A guess; there is nothing to choose between.
 constexpr std::string_view kScanColumns[] = {"scan_id", "collection_time_ms", "collection_time"};
 
-struct Table : sqlite3_vtab {
-  Batch* batch = nullptr;
-  BatchKind kind = BatchKind::Processes;
-};
-
-struct Cursor : sqlite3_vtab_cursor {
-  std::size_t at = 0;  // Among those shown.
-};
-
-Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
-Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
-std::size_t event_at(sqlite3_vtab_cursor* cursor) { return table_of(cursor).batch->shown()[own(cursor).at]; }
-
 // The columns of a process stand behind those of the event, in both tables in the same order.
 std::size_t first_process_column() {
   static const std::size_t first = schema::event_columns().size() - schema::process_columns().size();
   return first;
 }
 
-std::string declaration(BatchKind kind) {
+std::string declaration_of(BatchKind kind) {
   const bool events = kind == BatchKind::Events;
   std::string sql = "CREATE TABLE x(";
   const auto columns = schema::event_columns();
@@ -50,63 +38,48 @@ std::string declaration(BatchKind kind) {
   return sql;
 }
 
-int on_connect(sqlite3* db, void* batch, int count, const char* const* words, sqlite3_vtab** out, char**) {
-  const BatchKind kind = count > 3 && std::string_view(words[3]) == "events" ? BatchKind::Events : BatchKind::Processes;
-  if (const int rc = sqlite3_declare_vtab(db, declaration(kind).c_str()); rc != SQLITE_OK) return rc;
-  auto* table = new (std::nothrow) Table();
-  if (table == nullptr) return SQLITE_NOMEM;
-  table->batch = static_cast<Batch*>(batch);
-  table->kind = kind;
-  *out = table;
+struct BatchVtab : sqlite3_vtab {
+  struct Cursor : sqlite3_vtab_cursor {
+    int filter(std::string_view, std::span<sqlite3_value* const>) {
+      at = 0;
+      return settle();
+    }
+    int next() {
+      ++at;
+      return settle();
+    }
+    bool at_end() const { return at >= table_of<BatchVtab>(*this).batch->shown().size(); }
+    int column(sqlite3_context* context, int column) const;
+    sqlite3_int64 row_id() const;
+    int settle();
+    std::size_t event() const { return table_of<BatchVtab>(*this).batch->shown()[at]; }
+
+    std::size_t at = 0;  // Among those shown.
+  };
+
+  BatchVtab(void* client, std::string_view argument)
+      : sqlite3_vtab{},
+        batch(static_cast<Batch*>(client)),
+        kind(argument == "events" ? BatchKind::Events : BatchKind::Processes) {}
+  std::string declaration() const { return declaration_of(kind); }
+  // Every row is handed out and SQLite checks it: a few events in memory need no index.
+  static int plan(sqlite3_index_info* info) {
+    info->estimatedCost = kRows;
+    info->estimatedRows = static_cast<sqlite3_int64>(kRows);
+    return SQLITE_OK;
+  }
+
+  Batch* batch;
+  BatchKind kind;
+};
+
+int BatchVtab::Cursor::settle() {
+  const auto& table = table_of<BatchVtab>(*this);
+  const auto shown = table.batch->shown();
+  while (at < shown.size() && !table.batch->has_row(table.kind, shown[at])) ++at;
+  if (at < shown.size()) table.batch->current = shown[at];
   return SQLITE_OK;
 }
-
-int on_create(sqlite3* db, void* batch, int count, const char* const* words, sqlite3_vtab** out, char** error) {
-  return on_connect(db, batch, count, words, out, error);
-}
-
-int on_disconnect(sqlite3_vtab* table) {
-  delete static_cast<Table*>(table);
-  return SQLITE_OK;
-}
-
-int on_open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
-  *out = new (std::nothrow) Cursor();
-  return *out == nullptr ? SQLITE_NOMEM : SQLITE_OK;
-}
-
-int on_close(sqlite3_vtab_cursor* cursor) {
-  delete &own(cursor);
-  return SQLITE_OK;
-}
-
-// Every row is handed out and SQLite checks it: a few events in memory need no index.
-int on_plan(sqlite3_vtab*, sqlite3_index_info* info) {
-  info->estimatedCost = kRows;
-  info->estimatedRows = static_cast<sqlite3_int64>(kRows);
-  return SQLITE_OK;
-}
-
-int settle(Cursor& cursor) {
-  const Table& table = table_of(&cursor);
-  Batch& batch = *table.batch;
-  const auto shown = batch.shown();
-  while (cursor.at < shown.size() && !batch.has_row(table.kind, shown[cursor.at])) ++cursor.at;
-  if (cursor.at < shown.size()) batch.current = shown[cursor.at];
-  return SQLITE_OK;
-}
-
-int on_filter(sqlite3_vtab_cursor* cursor, int, const char*, int, sqlite3_value**) {
-  own(cursor).at = 0;
-  return settle(own(cursor));
-}
-
-int on_next(sqlite3_vtab_cursor* cursor) {
-  ++own(cursor).at;
-  return settle(own(cursor));
-}
-
-int on_eof(sqlite3_vtab_cursor* cursor) { return own(cursor).at >= table_of(cursor).batch->shown().size() ? 1 : 0; }
 
 // The batch outlives the run, so nothing is copied; but SQL functions want a zero behind a text, and copy when there
 // is none. Behind the end of what a message or a literal holds there always is a byte to look at.
@@ -127,49 +100,30 @@ void give(sqlite3_context* context, const Cell& cell) {
   sqlite3_result_null(context);
 }
 
-int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
-  const Table& table = table_of(raw);
-  const std::size_t row = event_at(raw);
+int BatchVtab::Cursor::column(sqlite3_context* context, int column) const {
+  const auto& table = table_of<BatchVtab>(*this);
+  const std::size_t row = this->event();
   const EventRow& event = table.batch->at(row);
   const bool events = table.kind == BatchKind::Events;
-  const std::size_t at = event_column(table.kind, column);
+  const std::size_t place = event_column(table.kind, column);
   const auto columns = schema::event_columns();
-  table.batch->note_read(row, at < columns.size() ? at : kNoEventColumn);
-  if (at == command_line_column() && event.event->process().command_line_size() > 0)
+  table.batch->note_read(row, place < columns.size() ? place : kNoEventColumn);
+  if (place == command_line_column() && event.event->process().command_line_size() > 0)
     give(context, table.batch->command_line(row));
-  else if (at < columns.size())
-    give(context, columns[at].read(*event.event));
+  else if (place < columns.size())
+    give(context, columns[place].read(*event.event));
   else if (events)
     give_text(context, event.collector);
-  else if (at == columns.size())
+  else if (place == columns.size())
     sqlite3_result_null(context);
   else
     sqlite3_result_int64(context, event.event->event_time_ms());
   return SQLITE_OK;
 }
 
-int on_rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
-  *out = static_cast<sqlite3_int64>(event_at(cursor));
-  table_of(cursor).batch->note_read(event_at(cursor), kNoEventColumn);
-  return SQLITE_OK;
-}
-
-sqlite3_module make_module() {
-  sqlite3_module module{};
-  module.iVersion = 2;
-  module.xCreate = on_create;
-  module.xConnect = on_connect;
-  module.xBestIndex = on_plan;
-  module.xDisconnect = on_disconnect;
-  module.xDestroy = on_disconnect;
-  module.xOpen = on_open;
-  module.xClose = on_close;
-  module.xFilter = on_filter;
-  module.xNext = on_next;
-  module.xEof = on_eof;
-  module.xColumn = on_column;
-  module.xRowid = on_rowid;
-  return module;
+sqlite3_int64 BatchVtab::Cursor::row_id() const {
+  table_of<BatchVtab>(*this).batch->note_read(event(), kNoEventColumn);
+  return static_cast<sqlite3_int64>(event());
 }
 
 }  // namespace
@@ -203,8 +157,7 @@ std::string_view Batch::command_line(std::size_t index) {
 }
 
 Result<> add_batch_module(sqlite3* db, Batch& batch) {
-  static const sqlite3_module kModule = make_module();
-  if (sqlite3_create_module_v2(db, kBatchModule, &kModule, &batch, nullptr) != SQLITE_OK)
+  if (sqlite3_create_module_v2(db, kBatchModule, VirtualTable<BatchVtab>::module(), &batch, nullptr) != SQLITE_OK)
     return fail(Errc::Exhausted, std::string("add the table of new events: ") + sqlite3_errmsg(db));
   return {};
 }
@@ -217,7 +170,9 @@ Result<> create_batch_tables(sqlite3* db) {
   }
   // The others have no rows here: a statement that reads them is refused for its shape, not for a table it misspelt.
   DE_CHECK(add_stored_modules(db, nothing_stored()));
-  return create_stored_tables(db, "processes");
+  DE_CHECK(add_host_modules(db, no_host()));
+  DE_CHECK(create_stored_tables(db, "processes"));
+  return create_host_tables(db, "processes");
 }
 
 }  // namespace de::mirror

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/osquery/dialect.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
@@ -53,7 +54,9 @@ std::size_t skip_blanks_and_comments(std::string_view sql) {
 std::string place(sqlite3* db, std::string_view sql) {
   const int offset = sqlite3_error_offset(db);
   if (offset < 0 || static_cast<std::size_t>(offset) > sql.size()) return {};
-  const std::string_view before = sql.substr(0, static_cast<std::size_t>(offset));
+  std::string before(sql.substr(0, static_cast<std::size_t>(offset)));
+  if (const auto preamble = osquery::preamble_of(before); !preamble.empty())
+    before.erase(static_cast<std::size_t>(preamble.data() - before.data()), preamble.size());
   const auto line = std::count(before.begin(), before.end(), '\n') + 1;
   const std::size_t newline = before.rfind('\n');
   const std::size_t column = newline == std::string_view::npos ? before.size() + 1 : before.size() - newline;
@@ -98,6 +101,11 @@ std::string removed_function(std::string_view message) {
 
 std::string plain(sqlite3* db) {
   const std::string message = escape_controls(sqlite3_errmsg(db));
+  // Of all tables only one leaves SQLite without a way to read it.
+  if (message == "no query solution")
+    return "file is answered for named paths only: add path = '...', path IN (...) or a join on path (LIKE and "
+           "directory "
+           "name none)";
   if (std::string removed = removed_function(message); !removed.empty()) return removed;
   return message + advice(message);
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "daemoneye/osquery/dialect.h"
 #include "mirror/complaint.h"
 
 namespace de::mirror {
@@ -57,7 +58,7 @@ Result<> refuse_tail(sqlite3* db, const char* tail, const char* end) {
 
 Result<Stmt> admit(sqlite3* db, Gate& gate, std::string_view sql, std::size_t max_sql_bytes, const Charge& charge,
                    const Budget& budget) {
-  if (sql.size() > max_sql_bytes)
+  if (sql.size() - osquery::preamble_of(sql).size() > max_sql_bytes)
     return fail(Errc::Invalid, "the statement is longer than " + std::to_string(max_sql_bytes >> 10) + " KiB");
   // SQLite would silently stop reading at the NUL.
   if (sql.find('\0') != std::string_view::npos) return fail(Errc::Invalid, "the statement contains a NUL byte");

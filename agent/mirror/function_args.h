@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemoneye/schema/table.h"
 #include "mirror/functions.h"
 
 namespace de::mirror {
@@ -24,6 +25,14 @@ inline std::string_view text_of(sqlite3_value* value) {
 inline void give_text(sqlite3_context* context, std::string_view text) {
   const char* data = text.empty() ? "" : text.data();
   sqlite3_result_text64(context, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+inline void give_copy(sqlite3_context* context, const schema::Cell& cell) {
+  if (const auto* integer = std::get_if<std::int64_t>(&cell)) return sqlite3_result_int64(context, *integer);
+  if (const auto* real = std::get_if<double>(&cell)) return sqlite3_result_double(context, *real);
+  if (const auto* view = std::get_if<std::string_view>(&cell)) return give_text(context, *view);
+  if (const auto* text = std::get_if<std::string>(&cell)) return give_text(context, *text);
+  sqlite3_result_null(context);
 }
 
 inline void give_error(sqlite3_context* context, const std::string& what) {

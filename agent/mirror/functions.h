@@ -28,7 +28,7 @@ constexpr int kMaxValueBytes = 1 << 20;
 // What all of them are to SQLite.
 constexpr int kFunctionFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 
-// trim, ltrim, rtrim, instr, replace, concat, split, basename, dirname, cidr_match. Errors: Exhausted.
+// trim, ltrim, rtrim, instr, replace, concat, concat_ws, split, basename, dirname, cidr_match. Errors: Exhausted.
 Result<> add_text_functions(sqlite3* db);
 // Compiled patterns that outlive a run. SQLite itself forgets what belongs to a statement when it is reset.
 class PatternCache {

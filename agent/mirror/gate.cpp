@@ -5,89 +5,17 @@
 #include <vector>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/osquery/dialect.h"
+#include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/batch_table.h"
 #include "mirror/functions.h"
+#include "mirror/host_table.h"
 #include "mirror/snapshot_schema.h"
 #include "mirror/stored_table.h"
 
 namespace de::mirror {
 namespace {
-
-// Operators appear here as functions too: like, glob, regexp, ->, ->>.
-// Not on the list on purpose: printf, format, zeroblob, randomblob (unbounded work or memory in one step), random
-// (a rule gives the same answer twice), load_extension, fts3_tokenizer, sqlite_* and anything nobody has asked for.
-constexpr std::string_view kFunctions[] = {"->",
-                                           "->>",
-                                           "abs",
-                                           "avg",
-                                           "basename",
-                                           "cidr_match",
-                                           "coalesce",
-                                           "concat",
-                                           "count",
-                                           "cume_dist",
-                                           "current_date",
-                                           "current_time",
-                                           "current_timestamp",
-                                           "date",
-                                           "datetime",
-                                           "dense_rank",
-                                           "dirname",
-                                           "first_value",
-                                           "glob",
-                                           "group_concat",
-                                           "hex",
-                                           "ifnull",
-                                           "iif",
-                                           "instr",
-                                           "json",
-                                           "json_array",
-                                           "json_array_length",
-                                           "json_extract",
-                                           "json_group_array",
-                                           "json_group_object",
-                                           "json_object",
-                                           "json_quote",
-                                           "json_type",
-                                           "json_valid",
-                                           "julianday",
-                                           "lag",
-                                           "last_value",
-                                           "lead",
-                                           "length",
-                                           "like",
-                                           "likelihood",
-                                           "likely",
-                                           "lower",
-                                           "ltrim",
-                                           "max",
-                                           "min",
-                                           "nth_value",
-                                           "ntile",
-                                           "nullif",
-                                           "percent_rank",
-                                           "rank",
-                                           "regex_match",
-                                           "regex_split",
-                                           "regexp",
-                                           "replace",
-                                           "round",
-                                           "row_number",
-                                           "rtrim",
-                                           "sign",
-                                           "split",
-                                           "strftime",
-                                           "substr",
-                                           "substring",
-                                           "sum",
-                                           "time",
-                                           "total",
-                                           "trim",
-                                           "typeof",
-                                           "unixepoch",
-                                           "unlikely",
-                                           "upper"};
 
 // A compiled pattern may hold 1 MiB beside SQLite's own memory.
 constexpr int kMaxRegexCalls = 32;
@@ -161,7 +89,7 @@ bool is_backing_table(std::string_view name) {
 
 }  // namespace
 
-std::span<const std::string_view> allowed_functions() { return kFunctions; }
+std::span<const std::string_view> allowed_functions() { return schema::sql_functions(); }
 
 Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
   for (const Switch& s : kSwitches) {
@@ -171,10 +99,13 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
   }
   std::vector<const char*> ours = {kBatchModule};
   for (const StoredTableName& known : kStoredTableNames) ours.push_back(known.module);
+  const auto of_host = host_modules();
+  for (const std::string& module : of_host) ours.push_back(module.c_str());
   ours.push_back(nullptr);
   if (sqlite3_drop_modules(db, ours.data()) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
-  // Room for the words with which a statement is explained; the length itself is checked before SQLite sees it.
-  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes) + 64);
+  // Room for the words with which a statement is explained and for what its dialect puts in front of it; the length
+  // itself is checked before SQLite sees it.
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(max_sql_bytes + osquery::kMaxPreambleBytes) + 64);
   for (const Limit& limit : kLimits) {
     sqlite3_limit(db, limit.which, limit.value);
     if (sqlite3_limit(db, limit.which, -1) > limit.value)
@@ -212,6 +143,11 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
     if (!column.empty()) columns_.insert(std::string(stored->public_name) + "." + lower(column));
     return SQLITE_OK;
   }
+  if (is_host_table(table)) {
+    tables_.emplace(table);
+    if (!column.empty()) columns_.insert(std::string(table) + "." + lower(column));
+    return SQLITE_OK;
+  }
   // The tables behind the views, reported with the view (as it was typed) that leads there.
   if (is_backing_table(table) && schema == "processes" && is_snapshot_view(lower(view))) {
     through_view_ = true;
@@ -228,8 +164,8 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
 
 int Gate::call(std::string_view function) {
   std::string name = lower(function);
-  if (!std::binary_search(std::begin(kFunctions), std::end(kFunctions), std::string_view(name)))
-    return refuse("function " + name + "() is not allowed" + suggestion(name, kFunctions));
+  if (!std::ranges::binary_search(schema::sql_functions(), std::string_view(name)))
+    return refuse("function " + name + "() is not allowed" + suggestion(name, schema::sql_functions()));
   if (name.starts_with("reg") && ++regex_calls_ > kMaxRegexCalls)
     return refuse("more than " + std::to_string(kMaxRegexCalls) + " regular expressions in one statement");
   functions_.insert(std::move(name));

@@ -38,11 +38,11 @@ class Misses {
   static constexpr std::size_t kMaxBytes = 1UL << 20;  // Of each of its two tables.
   // What no two processes, or no two events of one, have in common.
   static constexpr std::string_view kOwn[] = {
-      "event_time_ms", "sequence",       "boot_time_ns",  "duration_ms",    "ancestry",    "pid",
-      "ppid",          "process_uid",    "parent_uid",    "start_time_ms",  "start_time",  "session_id",
-      "pgid",          "pidfs_inode",    "threads",       "cpu_usage",      "cpu_user_ms", "cpu_system_ms",
-      "memory_usage",  "virtual_memory", "io_read_bytes", "io_write_bytes", "fd_count",    "platform_data",
-      "namespaces",    "exec_seq",       "state"};
+      "event_time_ms", "event_time_s", "sequence",       "boot_time_ns",  "duration_ms",    "ancestry",
+      "pid",           "ppid",         "process_uid",    "parent_uid",    "start_time_ms",  "start_time",
+      "session_id",    "pgid",         "pidfs_inode",    "threads",       "cpu_usage",      "cpu_user_ms",
+      "cpu_system_ms", "memory_usage", "virtual_memory", "io_read_bytes", "io_write_bytes", "fd_count",
+      "platform_data", "namespaces",   "exec_seq",       "state"};
   // What may differ each time a program is run.
   static constexpr std::string_view kArguments[] = {"command_line",       "argv", "argc",        "command_line_length",
                                                     "command_line_now",   "cwd",  "environment", "environment_length",

@@ -9,6 +9,7 @@
 #include "mirror/execution.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
+#include "mirror/host_table.h"
 #include "mirror/mirror.h"
 #include "mirror/plan.h"
 #include "mirror/stored_table.h"
@@ -22,9 +23,10 @@ std::vector<std::string> sorted(const std::set<std::string>& names) { return {na
 
 class Session::Impl {
  public:
-  Impl(Origin origin, const Clock& clock, const StoredSource* source)
+  Impl(Origin origin, const Clock& clock, const StoredSource* source, const HostSource* host_source)
       : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kRuleSqlBytes), clock_(clock) {
     stored.source = source;
+    host.source = host_source;
   }
 
   Result<> open();
@@ -36,10 +38,12 @@ class Session::Impl {
 
   std::shared_ptr<const Image> image;
   StoredTables stored;  // Before db_: outlives it.
+  HostTables host;      // Likewise.
 
  private:
   Result<Stmt> admit(std::string_view sql, const Charge& charge, const Budget& budget) {
     stored.start();
+    host.start();
     return mirror::admit(db_.get(), gate_, sql, max_sql_bytes_, charge, budget);
   }
   Result<Outcome> step(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row);
@@ -60,6 +64,7 @@ Result<> Session::Impl::open() {
   DE_CHECK(add_text_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get()));
   DE_CHECK(add_stored_modules(db_.get(), stored));
+  DE_CHECK(add_host_modules(db_.get(), host));
   DE_CHECK(Gate::harden(db_.get(), max_sql_bytes_));
   DE_TRY(empty, empty_image());
   return load(std::move(empty));
@@ -80,6 +85,7 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
     // The page cache copies what it reads from the image; a small one is enough.
     done = exec(db_.get(), "PRAGMA processes.cache_size=-256");
   if (done) done = connect_stored_tables(db_.get(), "processes");
+  if (done) done = connect_host_tables(db_.get(), "processes");
   gate_.attach(db_.get());
   if (done) image = std::move(next);  // Kept as long as SQLite points into it.
   return done;
@@ -110,7 +116,9 @@ Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Bu
   std::vector<Value> row;
   auto outcome = step_all(db_.get(), stmt, gate_, charge, budget, row, on_row);
   if (!outcome && stored.error && stored.error->code() != Errc::Timeout) return fail(std::move(*stored.error));
+  if (!outcome && host.error && host.error->code() != Errc::Timeout) return fail(std::move(*host.error));
   if (!outcome) return outcome;
+  outcome->missing = std::move(host.missing);
   for (const StoredTableName& known : kStoredTableNames) {
     const StoredTables::Span seen = stored.seen(known.table);
     if (stored.source == nullptr || seen.is_empty()) continue;
@@ -155,8 +163,9 @@ Result<Explanation> Session::Impl::explain(std::string_view sql) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock, const StoredSource* stored) {
-  auto impl = std::make_unique<Impl>(origin, clock, stored);
+Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clock, const StoredSource* stored,
+                                                 const HostSource* host) {
+  auto impl = std::make_unique<Impl>(origin, clock, stored, host);
   if (auto opened = impl->open(); !opened) return fail(std::move(opened).error().during("open SQL session"));
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }

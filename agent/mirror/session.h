@@ -3,7 +3,7 @@
 //
 // Names: `processes`, `processes.snapshots` and `snapshots` are the current snapshot, `processes.events` and `events`
 // what happened, `processes.history` and `history` the snapshots that are stored, `scans` one row for each of them,
-// `alerts` the alerts.
+// `alerts` the alerts. `users`, `time`, `file` and others are about the host (schema/host_columns.h).
 //
 // Thread: one thread at a time, any thread.
 #pragma once
@@ -20,6 +20,7 @@
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/result.h"
+#include "mirror/host_source.h"
 #include "mirror/image.h"
 #include "mirror/stored_source.h"
 #include "mirror/value.h"
@@ -79,10 +80,11 @@ class Session {
   // The row and its text are valid during the call only. Returns whether to go on.
   using OnRow = std::function<bool(std::span<const Value>)>;
 
-  // Starts with the empty image. `clock` and `stored` outlive the session; without `stored` those tables are empty.
+  // Starts with the empty image. `clock`, `stored` and `host` outlive the session; without them their tables are empty.
   // Errors: Io, Exhausted.
   static Result<std::unique_ptr<Session>> create(Origin origin, const Clock& clock,
-                                                 const StoredSource* stored = nullptr);
+                                                 const StoredSource* stored = nullptr,
+                                                 const HostSource* host = nullptr);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "mirror/database.h"
+#include "mirror/host_table.h"
 #include "mirror/stored_row.h"
 
 namespace de::mirror {
@@ -62,6 +63,8 @@ Result<Shape> look_at_shape(sqlite3* db, std::string_view sql, Gate& gate) {
   for (const StoredTableName& known : kStoredTableNames)
     if (known.table != StoredTable::Events && tables.contains(std::string(known.public_name)))
       shape.why_not = "it looks back in " + std::string(known.public_name);
+  for (const std::string& table : tables)
+    if (is_host_table(table)) shape.why_not = "it reads " + table;
   if (recursive) shape.why_not = "it is recursive";
   for (const std::string_view window : kWindowFunctions)
     if (functions.contains(std::string(window))) shape.why_not = "it has a window function";

@@ -1,6 +1,7 @@
 #include "mirror/snapshot_schema.h"
 
 #include "daemoneye/schema/process_columns.h"
+#include "mirror/host_table.h"
 #include "mirror/stored_table.h"
 
 namespace de::mirror {
@@ -79,7 +80,9 @@ Result<> create_snapshot_schema(sqlite3* db) {
   DE_CHECK(exec(db, view_sql("snapshots")));
   // Only their names are part of an image; every session that opens one brings what is stored with it.
   DE_CHECK(add_stored_modules(db, nothing_stored()));
-  return create_stored_tables(db, "main");
+  DE_CHECK(add_host_modules(db, no_host()));
+  DE_CHECK(create_stored_tables(db, "main"));
+  return create_host_tables(db, "main");
 }
 
 std::string insert_row_sql() { return insert_sql(kRowsTable, false); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "daemoneye/schema/event_columns.h"
@@ -38,7 +39,14 @@ constexpr Range kRanges[] = {{SQLITE_INDEX_CONSTRAINT_GT, '>'},
                              {SQLITE_INDEX_CONSTRAINT_LT, '<'},
                              {SQLITE_INDEX_CONSTRAINT_LE, 'l'}};
 constexpr double kRangeShare = 0.1;
-constexpr std::string_view kTimeLetters = "=<>gl";
+constexpr std::string_view kTimeLetters = "=<>gl12345";
+
+// The same of the column that has the time in seconds.
+constexpr std::string_view kSecondsColumn = "event_time_s";
+char in_seconds(char letter) {
+  constexpr std::string_view kOfMs = "=><gl", kOfSeconds = "12345";
+  return kOfSeconds[kOfMs.find(letter)];
+}
 
 const schema::ColumnInfo* column_at(StoredTable table, int column) {
   const auto columns = info_of(table).columns;
@@ -46,7 +54,10 @@ const schema::ColumnInfo* column_at(StoredTable table, int column) {
                                                                           : &columns[static_cast<std::size_t>(column)];
 }
 
-bool is_time(StoredTable table, const schema::ColumnInfo& column) { return column.name == info_of(table).time_column; }
+bool is_in_seconds(const schema::ColumnInfo& column) { return column.name == kSecondsColumn; }
+bool is_time(StoredTable table, const schema::ColumnInfo& column) {
+  return column.name == info_of(table).time_column || is_in_seconds(column);
+}
 
 bool is_equality(unsigned char op) { return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS; }
 
@@ -59,7 +70,7 @@ char letter_of(StoredTable table, sqlite3_index_info* info, int index, double& s
     const char* collation = sqlite3_vtab_collation(info, index);
     if (collation == nullptr || std::string_view(collation) != "BINARY") return '\0';
     share = kMomentShare;
-    if (is_time(table, *column)) return '=';
+    if (is_time(table, *column)) return is_in_seconds(*column) ? in_seconds('=') : '=';
     for (const Pushed& pushed : kEqual) {
       if (pushed.column != column->name) continue;
       share = pushed.share;
@@ -70,7 +81,7 @@ char letter_of(StoredTable table, sqlite3_index_info* info, int index, double& s
   for (const Range& range : kRanges) {
     if (range.op != constraint.op) continue;
     share = kRangeShare;
-    return range.letter;
+    return is_in_seconds(*column) ? in_seconds(range.letter) : range.letter;
   }
   return '\0';
 }
@@ -86,19 +97,40 @@ void from_at_least(StoredQuery& query, std::int64_t ms) { query.from_ms = std::m
 void to_at_most(StoredQuery& query, std::int64_t ms) { query.to_ms = std::min(query.to_ms, ms); }
 std::int64_t after(std::int64_t ms) { return ms == kNoEndMs ? kNoEndMs : ms + 1; }
 
-// A bound that is no whole number becomes the next wider one. Texts are not converted: SQLite does, or does not.
-void read_time(char letter, sqlite3_value* value, StoredQuery& query) {
-  std::int64_t low = 0, high = 0;
-  if (sqlite3_value_type(value) == SQLITE_INTEGER) {
-    low = high = sqlite3_value_int64(value);
-  } else if (sqlite3_value_type(value) == SQLITE_FLOAT) {
-    const double real = sqlite3_value_double(value);
-    if (!(std::abs(real) < 9e15)) return;
-    low = static_cast<std::int64_t>(std::floor(real));
-    high = static_cast<std::int64_t>(std::ceil(real));
-  } else {
-    return;
+struct Bound {
+  std::int64_t low = 0, high = 0;  // The whole numbers around it; the same when it is one.
+};
+
+// A text that reads as a number compares as one, because the column is a number; any other is left to SQLite.
+std::optional<Bound> read_bound(sqlite3_value* value) {
+  const int type = sqlite3_value_numeric_type(value);
+  if (type == SQLITE_INTEGER) return Bound{sqlite3_value_int64(value), sqlite3_value_int64(value)};
+  if (type != SQLITE_FLOAT) return std::nullopt;
+  const double real = sqlite3_value_double(value);
+  if (!(std::abs(real) < 9e15)) return std::nullopt;
+  return Bound{static_cast<std::int64_t>(std::floor(real)), static_cast<std::int64_t>(std::ceil(real))};
+}
+
+// The seconds from `low` on are the milliseconds from their first on.
+void read_seconds(char letter, const Bound& bound, StoredQuery& query) {
+  constexpr std::int64_t kMost = 9'000'000'000'000;
+  if (bound.low < -kMost || bound.high > kMost) return;
+  if (letter == in_seconds('>')) from_at_least(query, (bound.low + 1) * 1'000);
+  if (letter == in_seconds('g')) from_at_least(query, bound.high * 1'000);
+  if (letter == in_seconds('<')) to_at_most(query, bound.high * 1'000);
+  if (letter == in_seconds('l')) to_at_most(query, (bound.low + 1) * 1'000);
+  if (letter == in_seconds('=')) {
+    from_at_least(query, bound.low * 1'000);
+    to_at_most(query, (bound.low + 1) * 1'000);
   }
+}
+
+// A bound that is no whole number becomes the next wider one.
+void read_time(char letter, sqlite3_value* value, StoredQuery& query) {
+  const auto bound = read_bound(value);
+  if (!bound) return;
+  const auto [low, high] = *bound;
+  if (letter >= '1' && letter <= '5') return read_seconds(letter, *bound, query);
   if (letter == '>') from_at_least(query, low == high ? after(low) : high);
   if (letter == 'g') from_at_least(query, high);
   if (letter == '<') to_at_most(query, high);
@@ -197,6 +229,6 @@ bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arg
   return out.from_ms < out.to_ms;
 }
 
-bool has_start(std::string_view plan) { return plan.find_first_of("=>g", 1) != std::string_view::npos; }
+bool has_start(std::string_view plan) { return plan.find_first_of("=>g124", 1) != std::string_view::npos; }
 
 }  // namespace de::mirror

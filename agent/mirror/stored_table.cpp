@@ -1,7 +1,6 @@
 #include "mirror/stored_table.h"
 
 #include <algorithm>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -9,31 +8,12 @@
 #include "mirror/database.h"
 #include "mirror/function_args.h"
 #include "mirror/stored_query.h"
+#include "mirror/virtual_table.h"
 
 namespace de::mirror {
 namespace {
 
-using schema::Cell;
-
-struct Table : sqlite3_vtab {
-  StoredTables* tables = nullptr;
-  StoredTable which = StoredTable::Events;
-  crypto::SipHash hash;
-};
-
-struct Cursor : sqlite3_vtab_cursor {
-  StoredQuery query;
-  NextRows next;
-  std::span<const StoredRow> page;
-  std::size_t at = 0;
-  bool is_reading = false;
-  std::optional<std::int64_t> last_ms;  // Of the row it stood on last.
-};
-
-Table& table_of(sqlite3_vtab_cursor* cursor) { return *static_cast<Table*>(cursor->pVtab); }
-Cursor& own(sqlite3_vtab_cursor* cursor) { return *static_cast<Cursor*>(cursor); }
-
-std::string declaration(StoredTable table) {
+std::string declaration_of(StoredTable table) {
   std::string sql;
   for (const schema::ColumnInfo& column : info_of(table).columns)
     sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
@@ -41,142 +21,102 @@ std::string declaration(StoredTable table) {
   return sql + ')';
 }
 
-int on_connect(sqlite3* db, void* client, int, const char* const*, sqlite3_vtab** out, char**) {
-  const auto& module = *static_cast<const StoredTables::Module*>(client);
-  if (const int rc = sqlite3_declare_vtab(db, declaration(module.table).c_str()); rc != SQLITE_OK) return rc;
-  auto* table = new (std::nothrow) Table();
-  if (table == nullptr) return SQLITE_NOMEM;
-  table->tables = module.shared;
-  table->which = module.table;
-  *out = table;
-  return SQLITE_OK;
-}
+struct StoredVtab : sqlite3_vtab {
+  struct Cursor : sqlite3_vtab_cursor {
+    ~Cursor() { finish(false); }
+    int filter(std::string_view plan, std::span<sqlite3_value* const> values);
+    int next();
+    bool at_end() const { return !is_reading; }
+    int column(sqlite3_context* context, int column) const;
+    sqlite3_int64 row_id() const;
+    void finish(bool at_end);
 
-// Not the same function as on_connect: SQLite would take that for a table that exists under the module's name, too.
-int on_create(sqlite3* db, void* client, int count, const char* const* words, sqlite3_vtab** out, char** error) {
-  return on_connect(db, client, count, words, out, error);
-}
+    StoredQuery query;
+    NextRows next_rows;
+    std::span<const StoredRow> page;
+    std::size_t at = 0;
+    bool is_reading = false;
+    std::optional<std::int64_t> last_ms;  // Of the row it stood on last.
+  };
 
-int on_disconnect(sqlite3_vtab* table) {
-  delete static_cast<Table*>(table);
-  return SQLITE_OK;
-}
+  StoredVtab(void* client, std::string_view)
+      : sqlite3_vtab{},
+        tables(static_cast<const StoredTables::Module*>(client)->shared),
+        which(static_cast<const StoredTables::Module*>(client)->table) {}
+  std::string declaration() const { return declaration_of(which); }
+  int plan(sqlite3_index_info* info) const { return plan_stored(which, info); }
 
-int on_open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
-  *out = new (std::nothrow) Cursor();
-  return *out == nullptr ? SQLITE_NOMEM : SQLITE_OK;
-}
+  StoredTables* tables;
+  StoredTable which;
+  crypto::SipHash hash;
+};
 
 // What a reading looked at counts even when it was left half-way: up to the last row.
-void finish(Cursor& cursor, bool at_end) {
-  if (!std::exchange(cursor.is_reading, false)) return;
-  const Table& table = table_of(&cursor);
-  const StoredQuery& query = cursor.query;
+void StoredVtab::Cursor::finish(bool at_end) {
+  if (!std::exchange(is_reading, false)) return;
+  const auto& table = table_of<StoredVtab>(*this);
   if (at_end) {
     table.tables->saw(table.which, {query.from_ms, query.to_ms});
   } else if (query.table != StoredTable::Events) {
     // The others do not come by time.
-    if (cursor.last_ms) table.tables->saw(table.which, {query.from_ms, query.to_ms});
-  } else if (cursor.last_ms) {
-    table.tables->saw(table.which, {query.newest_first ? *cursor.last_ms : query.from_ms,
-                                    query.newest_first ? query.to_ms : *cursor.last_ms + 1});
+    if (last_ms) table.tables->saw(table.which, {query.from_ms, query.to_ms});
+  } else if (last_ms) {
+    table.tables->saw(table.which,
+                      {query.newest_first ? *last_ms : query.from_ms, query.newest_first ? query.to_ms : *last_ms + 1});
   }
-  cursor.next = nullptr;
-  cursor.page = {};
-  cursor.at = 0;
-  cursor.last_ms.reset();
+  next_rows = nullptr;
+  page = {};
+  at = 0;
+  last_ms.reset();
 }
 
-int on_close(sqlite3_vtab_cursor* cursor) {
-  finish(own(cursor), false);
-  delete &own(cursor);
-  return SQLITE_OK;
-}
-
-int advance(Cursor& cursor) {
-  if (cursor.at < cursor.page.size()) ++cursor.at;
-  if (cursor.at == cursor.page.size()) {
-    auto page = cursor.next();
-    if (!page) {
-      StoredTables& tables = *table_of(&cursor).tables;
-      const bool is_late = page.error().code() == Errc::Timeout;
-      if (!tables.error) tables.error = std::move(page).error();
+int StoredVtab::Cursor::next() {
+  StoredTables& shared = *table_of<StoredVtab>(*this).tables;
+  if (at < page.size()) ++at;
+  if (at == page.size()) {
+    auto fresh = next_rows();
+    if (!fresh) {
+      const bool is_late = fresh.error().code() == Errc::Timeout;
+      if (!shared.error) shared.error = std::move(fresh).error();
       return is_late ? SQLITE_INTERRUPT : SQLITE_ERROR;
     }
-    cursor.page = *page;
-    cursor.at = 0;
-    if (cursor.page.empty()) {
-      finish(cursor, true);
+    page = *fresh;
+    at = 0;
+    if (page.empty()) {
+      finish(true);
       return SQLITE_OK;
     }
   }
-  cursor.last_ms = time_of(table_of(&cursor).which, cursor.page[cursor.at]);
+  last_ms = time_of(table_of<StoredVtab>(*this).which, page[at]);
   return SQLITE_OK;
 }
 
-int on_filter(sqlite3_vtab_cursor* raw, int, const char* plan, int count, sqlite3_value** values) {
-  Cursor& cursor = own(raw);
-  finish(cursor, false);
-  const StoredTables* tables = table_of(raw).tables;
-  if (tables->source == nullptr) return SQLITE_OK;
-  cursor.query = StoredQuery();
-  cursor.query.table = table_of(raw).which;
-  cursor.query.from_ms = tables->from_ms;
-  cursor.query.to_ms = tables->to_ms;
-  if (!read_constraints(plan, {values, static_cast<std::size_t>(count)}, cursor.query)) return SQLITE_OK;
-  cursor.next = tables->source->read(cursor.query);
-  cursor.is_reading = true;
-  return advance(cursor);
+int StoredVtab::Cursor::filter(std::string_view plan, std::span<sqlite3_value* const> values) {
+  finish(false);
+  const auto& table = table_of<StoredVtab>(*this);
+  if (table.tables->source == nullptr) return SQLITE_OK;
+  query = StoredQuery();
+  query.table = table.which;
+  query.from_ms = table.tables->from_ms;
+  query.to_ms = table.tables->to_ms;
+  if (!read_constraints(plan, values, query)) return SQLITE_OK;
+  next_rows = table.tables->source->read(query);
+  is_reading = true;
+  return next();
 }
 
-int on_next(sqlite3_vtab_cursor* cursor) { return advance(own(cursor)); }
-int on_eof(sqlite3_vtab_cursor* cursor) { return own(cursor).is_reading ? 0 : 1; }
-
-// Copied: the page may be gone while SQLite still has the value.
-void give(sqlite3_context* context, const Cell& cell) {
-  if (const auto* integer = std::get_if<std::int64_t>(&cell)) return sqlite3_result_int64(context, *integer);
-  if (const auto* real = std::get_if<double>(&cell)) return sqlite3_result_double(context, *real);
-  if (const auto* view = std::get_if<std::string_view>(&cell)) return give_text(context, *view);
-  if (const auto* text = std::get_if<std::string>(&cell)) return give_text(context, *text);
-  sqlite3_result_null(context);
-}
-
-int on_column(sqlite3_vtab_cursor* raw, sqlite3_context* context, int column) {
-  const Cursor& cursor = own(raw);
-  give(context, cell_of(table_of(raw).which, cursor.page[cursor.at], static_cast<std::size_t>(column)));
+int StoredVtab::Cursor::column(sqlite3_context* context, int column) const {
+  // Copied: the page may be gone while SQLite still has the value.
+  give_copy(context, cell_of(table_of<StoredVtab>(*this).which, page[at], static_cast<std::size_t>(column)));
   return SQLITE_OK;
 }
 
 // SQLite takes rows of one statement with the same number for the same row, whichever way it came to them.
-int on_rowid(sqlite3_vtab_cursor* raw, sqlite3_int64* out) {
-  const Cursor& cursor = own(raw);
-  const StoredRow& row = cursor.page[cursor.at];
-  const std::string identity = identity_of(table_of(raw).which, row);
-  *out = identity.empty() ? reinterpret_cast<std::intptr_t>(row.cells.data())
-                          : static_cast<sqlite3_int64>(table_of(raw).hash(identity));
-  return SQLITE_OK;
-}
-
-int on_plan(sqlite3_vtab* table, sqlite3_index_info* info) {
-  return plan_stored(static_cast<const Table*>(table)->which, info);
-}
-
-sqlite3_module make_module() {
-  sqlite3_module module{};
-  module.iVersion = 2;
-  module.xCreate = on_create;
-  module.xConnect = on_connect;
-  module.xBestIndex = on_plan;
-  module.xDisconnect = on_disconnect;
-  module.xDestroy = on_disconnect;
-  module.xOpen = on_open;
-  module.xClose = on_close;
-  module.xFilter = on_filter;
-  module.xNext = on_next;
-  module.xEof = on_eof;
-  module.xColumn = on_column;
-  module.xRowid = on_rowid;
-  return module;
+sqlite3_int64 StoredVtab::Cursor::row_id() const {
+  const auto& table = table_of<StoredVtab>(*this);
+  const std::string identity = identity_of(table.which, page[at]);
+  return identity.empty() ? reinterpret_cast<std::intptr_t>(page[at].cells.data())
+                          : static_cast<sqlite3_int64>(table.hash(identity));
 }
 
 }  // namespace
@@ -200,11 +140,10 @@ const StoredTables& nothing_stored() {
 }
 
 Result<> add_stored_modules(sqlite3* db, const StoredTables& tables) {
-  static const sqlite3_module kModule = make_module();
   for (const StoredTableName& known : kStoredTableNames) {
     // SQLite hands the pointer back as it is; nothing is written through it.
     auto* client = const_cast<StoredTables::Module*>(tables.module(known.table));
-    if (sqlite3_create_module_v2(db, known.module, &kModule, client, nullptr) != SQLITE_OK)
+    if (sqlite3_create_module_v2(db, known.module, VirtualTable<StoredVtab>::module(), client, nullptr) != SQLITE_OK)
       return fail(sqlite_error(db, "add the table " + std::string(known.public_name)));
   }
   return {};

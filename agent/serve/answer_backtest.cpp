@@ -72,6 +72,7 @@ void add_rows(Answer& answer, const detect::Rule& rule, const ingest::Backtest& 
 
 link::Task<Answer> answer_rule_backtest(Context& context, pb::RuleBacktestRequest request, Unwanted is_unwanted) {
   ingest::BacktestOptions options;
+  options.host_source = context.host;
   options.from_ms = request.from_ms();
   options.to_ms = request.has_to_ms() ? request.to_ms() : context.clock.unix_ms();
   options.budget = context.backtest.run;

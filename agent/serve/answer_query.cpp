@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/osquery/dialect.h"
 #include "daemoneye/schema/table.h"
 #include "ingest/past_snapshot.h"
 #include "serve/answers.h"
@@ -114,7 +115,7 @@ mirror::Budget budget_for(const pb::QueryRequest& request, mirror::Budget budget
 }  // namespace
 
 Result<std::unique_ptr<mirror::Session>> SessionShelf::take() {
-  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &stored_);
+  if (idle_.empty()) return mirror::Session::create(mirror::Origin::AdHoc, clock_, &stored_, host_);
   std::unique_ptr<mirror::Session> session = std::move(idle_.back());
   idle_.pop_back();
   return session;
@@ -130,11 +131,24 @@ void SessionShelf::put_back(std::unique_ptr<mirror::Session> session) {
   if (session->load(nothing_)) idle_.push_back(std::move(session));
 }
 
+namespace {
+
+// In place: what follows sees the agent's own SQL only.
+Result<> translate(pb::QueryRequest& request) {
+  if (request.dialect() != pb::DIALECT_OSQUERY) return {};
+  DE_TRY(translated, osquery::from_osquery(request.sql()));
+  request.set_sql(std::move(translated));
+  return {};
+}
+
+}  // namespace
+
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
                                 Unwanted is_unwanted) {
   if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
   DE_CO_TRY(taken, shelf.take());
   std::unique_ptr<mirror::Session> session = std::move(taken);
+  const std::string written = request.sql();
   if (request.mode() == pb::QUERY_RUN && !request.has_as_of_ms()) {
     auto settled = co_await context.settle();
     (void)settled;  // Never fails; what could not be stored is said by the completeness below.
@@ -144,6 +158,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   mirror::Budget budget = budget_for(request, context.query_budget);
   budget.is_unwanted = is_unwanted.get();
   auto job = [&session, &image, &request, &budget, &completeness, &context]() -> Result<std::shared_ptr<Answer>> {
+    DE_CHECK(translate(request));
     if (request.has_as_of_ms()) {
       DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
       image = std::move(past.image);
@@ -170,7 +185,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     if (answer.error().code() == Errc::Invalid)
       context.audit("query.refused", "{\"uid\":" + std::to_string(peer.uid) +
                                          ",\"reason\":" + json_string(answer.error().what().substr(0, 512)) +
-                                         ",\"sql\":" + json_string(request.sql().substr(0, 1024)) + "}");
+                                         ",\"sql\":" + json_string(written.substr(0, 1024)) + "}");
     co_return fail(std::move(answer).error());
   }
   co_return std::move(**answer);

@@ -130,6 +130,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("dedup_seconds", rule->dedup.seconds ? std::to_string(*rule->dedup.seconds) : "as alerts.dedup_seconds says");
   add("tests", std::to_string(rule->tests.size()));
   add("file", rule->place.file + ":" + std::to_string(rule->place.line));
+  if (rule->is_of_osquery) add("dialect", "osquery");
   add("sql", rule->sql);
   co_return answer;
 }

@@ -32,7 +32,8 @@ using Unwanted = std::shared_ptr<std::atomic<bool>>;
 // a snapshot: it would be one that nobody else has any more.
 class SessionShelf {
  public:
-  SessionShelf(const Clock& clock, const mirror::StoredSource& stored) : clock_(clock), stored_(stored) {}
+  SessionShelf(const Clock& clock, const mirror::StoredSource& stored, const mirror::HostSource* host)
+      : clock_(clock), stored_(stored), host_(host) {}
   Result<std::unique_ptr<mirror::Session>> take();
   void put_back(std::unique_ptr<mirror::Session> session);
 
@@ -40,6 +41,7 @@ class SessionShelf {
   static constexpr std::size_t kKept = 2;
   const Clock& clock_;
   const mirror::StoredSource& stored_;
+  const mirror::HostSource* const host_;
   std::vector<std::unique_ptr<mirror::Session>> idle_;
   std::shared_ptr<const mirror::Image> nothing_;
 };

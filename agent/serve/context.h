@@ -57,7 +57,8 @@ struct Context {
   bus::Registry& registry;
   ingest::Intake& intake;
   const mirror::StoredSource& stored;
-  ingest::Detector& detector;  // Only report() here; the rest belongs to `detect`.
+  const mirror::HostSource* host;  // Null: nobody is told about the host.
+  ingest::Detector& detector;      // Only report() here; the rest belongs to `detect`.
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;

@@ -25,7 +25,7 @@ Control::Control(boost::asio::any_io_executor executor, ControlOptions options, 
     : executor_(std::move(executor)),
       options_(std::move(options)),
       context_(context),
-      shelf_(context.clock, context.stored),
+      shelf_(context.clock, context.stored, context.host),
       admission_(options_.limits) {}
 
 bool Control::may_read(const link::Peer& peer) const {

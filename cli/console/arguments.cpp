@@ -38,6 +38,8 @@ void add_query(CLI::App& app, Invocation& out) {
   auto* explain = query->add_flag("--explain", *explained, "Show how the statement would run");
   auto* validate = query->add_flag("--validate", *validated, "Only say whether the statement is allowed");
   explain->excludes(validate);
+  query->add_option("--dialect", command->dialect, "osquery: the statement names osquery's tables and columns")
+      ->check(CLI::IsMember({"sqlite", "osquery"}));
   query->add_option("--limit", command->limit, "Most rows to return")
       ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
   query->add_option("--timeout", command->timeout_ms, "Most milliseconds it may take")
@@ -105,8 +107,15 @@ void add_rules(CLI::App& app, Invocation& out) {
             ->excludes(events);
       });
   add<RulesImportCommand>(
-      *rules, out, "import", "Make rule files of rules in Sigma's format", [](CLI::App& s, RulesImportCommand& c) {
-        s.add_option("--sigma", c.paths, "Sigma rules: files, or directories of them")->required()->expected(1, 256);
+      *rules, out, "import", "Make rule files of Sigma's rules or osquery's queries",
+      [](CLI::App& s, RulesImportCommand& c) {
+        auto* sigma = s.add_option("--sigma", c.paths, "Sigma rules: files, or directories of them")->expected(1, 256);
+        auto* osquery = s.add_option("--osquery", c.osquery_paths,
+                                     "osquery's queries (.sql) and packs (.conf, .json): files, or directories of them")
+                            ->expected(1, 256)
+                            ->excludes(sigma);
+        s.require_option(1, 0);
+        s.add_option("--license", c.license, "Licence of the queries, when their files do not say")->needs(osquery);
         s.add_option("--into", c.into, "Directory that the rule files are written to; without it nothing is written");
         s.add_option("--placeholders", c.placeholders, "YAML file with the values of %placeholders%: {name: [value]}");
         s.add_option("--source", c.source, "Where the rules were taken from: a URL that the file's name is put behind");

@@ -19,6 +19,7 @@ struct QueryCommand {
   std::string file;  // "-" is standard input.
   std::vector<std::string> params;
   pb::QueryMode mode = pb::QUERY_RUN;
+  std::string dialect = "sqlite";
   std::uint64_t limit = 0;       // 0: the agent's.
   std::uint32_t timeout_ms = 0;  // 0: the agent's.
   std::string as_of;             // As parse_moment() reads it; empty: now.
@@ -49,8 +50,10 @@ struct RuleSwitchCommand {
   pb::RulePosition position = pb::RULE_POSITION_UNKNOWN;
 };
 struct RulesImportCommand {
-  std::vector<std::string> paths;  // Files, and directories with files below them.
-  std::string into;                // Empty: only to see what would become of them.
+  std::vector<std::string> paths;          // Of Sigma: files, and directories with files below them.
+  std::vector<std::string> osquery_paths;  // Likewise of osquery; one of the two is empty.
+  std::string license;                     // Of osquery's, when the files do not say.
+  std::string into;                        // Empty: only to see what would become of them.
   std::string placeholders;
   std::string source;  // In front of a file's name it says where the rule was taken from.
 };

@@ -86,6 +86,7 @@ struct Asking {
       *query.add_params() = value;
     }
     query.set_mode(command.mode);
+    if (command.dialect == "osquery") query.set_dialect(pb::DIALECT_OSQUERY);
     query.set_limit_rows(command.limit);
     query.set_timeout_ms(command.timeout_ms);
     if (!command.as_of.empty()) {

@@ -251,6 +251,7 @@ constexpr std::pair<std::string_view, Setter> kSpecial[] = {
     {"ancestry", set_ancestry},
     {"namespaces", set_namespaces},
     {"on_disk_state", set_on_disk},
+    {"event_time_s", ignore},
     {"sequence", ignore},
     {"collector", ignore},
     {"argc", ignore},

@@ -70,6 +70,7 @@ constexpr Column<E> kOwn[] = {
     // name, type, unit, change, index, help, getter
     {"event_type", Text, Unit::None, Change::Static, Index::Yes, "start (fork), exec (new image), exit, modified or suspicious", [](const E& e) -> Cell { return to_text(e.event_type()); }},
     {"event_time_ms", Integer, Unit::UnixMs, Change::Static, Index::Yes, "When it happened", [](const E& e) -> Cell { return static_cast<std::int64_t>(e.event_time_ms()); }},
+    {"event_time_s", Integer, Unit::None, Change::Static, Index::Yes, "When it happened in whole seconds since 1970", [](const E& e) -> Cell { return static_cast<std::int64_t>(e.event_time_ms() / 1'000); }},
     {"sequence", Integer, Unit::None, Change::Static, Index::No, "Number the collector gave the event; without a hole in its spool", [](const E& e) -> Cell { return static_cast<std::int64_t>(e.sequence()); }},
     {"boot_time_ns", Integer, Unit::None, Change::Static, Index::No, "When it happened in nanoseconds since boot: orders finer than event_time_ms", DE_OPT_INT(boot_time_ns)},
     {"exit_code", Integer, Unit::None, Change::Static, Index::No, "exit only: 0-255; NULL when a signal ended it or nobody could tell", DE_OPT_INT(exit_code)},

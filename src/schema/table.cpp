@@ -1,10 +1,10 @@
 #include "daemoneye/schema/table.h"
 
-#include <array>
 #include <vector>
 
 #include "daemoneye/schema/alert_columns.h"
 #include "daemoneye/schema/event_columns.h"
+#include "daemoneye/schema/host_columns.h"
 #include "daemoneye/schema/process_columns.h"
 #include "daemoneye/schema/scan_columns.h"
 
@@ -90,14 +90,18 @@ std::string_view to_text(Unit unit) {
 }
 
 std::span<const TableInfo> tables() {
-  static const std::array<TableInfo, 5> list = {
-      {{"processes", "The current snapshot, one row per process; also named processes.snapshots", "", process_infos()},
-       {"processes.events", "What happened to processes, one row per event; also named events", "event_time_ms",
-        event_infos()},
-       {"processes.history", "All snapshots that are stored, one row per process and scan; also named history",
-        "collection_time_ms", history_infos()},
-       {"scans", "The snapshots that are stored, one row each", "collection_time_ms", infos_of(&scan_columns)},
-       {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)}}};
+  static const std::vector<TableInfo> list = [] {
+    std::vector<TableInfo> out = {
+        {"processes", "The current snapshot, one row per process; also named processes.snapshots", "", process_infos()},
+        {"processes.events", "What happened to processes, one row per event; also named events", "event_time_ms",
+         event_infos()},
+        {"processes.history", "All snapshots that are stored, one row per process and scan; also named history",
+         "collection_time_ms", history_infos()},
+        {"scans", "The snapshots that are stored, one row each", "collection_time_ms", infos_of(&scan_columns)},
+        {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)}};
+    for (std::size_t i = 0; i < kHostTables; ++i) out.push_back(host_table_info(static_cast<HostTable>(i)));
+    return out;
+  }();
   return list;
 }
 

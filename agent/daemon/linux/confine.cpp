@@ -20,6 +20,8 @@ constexpr std::uint64_t kWhole = ~std::uint64_t{0};
 constexpr SyscallRule kAgent[] = {
     {"openat", "store, rules, sinks, large answers; which files Landlock says"},
     {"newfstatat", "store, rules, sinks"},
+    {"statx", "files that a statement asks for by name"},
+    {"readlink", "the same"},
     {"statfs", "how full the disk is"},
     {"fstatfs", "how full the disk is, what file system the store is on"},
     {"access", "store"},
@@ -76,6 +78,8 @@ Result<> confine_files(const config::AgentConfig& config, const config::LoadInpu
       {"/proc/self", Reach::Read},    // Where its own memory lies.
       {"/dev/urandom", Reach::Read},  // SQLite.
       {"/etc/localtime", Reach::Read},
+      {"/etc/passwd", Reach::Read},  // Those that are there now: what replaces them is another file.
+      {"/etc/group", Reach::Read},
   };
   for (const std::string& dir : config.paths.rules_dirs) paths.push_back({dir, Reach::Read});
   for (const config::SinkConfig& sink : config.sinks)

@@ -116,6 +116,10 @@ struct AgentConfig {
   std::uint32_t max_size_mb = 1024;
   std::uint32_t commit_delay_ms = 250;
   RunBudget query{5000, 64, 10000};
+  // Where a file may be asked for by name: not where programs of the kernel or of the network answer.
+  std::vector<std::string> file_dirs = {"/bin",  "/dev", "/etc",  "/home", "/lib", "/opt",
+                                        "/root", "/run", "/sbin", "/tmp",  "/usr", "/var"};
+  std::uint32_t max_files = 10'000;
   RunBudget rules{1000, 32, 1000};
   std::uint32_t backtest_timeout_ms = 60'000;
   std::uint32_t dedup_seconds = 300;

@@ -93,6 +93,7 @@ class ControlTest : public testing::Test {
         registry_,
         *intake_,
         *stored_,
+        nullptr,  // No host.
         *detector_,
         readers_,
         detect_,
