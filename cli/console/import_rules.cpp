@@ -66,7 +66,7 @@ class Import {
 
  private:
   Result<> take(std::size_t place, const ForeignFile& file) {
-    if (documents_.kind_of(place) == sigma::Kind::Filter) {
+    if (documents_.kind_of(place) == sigma::DocumentKind::Filter) {
       const auto rules = documents_.applies_to(place);
       if (!rules)
         add(file, "refused", "", rules.error().message());

@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kReplyLimit = 60s;
+constexpr auto kFollowLimit = 60s;
 constexpr long kPauseNs = 250'000'000;
 
 class Watch {
@@ -31,7 +31,7 @@ class Watch {
     request.set_protocol_major(link::kControlMajor);
     pb::FollowRequest& follow = *request.mutable_follow();
     if (position_) follow.set_after(*position_);
-    return client.ask(request, kReplyLimit, [this](const pb::ControlReply& reply) { return take(reply); });
+    return client.ask(request, kFollowLimit, [this](const pb::ControlReply& reply) { return take(reply); });
   }
 
   void end(const pb::Trailer& trailer) {

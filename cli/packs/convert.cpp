@@ -21,6 +21,23 @@ constexpr std::size_t kMaxLineBytes = 250;
 constexpr std::int64_t kLeastWindowS = 3'600;
 constexpr std::int64_t kMostWindowS = 30LL * 86'400;
 
+// As far as it shows without SQLite; the rest the agent refuses when it loads the rule.
+Result<> check_form(const Named& named, std::string_view sql) {
+  const auto& tokens = named.tokens;
+  if (tokens.empty()) return fail(Errc::Invalid, "there is no statement");
+  const auto wrong = [&](const Token& token, const std::string& what) {
+    return fail(Errc::Invalid, what + " (" + osquery::place_of(sql, token.at) + ")");
+  };
+  if (!tokens.front().is("select") && !tokens.front().is("with") && !tokens.front().is("values"))
+    return wrong(tokens.front(), "expected a SELECT");
+  bool is_over = false;
+  for (const Token& token : tokens) {
+    if (is_over && !token.is(";")) return wrong(token, "only one statement is allowed");
+    is_over |= token.is(";");
+  }
+  return {};
+}
+
 Result<> check_functions(const Named& named) {
   const auto allowed = schema::sql_functions();
   for (const std::string& name : named.functions)
@@ -165,6 +182,7 @@ Result<Converted> convert(const Query& query, const ConvertOptions& options) {
   if (!is_for_this_platform(query.platform))
     return fail(Errc::Invalid, "written for " + escape_controls(query.platform) + " only");
   DE_TRY(named, osquery::look_at(query.sql));
+  DE_CHECK(check_form(named, query.sql));
   DE_CHECK(osquery::check_names(named, query.sql));
   DE_CHECK(check_functions(named));
   DE_CHECK(check_patterns(named, query.sql));

@@ -111,8 +111,6 @@ Result<> read_pack(std::string_view file, const Node& pack, const std::string& p
     if (!queries->is_map())
       return fail(Errc::Invalid, config::at(file, *queries) + ": " + std::string(part) + " must be a map of queries");
     for (const auto& [name, node] : queries->entries) {
-      if (!node.is_map() || text_of(node, "query").empty())
-        return fail(Errc::Invalid, config::at(file, node) + ": " + escape_controls(name.text) + " has no query");
       if (out.size() == kMaxQueries)
         return fail(Errc::Invalid, config::at(file, node) + ": more than " + std::to_string(kMaxQueries) + " queries");
       Query& query = out.emplace_back();

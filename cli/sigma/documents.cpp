@@ -26,9 +26,11 @@ Result<std::vector<std::size_t>> Documents::add(const std::string& file, std::st
       return fail(Errc::TooLarge, "more than " + std::to_string(kMaxDocuments) + " rules; name a smaller directory");
     const bool is_correlation = node.find("correlation") != nullptr;
     const bool is_filter = node.find("filter") != nullptr && node.find("detection") == nullptr;
-    kinds_.push_back(is_correlation ? Kind::Correlation : is_filter ? Kind::Filter : Kind::Rule);
+    kinds_.push_back(is_correlation ? DocumentKind::Correlation
+                     : is_filter    ? DocumentKind::Filter
+                                    : DocumentKind::Rule);
     if (is_correlation) correlations_.push_back(documents_.size());
-    if (kinds_.back() == Kind::Filter) filters_.push_back(documents_.size());
+    if (kinds_.back() == DocumentKind::Filter) filters_.push_back(documents_.size());
     out.push_back(documents_.size());
     documents_.push_back({file, std::move(node)});
   }
@@ -79,13 +81,13 @@ Result<std::size_t> Documents::applies_to(std::size_t filter) const {
     if (one.text != "any") DE_CHECK(find(document, one.text));
   std::size_t count = 0;
   for (std::size_t i = 0; i < documents_.size(); ++i)
-    if (kinds_[i] == Kind::Rule && narrows(document.node, i)) ++count;
+    if (kinds_[i] == DocumentKind::Rule && narrows(document.node, i)) ++count;
   return count;
 }
 
 Result<std::size_t> Documents::find(const Document& from, const std::string& reference) const {
   for (std::size_t i = 0; i < documents_.size(); ++i)
-    if (kinds_[i] != Kind::Filter && is_named(i, reference)) return i;
+    if (kinds_[i] != DocumentKind::Filter && is_named(i, reference)) return i;
   return fail(complaint(from.file, from.node,
                         "no rule with the id or name " + escape_controls(reference) + " is among these files"));
 }
@@ -95,7 +97,7 @@ Result<Converted> Documents::convert_put_together(const Document& correlation, c
   std::vector<Member> members;
   for (const std::string& reference : references) {
     DE_TRY(place, find(correlation, reference));
-    if (kinds_[place] == Kind::Correlation)
+    if (kinds_[place] == DocumentKind::Correlation)
       return fail(complaint(correlation.file, correlation.node, "correlations of correlations are not converted"));
     DE_TRY(detection, detection_of(documents_[place], filters_for(place), options.placeholders));
     members.push_back({reference, std::move(detection)});
@@ -106,7 +108,7 @@ Result<Converted> Documents::convert_put_together(const Document& correlation, c
 
 Result<Converted> Documents::convert(std::size_t place, const ConvertOptions& options) const {
   const Document& document = documents_[place];
-  if (kinds_[place] == Kind::Correlation) return convert_put_together(document, options);
+  if (kinds_[place] == DocumentKind::Correlation) return convert_put_together(document, options);
   return sigma::convert(document, filters_for(place), options);
 }
 

@@ -15,7 +15,7 @@
 
 namespace de::sigma {
 
-enum class Kind : std::uint8_t { Rule, Correlation, Filter };
+enum class DocumentKind : std::uint8_t { Rule, Correlation, Filter };
 
 class Documents {
  public:
@@ -24,7 +24,7 @@ class Documents {
   // The documents of a file; their places, counted over all files. Errors: Invalid, TooLarge.
   Result<std::vector<std::size_t>> add(const std::string& file, std::string_view text);
 
-  Kind kind_of(std::size_t place) const { return kinds_[place]; }
+  DocumentKind kind_of(std::size_t place) const { return kinds_[place]; }
   // The correlation that alone uses this rule, by title: on its own the rule then says nothing. Empty: it does.
   std::string only_for(std::size_t place) const;
   // Of a rule with the filters that name it, or of a correlation. Errors: Invalid (with "file:line:column:"), TooLarge.
@@ -40,7 +40,7 @@ class Documents {
   Result<Converted> convert_put_together(const Document& correlation, const ConvertOptions& options) const;
 
   std::vector<Document> documents_;
-  std::vector<Kind> kinds_;
+  std::vector<DocumentKind> kinds_;
   std::vector<std::size_t> correlations_;
   std::vector<std::size_t> filters_;
 };

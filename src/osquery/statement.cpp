@@ -20,12 +20,6 @@ bool is_one_of(const List& list, std::string_view word) {
   return std::ranges::find(list, word) != std::end(list);
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 // One level of parentheses.
 struct Level {
   bool in_from = false;

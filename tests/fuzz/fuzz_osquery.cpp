@@ -1,5 +1,5 @@
-// Any text as a query or pack of osquery's: it is translated or refused with a reason. What is translated reads no table
-// of the agent's that the dialect does not serve, and errors of SQLite stay errors of the statement.
+// Any text as a query or pack of osquery's: it is translated or refused with a reason. What is translated reads no
+// table of the agent's that the dialect does not serve, and errors of SQLite stay errors of the statement.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   de::sigma::Documents documents;
   if (const auto places = documents.add("r.yml", text))
     for (const std::size_t place : *places) {
-      if (documents.kind_of(place) == de::sigma::Kind::Filter) {
+      if (documents.kind_of(place) == de::sigma::DocumentKind::Filter) {
         (void)documents.applies_to(place);
         continue;
       }

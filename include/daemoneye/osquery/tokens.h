@@ -35,7 +35,8 @@ struct Token {
 // Without blanks and comments. Errors: Invalid (a quote or comment without an end, with line and column), TooLarge.
 Result<std::vector<Token>> read_tokens(std::string_view sql);
 
-bool is_keyword(std::string_view word);  // Of SQLite; in lower case.
+std::string lower(std::string_view text);  // ASCII only, as SQLite compares names.
+bool is_keyword(std::string_view word);    // Of SQLite; in lower case.
 
 // "line 2, column 5", of an offset.
 std::string place_of(std::string_view sql, std::size_t at);

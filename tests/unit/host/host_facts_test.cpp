@@ -162,9 +162,13 @@ TEST_F(HostFactsTest, WhatTheKernelHidesIsAnErrorAndNotAbsence) {
   ASSERT_EQ(::mkdir(path("closed").c_str(), 0000), 0);
   ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
   const bool is_root = ::geteuid() == 0;  // Nothing is hidden from root.
-  if (is_root) ASSERT_EQ(::seteuid(65'534), 0);
+  if (is_root) {
+    ASSERT_EQ(::seteuid(65'534), 0);
+  }
   const auto row = facts().file(path("closed/x"));
-  if (is_root) ASSERT_EQ(::seteuid(0), 0);
+  if (is_root) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
   ASSERT_FALSE(row);
   EXPECT_EQ(row.error().code(), Errc::Denied);
 }

@@ -115,9 +115,10 @@ TEST(OsqueryCorpus, WhatIsServedGivesTheExpectedRowsAndTheRestIsRefusedByName) {
     ++refused;
     std::cout << "refused  " << name << ": " << answer.error << "\n";
     // Of what is served, only files that nobody named and hashes of what never ran are asked for in vain.
-    if (unserved.empty())
+    if (unserved.empty()) {
       EXPECT_THAT(answer.error, testing::AnyOf(testing::HasSubstr("file is answered for named paths only"),
                                                testing::HasSubstr("hash: only executables")));
+    }
     for (const std::string& table : unserved) EXPECT_THAT(answer.error, testing::HasSubstr(table));
   }
   EXPECT_EQ(agreed, 15u);

@@ -75,7 +75,11 @@ TEST(Read, PackWithCommentsAndLongLines) {
 
 TEST(Read, WhatIsNoPackIsRefusedWithItsPlace) {
   EXPECT_THAT(read_queries("x.conf", "{\"queries\": [1]}").error().message(), HasSubstr("x.conf:1:"));
-  EXPECT_THAT(read_queries("x.conf", "{\"queries\": {\"a\": {}}}").error().message(), HasSubstr("a has no query"));
+  const auto without = read_queries("x.conf", "{\"queries\": {\"a\": {}, \"b\": {\"query\": \"select 1\"}}}");
+  ASSERT_TRUE(without) << "one mistake is not the pack's";
+  ASSERT_EQ(without->size(), 2u);
+  EXPECT_THAT(convert((*without)[0], {}).error().message(), HasSubstr("there is no statement"));
+  EXPECT_TRUE(convert((*without)[1], {}));
   EXPECT_THAT(read_queries("x.json", "[1, 2]").error().message(), HasSubstr("expected a pack"));
   EXPECT_THAT(read_queries("x.json", "{}").error().message(), HasSubstr("no query"));
   EXPECT_FALSE(read_queries("x.json", "{\"queries\": {"));
@@ -100,6 +104,10 @@ TEST(Convert, SaysWhatDoesNotRunAndWhy) {
   EXPECT_THAT(runs("SELECT regex_match(path, '^(?!/usr)', 0) FROM processes"), HasSubstr("cannot look around"));
   EXPECT_THAT(runs("SELECT 1 FROM file WHERE path LIKE '/tmp/%'"), HasSubstr("named paths only"));
   EXPECT_THAT(runs("SELECT nosuch FROM processes"), HasSubstr("no such column: nosuch"));
+  EXPECT_THAT(runs(" -- nothing\n"), HasSubstr("there is no statement"));
+  EXPECT_THAT(runs("not sql"), HasSubstr("expected a SELECT (line 1, column 1)"));
+  EXPECT_THAT(runs("SELECT 1;\nSELECT 2"), HasSubstr("only one statement is allowed (line 2, column 1)"));
+  EXPECT_THAT(runs("WITH a AS (SELECT 1) SELECT * FROM a; ;"), HasSubstr("snapshot"));
   Query query = query_of("SELECT 1");
   query.platform = "darwin,windows";
   EXPECT_EQ(convert(query, {}).error().message(), "written for darwin,windows only");

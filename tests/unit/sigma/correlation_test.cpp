@@ -182,7 +182,7 @@ TEST(Filter, OneThatNamesNobodyIsSaid) {
   const auto places = documents.add(
       "r.yml", kRules + std::string("title: F\nlogsource: {}\nfilter: {rules: [a, z], s: {User: u}, condition: s}\n"));
   ASSERT_TRUE(places);
-  EXPECT_EQ(documents.kind_of(3), Kind::Filter);
+  EXPECT_EQ(documents.kind_of(3), DocumentKind::Filter);
   const auto applies = documents.applies_to(3);
   ASSERT_FALSE(applies);
   EXPECT_THAT(applies.error().message(), HasSubstr("no rule with the id or name z"));
