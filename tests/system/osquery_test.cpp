@@ -66,6 +66,22 @@ TEST_F(Osquery, WhatCannotBeServedIsRefusedByName) {
   EXPECT_EQ(ran.exit_code, 2);
 }
 
+TEST(OsqueryFiles, OneStatementMayNameSoManyAndNoMore) {
+  Host host;
+  host.start_agent({"--set", "query.max_files=2"});
+  host.start_procmond();
+  ASSERT_TRUE(host.is_steady()) << host.log("agent") << host.log("procmond");
+  const auto ask = [&](const std::string& paths) {
+    return host.cli({"--output", "csv", "query", "SELECT count(*) AS n FROM file WHERE path IN (" + paths + ")"});
+  };
+  Ran ran = ask("'/etc/passwd', '/etc/group', '/etc/passwd'");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_TRUE(contains(ran.out, "n\r\n2\r\n")) << ran.out;
+  ran = ask("'/etc/passwd', '/etc/group', '/etc/not-there'");
+  EXPECT_NE(ran.exit_code, 0);
+  EXPECT_TRUE(contains(ran.err, "more than 2 paths (query.max_files)")) << ran.err;
+}
+
 // Imported, in force within a second, and an alert when somebody does it.
 TEST_F(Osquery, AnImportedQueryRaisesAnAlert) {
   test::TempDir dir;

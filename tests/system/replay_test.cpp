@@ -266,6 +266,24 @@ TEST(Replay, RulesThatLookBackAreAskedAsOfThen) {
   EXPECT_TRUE(contains(count("2026-01-02 03:01:01"), "sigma-2,0,")) << count("2026-01-02 03:01:01");
 }
 
+TEST(Replay, LinesAreThoseOfTheFile) {
+  test::TempDir dir;
+  const std::string rule = dir.write("curl.yaml", kRule);
+  const std::string events = dir.write("events.jsonl", "\n{\"name\":\"ls\"}\n\n{\"name\":\"curl\"}\n");
+  EXPECT_EQ(replay(rule, events), (Lines{{"curl-runs", {4}}}));
+}
+
+TEST(Replay, ARuleThatFailsIsNotOneThatFoundNothing) {
+  test::TempDir dir;
+  const std::string rule = dir.write("broken.yaml",
+                                     "id: broken\nname: n\ndescription: d\nseverity: low\ncategory: c\nsql: SELECT pid "
+                                     "FROM processes.events WHERE json_extract(name, '$.a') = 1\n");
+  const std::string events = dir.write("events.jsonl", "{\"name\":\"no JSON\"}\n");
+  const Ran ran = cli({"rules", "backtest", rule, "--events", events});
+  EXPECT_EQ(ran.exit_code, 3) << ran.out << ran.err;
+  EXPECT_TRUE(contains(ran.out, "1 of its runs failed")) << ran.out << ran.err;
+}
+
 TEST(Replay, MistakesAreNamed) {
   test::TempDir dir;
   const std::string rule = dir.write("curl.yaml", kRule);
