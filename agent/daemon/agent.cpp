@@ -7,6 +7,7 @@
 #include "daemon/budgets.h"
 #include "daemon/program.h"
 #include "daemoneye/base/text.h"
+#include "daemoneye/link/protocol.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -128,7 +129,7 @@ Result<> Agent::listen() {
 // that of their own account where the configuration names one.
 Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
   const std::string& id = hello.collector_id();
-  const bool is_replay = hello.collector_type() == kReplayType;
+  const bool is_replay = hello.collector_type() == link::kReplayType;
   if (is_replay && !config_.replay)
     return fail(Errc::Denied, "recorded events are only for an agent that was started with --replay");
   if (!is_replay && config_.replay)

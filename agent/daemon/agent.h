@@ -53,7 +53,6 @@ struct AgentIdentity {
 std::vector<std::string> watched_files(const config::AgentConfig& config, const config::LoadInput& input);
 
 inline constexpr const char* kLedgerKeeper = "procmond";
-inline constexpr const char* kReplayType = "replay";  // What a collector of recorded events calls itself.
 
 class Agent {
  public:

@@ -72,7 +72,7 @@ struct Rule {
   bool switched = false;  // By an operator: `enabled` is not what the file says.
   Trigger on = Trigger::Snapshot;
   bool on_given = false;       // Otherwise check_rule() finds out what it can be.
-  std::int64_t window_ms = 0;  // How far back it looks in processes.events; 0: as its SQL says.
+  std::int64_t window_ms = 0;  // How far back it looks in what is stored; 0: as its SQL says.
   int priority = 5;            // 1 (first) to 10.
   Dedup dedup;
   Requirement requires_;

@@ -58,14 +58,7 @@ class EventPages {
 
   Result<> read_slice(TimeSpan slice) {
     if (is_late()) return fail(Errc::Timeout, "read events");
-    store::EventFilter filter;
-    filter.from_ms = slice.from_ms;
-    filter.to_ms = slice.to_ms;
-    filter.pid = query_.pid;
-    filter.ppid = query_.ppid;
-    filter.process_uid = query_.process_uid;
-    filter.name = query_.name;
-    filter.executable_hash = query_.executable_hash;
+    auto filter = filter_of<store::EventFilter>(query_, slice);
     filter.type = query_.type;
     filter.newest_first = query_.newest_first;
     bool late = false;

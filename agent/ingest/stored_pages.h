@@ -15,6 +15,20 @@ struct TimeSpan {
   std::int64_t to_ms = 0;
 };
 
+// What a statement asks of events and of history alike, as the store is asked for it.
+template <class Filter>
+Filter filter_of(const mirror::StoredQuery& query, TimeSpan times) {
+  Filter filter;
+  filter.from_ms = times.from_ms;
+  filter.to_ms = times.to_ms;
+  filter.pid = query.pid;
+  filter.ppid = query.ppid;
+  filter.process_uid = query.process_uid;
+  filter.name = query.name;
+  filter.executable_hash = query.executable_hash;
+  return filter;
+}
+
 // `kept`: where events can be expected.
 mirror::NextRows read_stored_events(const store::Store& store, const mirror::StoredQuery& query, TimeSpan kept);
 mirror::NextRows read_stored_history(const store::Store& store, const mirror::StoredQuery& query);

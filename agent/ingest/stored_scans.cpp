@@ -17,14 +17,7 @@ constexpr std::uint32_t kAlertsPerPage = 64;  // An alert can be large.
 class HistoryPages {
  public:
   HistoryPages(const store::Store& store, const mirror::StoredQuery& query) {
-    store::HistoryFilter filter;
-    filter.from_ms = query.from_ms;
-    filter.to_ms = query.to_ms;
-    filter.pid = query.pid;
-    filter.ppid = query.ppid;
-    filter.process_uid = query.process_uid;
-    filter.name = query.name;
-    filter.executable_hash = query.executable_hash;
+    auto filter = filter_of<store::HistoryFilter>(query, {query.from_ms, query.to_ms});
     filter.scan_id = query.scan_id;
     reading_ = store.read_history(filter);
   }

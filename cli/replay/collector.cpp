@@ -68,8 +68,8 @@ link::Task<> Collector::Session::greet(std::string socket) {
   pb::Hello& hello = *message.mutable_hello();
   hello.set_protocol_major(link::kBrokerMajor);
   hello.set_protocol_minor(link::kBrokerMinor);
-  hello.set_collector_id(kCollectorType);
-  hello.set_collector_type(kCollectorType);
+  hello.set_collector_id(link::kReplayType);
+  hello.set_collector_type(link::kReplayType);
   hello.set_version(DE_VERSION);
   hello.set_pid(static_cast<std::uint32_t>(::getpid()));
   hello.set_spool_id(crypto::uuid_v4());

@@ -16,8 +16,6 @@
 
 namespace de::replay {
 
-inline constexpr const char* kCollectorType = "replay";
-
 class Collector {
  public:
   // Errors: those of link::dial; Denied with the agent's reason, Corrupt, Timeout.

@@ -11,4 +11,7 @@ constexpr std::uint32_t kBrokerMajor = 1;
 constexpr std::uint32_t kBrokerMinor = 0;
 constexpr std::uint32_t kControlMajor = 1;
 
+// What a collector of recorded events calls itself (Hello.collector_type).
+inline constexpr const char* kReplayType = "replay";
+
 }  // namespace de::link
