@@ -46,6 +46,8 @@ Result<std::vector<replay::RuleFile>> read_rules(const std::string& target) {
     return fail(Errc::Invalid, escape_controls(target) +
                                    " is neither a rule file nor a directory of them; rules that an agent has loaded "
                                    "are tried on what it stored, without --events");
+  } else if (!is_rules(target)) {
+    return fail(Errc::Invalid, escape_controls(target) + " is no rule file by its name: .yaml, .yml or .sql");
   } else {
     paths.emplace_back(target);
   }
@@ -104,7 +106,8 @@ class Replay {
     DE_TRY(collector, replay::Collector::connect(agent->broker_socket()));
     auto sent = send(*collector);
     if (!sent && sent.error().code() != Errc::Invalid && !StopOnSignal::is_asked())
-      return fail(std::move(sent).error().during(agent->last_words()));
+      return fail(
+          std::move(sent).error().during("the agent of this replay ended; it last said: " + agent->last_words()));
     DE_CHECK(std::move(sent));
     DE_CHECK(ask_alerts(agent->control_socket()));
     DE_CHECK(ask_rules(agent->control_socket()));
