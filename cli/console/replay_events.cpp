@@ -103,6 +103,7 @@ class Replay {
   Result<> run(const std::vector<replay::RuleFile>& rules) {
     DE_TRY(agent, replay::PrivateAgent::start(rules));
     DE_CHECK(ask_rules(agent->control_socket()));
+    if (rules_.empty()) return fail(Errc::Invalid, "there is no rule in what was named");
     DE_TRY(collector, replay::Collector::connect(agent->broker_socket()));
     auto sent = send(*collector);
     if (!sent && sent.error().code() != Errc::Invalid && !StopOnSignal::is_asked())

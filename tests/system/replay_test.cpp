@@ -295,6 +295,9 @@ TEST(Replay, MistakesAreNamed) {
   ran = cli({"rules", "backtest", dir.write("broken.yaml", "id: [\n"), "--events", events});
   EXPECT_EQ(ran.exit_code, 2);
   EXPECT_TRUE(contains(ran.err, "broken.yaml:")) << ran.err;
+  ran = cli({"rules", "backtest", dir.write("empty.yaml", "\n"), "--events", events});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_TRUE(contains(ran.err, "there is no rule in what was named")) << ran.err;
   ran = cli({"rules", "backtest", dir.write("rules.txt", kRule), "--events", events});
   EXPECT_EQ(ran.exit_code, 2);
   EXPECT_TRUE(contains(ran.err, "rules.txt is no rule file by its name: .yaml, .yml or .sql")) << ran.err;
