@@ -67,6 +67,8 @@ Result<> Agent::open() {
   detector_options.budget = rule_budget(config_);
   detector_options.dedup_seconds = config_.dedup_seconds;
   detector_options.folds = !config_.replay;
+  // A recording comes as fast as it can be read, and all of it is to be looked at.
+  if (!config_.replay) detector_options.max_cpu_percent = config_.rules_max_cpu_percent;
   detector_options.host = identity_.host;
   detector_options.switches = find_switches();
   detector_options.host_source = host_.get();

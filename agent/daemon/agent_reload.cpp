@@ -43,10 +43,14 @@ struct Takeover {
   static void rules(Agent& agent, const config::AgentConfig& read) {
     agent.config_.rules = read.rules;
     agent.config_.backtest_timeout_ms = read.backtest_timeout_ms;
+    agent.config_.rules_max_cpu_percent = read.rules_max_cpu_percent;
     agent.context_->backtest = backtest_limits(agent.config_);
     // Behind the run that may be going on.
     boost::asio::post(agent.detect_,
-                      [&detector = *agent.detector_, budget = rule_budget(read)] { detector.set_budget(budget); });
+                      [&detector = *agent.detector_, budget = rule_budget(read), percent = read.rules_max_cpu_percent] {
+                        detector.set_budget(budget);
+                        detector.set_max_cpu_percent(percent);
+                      });
   }
   static void dedup(Agent& agent, const config::AgentConfig& read) {
     agent.config_.dedup_seconds = read.dedup_seconds;
@@ -76,6 +80,7 @@ constexpr Takeover kTakeovers[] = {
     {"rules.timeout_ms", Takeover::rules},
     {"rules.memory_mb", Takeover::rules},
     {"rules.max_rows", Takeover::rules},
+    {"rules.max_cpu_percent", Takeover::rules},
     {"rules.backtest_timeout_ms", Takeover::rules},
     {"alerts.dedup_seconds", Takeover::dedup},
     {"control.read_only", Takeover::read_only},

@@ -81,6 +81,7 @@ struct Rule {
   std::string translated;      // Then what is run instead.
   std::vector<RuleTest> tests;
   std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
+  bool aggregates = false;          // Its rows say something about many rows; found by check_rule().
   std::string digest;               // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 

@@ -47,6 +47,7 @@ const schema::TableInfo* first_stored(const mirror::Statement& statement) {
 Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
   auto shape = batch.shape(rule.statement());
   if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
+  rule.aggregates = shape->aggregates;
   const bool reads_events = std::ranges::find(statement.tables, "processes.events") != statement.tables.end();
   const schema::TableInfo* stored = first_stored(statement);
   if (stored == nullptr && rule.window_ms != 0)

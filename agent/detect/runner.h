@@ -1,10 +1,9 @@
-// Runs rules, and keeps the books about how each of them fares.
+// Runs rules.
 //
-// Thread: the thread that owns the Session. Health is one thread's too.
+// Thread: the thread that owns the Session.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,40 +58,5 @@ Result<TestReport> test_rule(const Rule& rule, const Clock& clock);
 
 // The rows of one test as a snapshot. Errors: Invalid (unknown column, wrong type, pid twice).
 Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, std::int64_t now_ms);
-
-struct RuleHealth {
-  bool healthy = true;
-  std::string reason;  // Why not; empty when healthy.
-  std::uint64_t runs = 0;
-  std::uint64_t matches = 0;
-  std::uint64_t failures = 0;
-  std::uint64_t slow_runs = 0;
-  std::uint64_t last_us = 0;
-  std::uint64_t worst_us = 0;
-};
-
-// A rule is unhealthy after kFailuresToUnhealthy failed, kSlowToUnhealthy slow, or one capped run in a row, and healthy
-// again after one good run. It is still run: unhealthy is a report, not a verdict.
-class HealthBook {
- public:
-  static constexpr std::uint64_t kSlowUs = 100'000;  // The promise is 100 ms a rule.
-  static constexpr int kFailuresToUnhealthy = 1;
-  static constexpr int kSlowToUnhealthy = 3;
-
-  void record(const Rule& rule, const Result<Matches>& result);
-  // Forgets rules that are not in `rules` any more, and starts over for those whose SQL changed.
-  void keep_only(std::span<const std::shared_ptr<const Rule>> rules);
-  // Null for a rule that never ran.
-  const RuleHealth* find(std::string_view rule_id) const;
-
- private:
-  struct Entry {
-    RuleHealth health;
-    std::string sql;
-    int failed_in_a_row = 0;
-    int slow_in_a_row = 0;
-  };
-  std::map<std::string, Entry, std::less<>> entries_;
-};
 
 }  // namespace de::detect

@@ -100,7 +100,7 @@ class Tester {
     ++out_.events;
     const std::span rows(&row, 1);
     batch.load(rows);
-    if (batch.can_match(statement)) {
+    if (batch.events_for(statement) > 0) {
       alert::Context context;
       context.events = rows;
       take(detect::run_rule(batch, statement, rule_, options_.budget), context);

@@ -1,6 +1,7 @@
 #include "ingest/detector.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
@@ -31,7 +32,8 @@ Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<
       book_(std::move(book)),
       session_(std::move(session)),
       batch_(std::move(batch)),
-      lineage_(*session_) {}
+      lineage_(*session_),
+      health_(options_.max_cpu_percent) {}
 
 Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock,
                                                  const mirror::StoredSource* stored) {
@@ -57,6 +59,7 @@ Result<std::optional<RuleChanges>> Detector::reload() {
 RuleChanges Detector::take_over_from(const detect::RuleSet& before) {
   const auto now = book_->snapshot();
   health_.keep_only(now->rules);
+  standing_.keep_only(now->rules);
   prepare_event_rules();
   log_prepared();
   publish_report();
@@ -92,25 +95,38 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
   context.completeness = completeness;
   context.host = options_.host;
   context.generation = rules->generation;
+  const std::uint64_t processes = image->rows;
   if (auto loaded = session_->load(std::move(image)); !loaded) {
     round.reasons.push_back(make_reason("ExecutionError", loaded.error().message()));
     return round;
   }
+  note_environment(processes);
   for (const auto& rule : rules->rules) {
-    if (!rule->enabled || !rule->runs_on_snapshot()) continue;
+    if (!rule->enabled || !rule->runs_on_snapshot() || passes_over(*rule, 1, round)) continue;
+    const std::int64_t rule_ns = clock_.steady_ns();
     session_->see_stored(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
     session_->see_stored();
-    take_over(*rule, matches, context, round);
+    take_over(*rule, matches, rule_ns, context, round);
   }
   publish_report();
   round.elapsed_us = static_cast<std::uint64_t>((clock_.steady_ns() - begin_ns) / 1000);
   return round;
 }
 
-void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>& matches,
+bool Detector::passes_over(const detect::Rule& rule, std::uint64_t asked, Round& round) {
+  if (health_.may_run(rule, clock_.steady_ns())) return false;
+  health_.pass_over(rule, asked);
+  round.reasons.push_back(
+      make_reason("ResourceLimit", "rule " + rule.id +
+                                       " takes more of the time than rules.max_cpu_percent lets it: it was not asked "
+                                       "of all events and snapshots"));
+  return true;
+}
+
+void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, std::int64_t begin_ns,
                          const alert::Context& context, Round& round) {
-  health_.record(rule, matches);
+  health_.record(rule, matches, static_cast<std::uint64_t>((clock_.steady_ns() - begin_ns) / 1000));
   ++round.rules_run;
   if (!matches) {
     const Errc code = matches.error().code();
@@ -119,10 +135,21 @@ void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>
                     matches.error().message()));
     return;
   }
+  for (RaisedAlert& raised : raise(rule, *matches, context)) round.alerts.push_back(std::move(raised));
+}
+
+std::vector<RaisedAlert> Detector::raise(const detect::Rule& rule, const detect::Matches& matches,
+                                         const alert::Context& context) {
+  std::vector<pb::Alert> alerts = alert::raise(rule, matches, context, lineage_, clock_);
+  std::vector<bool> stood(alerts.size());
+  if (rule.aggregates && options_.folds)
+    stood = standing_.take(rule, alerts, !matches.truncated && matches.rows.size() == alerts.size());
   const std::int64_t window_ms =
       options_.folds ? std::int64_t{rule.dedup.seconds.value_or(options_.dedup_seconds)} * 1000 : 0;
-  for (pb::Alert& alert : alert::raise(rule, *matches, context, lineage_, clock_))
-    round.alerts.push_back({std::move(alert), window_ms});
+  std::vector<RaisedAlert> out;
+  for (std::size_t i = 0; i < alerts.size(); ++i)
+    out.push_back({std::move(alerts[i]), stood[i] ? std::numeric_limits<std::int64_t>::max() : window_ms});
+  return out;
 }
 
 void Detector::prepare_event_rules() {
@@ -137,7 +164,33 @@ void Detector::prepare_event_rules() {
     else
       unprepared_.push_back(make_reason("ExecutionError", "rule " + rule->id + ": " + statement.error().message()));
   }
+  find_hopeless();
   batch_->load({});  // Lays out what the first events would otherwise wait for.
+}
+
+void Detector::find_hopeless() {
+  auto found = std::make_shared<WhyNever>();
+  for (std::size_t i = 0; i < event_rules_.size(); ++i) {
+    const mirror::Prospect prospect = batch_->prospect(i);
+    if (const auto why = detect::why_never(prospect, has_environment_); !why.empty())
+      found->emplace(event_rules_[i]->id, why);
+  }
+  if (*found == *why_never_) return;
+  for (const auto& [id, why] : *found)
+    if (!why_never_->contains(id))
+      log::warn("rules", "a rule can never match on this host", {log::field("rule", id), log::field("reason", why)});
+  why_never_ = std::move(found);
+}
+
+void Detector::note_environment(std::uint64_t processes) {
+  if (processes == 0) return;
+  bool is_there = false;
+  const auto looked = session_->run(
+      "SELECT 1 FROM processes WHERE environment IS NOT NULL LIMIT 1", {}, options_.budget, [](const auto&) {},
+      [&](const auto&) { return is_there = true; });
+  if (!looked || is_there == has_environment_) return;
+  has_environment_ = is_there;
+  find_hopeless();
 }
 
 void Detector::log_prepared() const {
@@ -162,7 +215,9 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
   if (!options_.folds) context.max_alerts_per_run = rows_.size();
   for (const std::uint32_t statement : batch_->asked()) {
     const detect::Rule& rule = *event_rules_[statement];
-    take_over(rule, detect::run_rule(*batch_, statement, rule, options_.budget), context, round);
+    if (passes_over(rule, batch_->events_for(statement), round)) continue;
+    const std::int64_t rule_ns = clock_.steady_ns();
+    take_over(rule, detect::run_rule(*batch_, statement, rule, options_.budget), rule_ns, context, round);
   }
   batch_->load({});
   const std::int64_t now_ns = clock_.steady_ns();
@@ -176,6 +231,7 @@ void Detector::publish_report() {
   reported_ns_ = clock_.steady_ns();
   auto report = std::make_shared<RuleReport>();
   report->rules = book_->snapshot();
+  report->why_never = why_never_;
   for (const auto& rule : report->rules->rules)
     if (const detect::RuleHealth* health = health_.find(rule->id)) report->health[rule->id] = *health;
   const std::lock_guard lock(report_mutex_);

@@ -17,8 +17,9 @@
 #include "alert/raise.h"
 #include "daemoneye/base/clock.h"
 #include "detect/rule_book.h"
-#include "detect/runner.h"
+#include "detect/rule_health.h"
 #include "ingest/rule_changes.h"
+#include "ingest/standing_matches.h"
 #include "mirror/batch_session.h"
 #include "mirror/session.h"
 
@@ -33,8 +34,9 @@ struct NewEvent {
 struct DetectorOptions {
   std::vector<std::string> rules_dirs;
   mirror::Budget budget;
-  std::uint32_t dedup_seconds = 300;  // Of rules that do not say.
-  bool folds = true;                  // False: every match is an alert of its own, whatever rules say.
+  std::uint32_t dedup_seconds = 300;    // Of rules that do not say.
+  std::uint32_t max_cpu_percent = 100;  // Of the time, for each rule; 100 is no limit.
+  bool folds = true;                    // False: every match is an alert of its own, whatever rules say.
   std::string host;
   detect::RuleSwitches switches;  // What operators said in earlier runs.
   mirror::BatchOptions batch;
@@ -53,10 +55,12 @@ struct Round {
   std::uint64_t elapsed_us = 0;
 };
 
-// Rules by id that one reload brought, took away or replaced.
+using WhyNever = std::map<std::string, std::string, std::less<>>;  // By the id of a rule that can never match here.
+
 struct RuleReport {
   std::shared_ptr<const detect::RuleSet> rules;
   std::map<std::string, detect::RuleHealth> health;  // By rule id; absent for rules that never ran.
+  std::shared_ptr<const WhyNever> why_never;
 };
 
 class Detector {
@@ -68,6 +72,7 @@ class Detector {
 
   // Of every run of a rule from now on.
   void set_budget(const mirror::Budget& budget) { options_.budget = budget; }
+  void set_max_cpu_percent(std::uint32_t percent) { health_.set_max_cpu_percent(percent); }
   void set_dedup_seconds(std::uint32_t seconds) { options_.dedup_seconds = seconds; }
   // Looks at the rule directories; nothing when nothing changed.
   Result<std::optional<RuleChanges>> reload();
@@ -87,8 +92,14 @@ class Detector {
            std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch);
   void prepare_event_rules();
   RuleChanges take_over_from(const detect::RuleSet& before);
-  void take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, const alert::Context& context,
-                 Round& round);
+  // Whether its share of the time is used up; `asked`: of how many events or snapshots it then is not asked.
+  bool passes_over(const detect::Rule& rule, std::uint64_t asked, Round& round);
+  void take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, std::int64_t begin_ns,
+                 const alert::Context& context, Round& round);
+  std::vector<RaisedAlert> raise(const detect::Rule& rule, const detect::Matches& matches,
+                                 const alert::Context& context);
+  void note_environment(std::uint64_t processes);
+  void find_hopeless();
   void publish_report();
 
   DetectorOptions options_;
@@ -100,9 +111,12 @@ class Detector {
   std::vector<std::shared_ptr<const detect::Rule>> event_rules_;
   std::vector<pb::Reason> unprepared_;
   std::vector<mirror::EventRow> rows_;  // Reused.
+  std::shared_ptr<const WhyNever> why_never_ = std::make_shared<WhyNever>();
+  bool has_environment_ = true;  // Of any process of the latest snapshot; until there is one, nobody knows.
   std::int64_t reported_ns_ = 0;
   alert::Lineage lineage_;
   detect::HealthBook health_;
+  StandingMatches standing_;
   mutable std::mutex report_mutex_;  // For report_; a leaf.
   std::shared_ptr<const RuleReport> report_;
 };

@@ -24,6 +24,7 @@ struct Prepared {
   BatchKind kind = BatchKind::Processes;
   bool gathers = false;
   bool has_clock = false;
+  Prospect prospect = Prospect::Open;
 };
 
 }  // namespace
@@ -36,10 +37,11 @@ class BatchSession::Impl {
   Result<Shape> shape(std::string_view sql);
   Result<std::size_t> add(std::string_view sql);
   Result<TextTest> text_test(std::size_t number);
+  Prospect prospect(std::size_t number) const { return statements_[number].prospect; }
   Result<Outcome> run(std::size_t number, const Budget& budget, const Session::OnColumns& on_columns,
                       const OnRow& on_row);
   void load(std::span<const EventRow> events);
-  bool can_match(std::size_t number) const { return number < asked_of_.size() && !asked_of_[number].empty(); }
+  std::size_t events_for(std::size_t number) const { return number < asked_of_.size() ? asked_of_[number].size() : 0; }
   std::span<const std::uint32_t> asked() const { return asked_; }
   PrefilterSize prefilter_size() const { return prefilter_.size(); }
   void clear() {
@@ -54,7 +56,7 @@ class BatchSession::Impl {
   }
 
  private:
-  Result<LiteralGroups> literals_of(std::string_view sql, BatchKind kind);
+  Result<LiteralGroups> literals_of(std::string_view sql, BatchKind kind, Prospect* prospect = nullptr);
   void find_candidates(std::size_t event);
   void look_at(std::size_t event, std::size_t column);
   bool ask(std::uint32_t number, std::size_t event);
@@ -114,7 +116,7 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   prepared.gathers = shape.gathers;
   prepared.has_clock = shape.has_clock;
   if (sqlite3_bind_parameter_count(prepared.stmt.get()) != 0) return fail(Errc::Invalid, "a rule has no parameters");
-  DE_TRY(groups, literals_of(sql, prepared.kind));
+  DE_TRY(groups, literals_of(sql, prepared.kind, &prepared.prospect));
   reads_events_ = reads_events_ || shape.reads_events;
   statements_.push_back(std::move(prepared));
   prefilter_.add(groups);
@@ -123,11 +125,13 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   return statements_.size() - 1;
 }
 
-Result<LiteralGroups> BatchSession::Impl::literals_of(std::string_view sql, BatchKind kind) {
+Result<LiteralGroups> BatchSession::Impl::literals_of(std::string_view sql, BatchKind kind, Prospect* prospect) {
   if (!options_.prefilter) return LiteralGroups();
   gate_.start();  // It counts, and each look is a statement of its own.
   DE_TRY(program, Program::read(db_.get(), sql));
-  return find_literals(program, kind);
+  LiteralSearch search(program, kind);
+  if (prospect != nullptr) *prospect = find_prospect(search);
+  return search.groups();
 }
 
 Result<TextTest> BatchSession::Impl::text_test(std::size_t number) {
@@ -245,11 +249,12 @@ Result<std::unique_ptr<BatchSession>> BatchSession::create(const Clock& clock, c
 
 Result<Shape> BatchSession::shape(std::string_view sql) { return impl_->shape(sql); }
 Result<std::size_t> BatchSession::add(std::string_view sql) { return impl_->add(sql); }
+Prospect BatchSession::prospect(std::size_t statement) const { return impl_->prospect(statement); }
 Result<TextTest> BatchSession::text_test(std::size_t statement) { return impl_->text_test(statement); }
 void BatchSession::clear() { impl_->clear(); }
 void BatchSession::load(std::span<const EventRow> events) { impl_->load(events); }
 std::span<const std::uint32_t> BatchSession::asked() const { return impl_->asked(); }
-bool BatchSession::can_match(std::size_t statement) const { return impl_->can_match(statement); }
+std::size_t BatchSession::events_for(std::size_t statement) const { return impl_->events_for(statement); }
 PrefilterSize BatchSession::prefilter_size() const { return impl_->prefilter_size(); }
 Result<Outcome> BatchSession::run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,
                                   const OnRow& on_row) {

@@ -14,6 +14,7 @@
 #include "daemoneye/base/result.h"
 #include "mirror/event_row.h"
 #include "mirror/prefilter.h"
+#include "mirror/prospect.h"
 #include "mirror/session.h"
 #include "mirror/shape.h"
 #include "mirror/stored_literals.h"
@@ -43,6 +44,7 @@ class BatchSession {
   // Returns the statement's number, counted from 0. It is asked of what is loaded from then on. Errors: those of
   // shape(); Invalid when it is not row-wise.
   Result<std::size_t> add(std::string_view sql);
+  Prospect prospect(std::size_t statement) const;
   // What some text of an event must pass, as the store has it (stored_literals.h), for the statement to have a row
   // about it; empty when nothing can be said. Errors: Invalid.
   Result<TextTest> text_test(std::size_t statement);
@@ -53,7 +55,7 @@ class BatchSession {
   // The statements that may have something to say about an event, in order. Of the others it is known that they have
   // not: what they look for is in none, or they had nothing to say about events like these before.
   std::span<const std::uint32_t> asked() const;
-  bool can_match(std::size_t statement) const;
+  std::size_t events_for(std::size_t statement) const;  // Of how many events it is asked.
   PrefilterSize prefilter_size() const;
   // Errors: Invalid, Timeout, Exhausted, Io.
   Result<Outcome> run(std::size_t statement, const Budget& budget, const Session::OnColumns& on_columns,

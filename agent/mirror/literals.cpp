@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "mirror/register_values.h"
-
 namespace de::mirror {
 namespace {
 
@@ -147,15 +145,14 @@ std::vector<GatedEdge> lay_out(const Program& program, RegisterValues& values, F
 
 }  // namespace
 
-LiteralGroups find_literals(const Program& program, BatchKind kind) {
+LiteralGroups LiteralSearch::groups() {
   LiteralGroups out;
-  if (!program.is_understood()) return out;
-  RegisterValues values(program, kind);
-  const std::size_t end = program.instructions().size();
+  if (!program_.is_understood()) return out;
+  const std::size_t end = program_.instructions().size();
   Flow flow(end + 1);
-  const std::vector<GatedEdge> gates = lay_out(program, values, flow);
+  const std::vector<GatedEdge> gates = lay_out(program_, values_, flow);
   // One cut after the other, each of edges that are in none before.
-  while (out.size() < kMaxLiteralGroups && flow.fill(program.loop(), end) &&
+  while (out.size() < kMaxLiteralGroups && flow.fill(program_.loop(), end) &&
          flow.total() < (out.empty() ? kMaxCutCost : kMaxFurtherCost)) {
     std::vector<Literal>& group = out.emplace_back();
     for (const GatedEdge& gate : gates) {
@@ -168,6 +165,25 @@ LiteralGroups find_literals(const Program& program, BatchKind kind) {
     if (group.empty()) return {{}};
   }
   return out;
+}
+
+bool LiteralSearch::can_match(const std::function<bool(const Literal&)>& is_possible) {
+  if (!program_.is_understood()) return true;
+  std::vector<char> seen(program_.instructions().size(), 0);
+  std::vector<std::size_t> open = {0};  // What is constant is compared in front of the loop.
+  seen[0] = 1;
+  while (!open.empty()) {
+    const std::size_t at = open.back();
+    open.pop_back();
+    if (is_end(program_.at(at), values_)) return true;
+    for (const Edge& edge : program_.out_of(at)) {
+      const Need& need = values_.need_of(edge);
+      if (!need.is_always() && std::ranges::none_of(need.literals(), is_possible)) continue;
+      if (seen[edge.to] == 0) open.push_back(edge.to);
+      seen[edge.to] = 1;
+    }
+  }
+  return false;
 }
 
 }  // namespace de::mirror

@@ -4,14 +4,16 @@
 // goes along some edges that are taken only when a column has one of a few literals. Edges without which no row can be
 // reached make a cut, and of an event that has none of their literals nothing can be said.
 //
-// Thread: any (pure).
+// Thread: one.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "mirror/batch_table.h"
 #include "mirror/literal.h"
 #include "mirror/program.h"
+#include "mirror/register_values.h"
 
 namespace de::mirror {
 
@@ -20,6 +22,18 @@ namespace de::mirror {
 using LiteralGroups = std::vector<std::vector<Literal>>;
 constexpr std::size_t kMaxLiteralGroups = 3;
 
-LiteralGroups find_literals(const Program& program, BatchKind kind);
+class LiteralSearch {
+ public:
+  // The program outlives it.
+  LiteralSearch(const Program& program, BatchKind kind) : program_(program), values_(program, kind) {}
+
+  LiteralGroups groups();
+  // False: there is no way to a row on which each edge needs nothing, or a literal that is possible.
+  bool can_match(const std::function<bool(const Literal&)>& is_possible);
+
+ private:
+  const Program& program_;
+  RegisterValues values_;
+};
 
 }  // namespace de::mirror

@@ -25,7 +25,10 @@ Result<> look_at_program(sqlite3* db, std::string_view sql, Shape& shape) {
   while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
     const std::string_view opcode = text_at(stmt.get(), 1);
     if (opcode == "VOpen") cursors.insert(sqlite3_column_int(stmt.get(), 2));
-    if (opcode.starts_with("Agg")) shape.why_not = "it aggregates over rows";
+    if (opcode.starts_with("Agg")) {
+      shape.aggregates = true;
+      shape.why_not = "it aggregates over rows";
+    }
     if (opcode == "DecrJumpZero" || opcode == "OffsetLimit") shape.why_not = "it has a LIMIT or EXISTS";
   }
   if (cursors.size() > 1) shape.why_not = "it combines several rows";

@@ -20,6 +20,7 @@ struct Shape {
   std::string why_not;  // "it combines several rows"
   bool reads_processes = false;
   bool reads_events = false;
+  bool aggregates = false;
   bool gathers = false;    // ORDER BY or DISTINCT: the rows come after all of them were read.
   bool has_clock = false;  // Asked again, it may answer otherwise.
 };

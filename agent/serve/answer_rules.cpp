@@ -17,6 +17,14 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
+std::string health_text(const ingest::RuleReport& report, const Rule& rule) {
+  if (const auto never = report.why_never->find(rule.id); never != report.why_never->end())
+    return "can never match: " + never->second;
+  const auto found = report.health.find(rule.id);
+  if (found == report.health.end()) return "not run yet";
+  return found->second.healthy ? "healthy" : "unhealthy: " + found->second.reason;
+}
+
 std::string_view enabled_text(const Rule& rule) {
   if (rule.switched) return rule.enabled ? "yes, by command" : "no, by command";
   return rule.enabled ? "yes" : "no";
@@ -39,6 +47,13 @@ void add_test_rows(Answer& answer, const Rule& rule, const Result<detect::TestRe
                             text_value(std::to_string(report->passed) + " passed")}));
 }
 
+// As far as the file alone says.
+Result<std::string> why_never(detect::CheckSessions& sessions, const Rule& rule) {
+  if (!rule.runs_on_event()) return std::string();
+  DE_TRY(statement, sessions.batch->add(rule.statement()));
+  return std::string(detect::why_never(sessions.batch->prospect(statement), true));
+}
+
 Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock) {
   auto answer = std::make_shared<Answer>(complete());
   answer->columns = {"rule", "result", "test", "detail"};
@@ -49,8 +64,10 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
     if (request.run_tests()) {
       add_test_rows(*answer, rule, detect::test_rule(rule, clock));
     } else {
-      answer->rows.add(
-          row_of({text_value(rule.id), text_value("valid"), text_value(""), text_value(joined(statement.tables))}));
+      DE_TRY(never, why_never(sessions, rule));
+      answer->rows.add(row_of({text_value(rule.id), text_value(never.empty() ? "valid" : "can never match"),
+                               text_value(""), text_value(never.empty() ? joined(statement.tables) : never)}));
+      if (!never.empty()) answer->trailer.set_status(pb::STATUS_UNHEALTHY);
     }
   }
   return answer;
@@ -80,11 +97,10 @@ link::Task<Answer> answer_rules_list(Context& context) {
     *row.add_values() = text_value(schema::to_text(rule->severity));
     *row.add_values() = text_value(enabled_text(*rule));
     *row.add_values() = text_value(detect::to_text(rule->on));
+    *row.add_values() = text_value(health_text(*report, *rule));
     if (health == report->health.end()) {
-      *row.add_values() = text_value("not run yet");
       for (int i = 0; i < 4; ++i) row.add_values();
     } else {
-      *row.add_values() = text_value(health->second.healthy ? "healthy" : "unhealthy: " + health->second.reason);
       *row.add_values() = int_value(static_cast<std::int64_t>(health->second.runs));
       *row.add_values() = int_value(static_cast<std::int64_t>(health->second.matches));
       *row.add_values() = int_value(static_cast<std::int64_t>(health->second.failures));
@@ -123,6 +139,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("version", rule->version);
   add("enabled", enabled_text(*rule));
   add("on", detect::to_text(rule->on));
+  add("health", health_text(*report, *rule));
   add("tables", joined(rule->tables));
   if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
   add("priority", std::to_string(rule->priority));

@@ -132,6 +132,18 @@ pb::EventType parse_event_type(std::string_view text) {
   return pb::EVENT_TYPE_UNKNOWN;
 }
 
+std::span<const std::string_view> words_of(std::string_view column) {
+  static constexpr std::string_view kEventTypes[] = {"start", "exec", "exit", "modified", "suspicious", "unknown"};
+  static constexpr std::string_view kSeverities[] = {"low", "medium", "high", "critical", "unknown"};
+  static constexpr std::string_view kOnDisk[] = {"match", "mismatch", "replaced", "deleted", "memfd", "unknown"};
+  static constexpr std::string_view kSources[] = {"scan", "bpf", "connector"};
+  if (column == "event_type") return kEventTypes;
+  if (column == "severity") return kSeverities;
+  if (column == "on_disk_state") return kOnDisk;
+  if (column == "source") return kSources;
+  return {};
+}
+
 std::string uid_bytes(std::string_view text) {
   if (text.size() != 36) return {};
   std::string hex;

@@ -23,6 +23,8 @@ class Allowance {
     left_ -= 1;
     return true;
   }
+  // For what turns out to have cost more than one; of a debt, `at_once` at most is remembered.
+  void spend(double cost) { left_ = std::max(left_ - cost, -at_once_); }
   std::int64_t asked_ns() const { return at_ns_; }  // Latest; 0 when never.
 
  private:

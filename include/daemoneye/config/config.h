@@ -122,6 +122,7 @@ struct AgentConfig {
   std::uint32_t max_files = 10'000;
   RunBudget rules{1000, 32, 1000};
   std::uint32_t backtest_timeout_ms = 60'000;
+  std::uint32_t rules_max_cpu_percent = 10;
   std::uint32_t dedup_seconds = 300;
   std::vector<SinkConfig> sinks;
   std::vector<CollectorConfig> collectors;

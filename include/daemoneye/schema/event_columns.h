@@ -23,6 +23,9 @@ std::string_view to_text(pb::EventType type);
 // EVENT_TYPE_UNKNOWN when there is no such type.
 pb::EventType parse_event_type(std::string_view text);
 
+// The texts that a column of events can have, when there are no others; empty for all other columns.
+std::span<const std::string_view> words_of(std::string_view column);
+
 // The 16 bytes behind uid_text(); empty when `text` is not exactly of that form.
 std::string uid_bytes(std::string_view text);
 

@@ -102,66 +102,6 @@ TEST(TestRule, ScanTimeIsNowUnlessTheRowsSay) {
   EXPECT_EQ(report->passed, 2U);
 }
 
-Matches took(std::uint64_t us) {
-  Matches matches;
-  matches.elapsed_us = us;
-  return matches;
-}
-
-TEST(HealthBook, ACappedRunIsMarkedUntilAWholeOne) {
-  HealthBook book;
-  const Rule rule = make_rule("SELECT pid FROM processes");
-  Matches capped = took(5);
-  capped.truncated = true;
-  capped.rows.resize(3);
-  book.record(rule, capped);
-  EXPECT_FALSE(book.find("a")->healthy);
-  EXPECT_THAT(book.find("a")->reason, HasSubstr("only the first 3"));
-  book.record(rule, took(5));
-  EXPECT_TRUE(book.find("a")->healthy);
-}
-
-TEST(HealthBook, FailureIsUnhealthyUntilAGoodRun) {
-  HealthBook book;
-  const Rule rule = make_rule("SELECT 1");
-  EXPECT_EQ(book.find("a"), nullptr);
-  book.record(rule, fail(Errc::Timeout, "too slow"));
-  ASSERT_NE(book.find("a"), nullptr);
-  EXPECT_FALSE(book.find("a")->healthy);
-  EXPECT_EQ(book.find("a")->reason, "too slow");
-  book.record(rule, took(10));
-  EXPECT_TRUE(book.find("a")->healthy);
-  EXPECT_EQ(book.find("a")->runs, 2U);
-  EXPECT_EQ(book.find("a")->failures, 1U);
-}
-
-TEST(HealthBook, SlowThreeTimesInARowIsUnhealthy) {
-  HealthBook book;
-  const Rule rule = make_rule("SELECT 1");
-  book.record(rule, took(HealthBook::kSlowUs + 1));
-  book.record(rule, took(HealthBook::kSlowUs + 1));
-  EXPECT_TRUE(book.find("a")->healthy);
-  book.record(rule, took(HealthBook::kSlowUs));
-  book.record(rule, took(250'000));
-  book.record(rule, took(250'000));
-  EXPECT_TRUE(book.find("a")->healthy) << "the row was broken";
-  book.record(rule, took(250'000));
-  EXPECT_FALSE(book.find("a")->healthy);
-  EXPECT_THAT(book.find("a")->reason, HasSubstr("the last one 250 ms"));
-  EXPECT_EQ(book.find("a")->worst_us, 250'000U);
-  EXPECT_EQ(book.find("a")->slow_runs, 5U);
-}
-
-TEST(HealthBook, ForgetsRemovedAndChangedRules) {
-  HealthBook book;
-  const auto same = std::make_shared<const Rule>(make_rule("SELECT 1"));
-  book.record(*same, took(1));
-  book.keep_only(std::vector<std::shared_ptr<const Rule>>{same});
-  EXPECT_NE(book.find("a"), nullptr);
-  book.keep_only(std::vector<std::shared_ptr<const Rule>>{std::make_shared<const Rule>(make_rule("SELECT 2"))});
-  EXPECT_EQ(book.find("a"), nullptr);
-}
-
 TEST(TestRule, RunsOverEvents) {
   const Rule rule = make_rule(
       "SELECT pid, exit_code FROM processes.events WHERE event_type = 'exit' AND exit_signal = 9 ORDER BY "

@@ -26,7 +26,8 @@ class LiteralsTest : public testing::Test {
     EXPECT_TRUE(program) << sql << ": " << program.error().message();
     if (!program) return "";
     const bool of_events = sql.find("FROM events") != std::string::npos;
-    const LiteralGroups groups = find_literals(*program, of_events ? BatchKind::Events : BatchKind::Processes);
+    LiteralSearch search(*program, of_events ? BatchKind::Events : BatchKind::Processes);
+    const LiteralGroups groups = search.groups();
     if (groups.empty()) return "always";
     std::string out;
     for (const auto& group : groups) {

@@ -37,6 +37,31 @@ TEST(EventColumns, ShowEveryFieldOfTheMessage) {
   }
 }
 
+// A rule that asks for another word is told that it can never match: nothing may be missing here.
+TEST(EventColumns, HaveNoWordsButThese) {
+  const auto all_of = [](const google::protobuf::EnumDescriptor& values, std::string_view column, auto&& set) {
+    std::set<std::string> seen;
+    for (int i = 0; i <= values.value_count(); ++i) {
+      pb::ProcessEvent event;
+      set(event, i < values.value_count() ? values.value(i)->number() : 77);
+      const std::string word = text(read(event, column));
+      if (word != "NULL") seen.insert(word);
+    }
+    const auto words = words_of(column);
+    EXPECT_EQ(seen, std::set<std::string>(words.begin(), words.end())) << column;
+  };
+  all_of(*pb::EventType_descriptor(), "event_type",
+         [](auto& event, int value) { event.set_event_type(static_cast<pb::EventType>(value)); });
+  all_of(*pb::Severity_descriptor(), "severity",
+         [](auto& event, int value) { event.set_severity(static_cast<pb::Severity>(value)); });
+  all_of(*pb::OnDiskState_descriptor(), "on_disk_state", [](auto& event, int value) {
+    event.mutable_process()->set_on_disk_state(static_cast<pb::OnDiskState>(value));
+  });
+  all_of(*pb::RecordSource_descriptor(), "source",
+         [](auto& event, int value) { event.mutable_process()->set_source(static_cast<pb::RecordSource>(value)); });
+  EXPECT_TRUE(words_of("name").empty());
+}
+
 TEST(EventColumns, GiveEveryColumnOfTheProcess) {
   pb::ProcessEvent event;
   pb::ProcessRecord& process = *event.mutable_process();
