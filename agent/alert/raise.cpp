@@ -215,6 +215,7 @@ pb::Alert make_frame(const detect::Rule& rule, const detect::Matches& matches, c
   alert.set_rule_license(rule.license);
   alert.set_rule_source(rule.source);
   alert.set_rule_generation(context.generation);
+  alert.set_rule_digest(rule.digest);
   alert.set_rule_execution_time_us(matches.elapsed_us);
   if (context.scan_id) alert.set_scan_id(*context.scan_id);
   alert.set_host(escape_controls(context.host));

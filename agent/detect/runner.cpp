@@ -2,18 +2,9 @@
 
 #include <algorithm>
 
+#include "mirror/proto_value.h"
+
 namespace de::detect {
-namespace {
-
-void put(pb::Value& to, const mirror::Value& from) {
-  if (const auto* integer = std::get_if<std::int64_t>(&from)) to.set_integer(*integer);
-  if (const auto* real = std::get_if<double>(&from)) to.set_real(*real);
-  if (const auto* text = std::get_if<std::string_view>(&from)) to.set_text(std::string(*text));
-  if (const auto* blob = std::get_if<mirror::Blob>(&from)) to.set_blob(std::string(blob->bytes));
-}
-
-}  // namespace
-
 const pb::Value* Matches::find(const pb::Row& row, std::string_view column) const {
   const auto at = std::find(columns.begin(), columns.end(), column);
   const auto index = at - columns.begin();
@@ -27,7 +18,7 @@ Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirro
       [&](std::span<const std::string> names) { matches.columns.assign(names.begin(), names.end()); },
       [&](std::span<const mirror::Value> values) {
         pb::Row& row = matches.rows.emplace_back();
-        for (const mirror::Value& value : values) put(*row.add_values(), value);
+        for (const mirror::Value& value : values) mirror::put(*row.add_values(), value);
         return true;
       });
   if (!outcome) return fail(Error(outcome.error()).during("rule " + rule.id));
@@ -46,7 +37,7 @@ Result<Matches> run_rule(mirror::BatchSession& session, std::size_t statement, c
       [&](std::span<const std::string> names) { matches.columns.assign(names.begin(), names.end()); },
       [&](std::span<const mirror::Value> values, std::size_t event) {
         pb::Row& row = matches.rows.emplace_back();
-        for (const mirror::Value& value : values) put(*row.add_values(), value);
+        for (const mirror::Value& value : values) mirror::put(*row.add_values(), value);
         matches.events.push_back(event);
         return true;
       });

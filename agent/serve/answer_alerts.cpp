@@ -1,7 +1,9 @@
 #include <array>
+#include <optional>
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/alert_columns.h"
+#include "ingest/evidence.h"
 #include "serve/answers.h"
 
 namespace de::serve {
@@ -69,9 +71,26 @@ void describe(Answer& answer, const pb::Alert& alert) {
   for (const pb::Ancestor& ancestor : alert.ancestry())
     line += (line.empty() ? "" : " <- ") + ancestor.name() + "(" + std::to_string(ancestor.pid()) + ")";
   add("ancestry", line);
+  add("correlation_id", alert.correlation_id());
   add("completeness", alert.completeness().complete() ? "complete" : "degraded");
   for (const pb::Reason& reason : alert.completeness().reasons())
     add("degraded_by", reason.reason() + " " + reason.collector() + " " + reason.detail());
+}
+
+void add_evidence(Answer& answer, const ingest::Evidence& found) {
+  const auto add = [&](std::string_view field, std::string_view value) {
+    answer.rows.add(row_of({text_value(field), text_value(value)}));
+  };
+  add("evidence", found.verdict);
+  if (!found.sql.empty()) add("evidence.sql", found.sql);
+  for (std::size_t i = 0; found.row && i < found.columns.size(); ++i) {
+    const pb::Value& value = found.row->values(static_cast<int>(i));
+    if (value.kind_case() != pb::Value::KIND_NOT_SET) add("evidence." + found.columns[i], value_text(value));
+  }
+  for (const pb::Reason& reason : found.missing) {
+    answer.trailer.mutable_completeness()->set_complete(false);
+    *answer.trailer.mutable_completeness()->add_reasons() = reason;
+  }
 }
 
 }  // namespace
@@ -90,16 +109,30 @@ link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest re
   co_return answer;
 }
 
-link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request) {
+link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request, Unwanted is_unwanted) {
   struct Found {
     pb::Alert alert;
     std::vector<pb::Delivery> deliveries;
+    std::optional<ingest::Evidence> evidence;
   };
-  auto job = [&context, &request]() -> Result<Found> {
+  if (request.evidence()) {
+    auto settled = co_await context.settle();
+    (void)settled;  // Never fails; what could not be stored is not found.
+  }
+  const auto report = context.detector.report();
+  mirror::Budget budget = context.backtest.run;
+  budget.is_unwanted = is_unwanted.get();
+  auto job = [&context, &request, &report, &budget]() -> Result<Found> {
     Found found;
     DE_TRY(alert, context.store.find_alert(request.alert_id()));
     DE_TRY(deliveries, context.store.deliveries(alert.sequence()));
     found.deliveries = std::move(deliveries);
+    if (request.evidence()) {
+      const ingest::EvidenceSources sources{context.store, context.stored, context.host};
+      const detect::Rule* rule = report->rules->find(alert.rule_id());
+      DE_TRY(evidence, ingest::find_evidence(sources, alert, rule, budget, context.clock));
+      found.evidence = std::move(evidence);
+    }
     found.alert = std::move(alert);
     return found;
   };
@@ -114,6 +147,7 @@ link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest requ
     if (!delivery.last_error().empty()) text += ", last error: " + delivery.last_error();
     answer.rows.add(row_of({text_value("delivery." + delivery.sink()), text_value(text)}));
   }
+  if (found.evidence) add_evidence(answer, *found.evidence);
   co_return answer;
 }
 

@@ -4,6 +4,7 @@
 #include "daemoneye/osquery/dialect.h"
 #include "daemoneye/schema/table.h"
 #include "ingest/past_snapshot.h"
+#include "mirror/proto_value.h"
 #include "serve/answers.h"
 
 namespace de::serve {
@@ -27,15 +28,6 @@ mirror::Value to_value(const pb::Value& value) {
   }
   return std::monostate{};
 }
-
-struct ToProto {
-  pb::Value& out;
-  void operator()(std::monostate) const {}
-  void operator()(std::int64_t number) const { out.set_integer(number); }
-  void operator()(double number) const { out.set_real(number); }
-  void operator()(std::string_view text) const { out.set_text(text.data(), text.size()); }
-  void operator()(mirror::Blob blob) const { out.set_blob(blob.bytes.data(), blob.bytes.size()); }
-};
 
 void degrade(pb::Completeness& completeness, const char* reason, std::string detail) {
   completeness.set_complete(false);
@@ -68,7 +60,7 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
   pb::Row row;  // Reused.
   const auto on_row = [&](std::span<const mirror::Value> values) {
     row.Clear();
-    for (const mirror::Value& value : values) std::visit(ToProto{*row.add_values()}, value);
+    for (const mirror::Value& value : values) mirror::put(*row.add_values(), value);
     return answer.rows.add(row);
   };
   DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));

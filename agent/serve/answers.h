@@ -59,7 +59,7 @@ link::Task<Answer> answer_rule_switch(Context& context, link::Peer peer, pb::Rul
 link::Task<Answer> answer_rule_backtest(Context& context, pb::RuleBacktestRequest request, Unwanted is_unwanted);
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request);
 link::Task<Answer> answer_alerts_list(Context& context, pb::AlertsListRequest request);
-link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request);
+link::Task<Answer> answer_alert_show(Context& context, pb::AlertShowRequest request, Unwanted is_unwanted);
 link::Task<Answer> answer_follow(Context& context, pb::FollowRequest request);
 link::Task<Answer> answer_config_reload(Context& context, link::Peer peer);
 link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::HealthRequest request);

@@ -183,7 +183,7 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
     case pb::ControlRequest::kAlertsList:
       co_return co_await answer_alerts_list(context_, request.alerts_list());
     case pb::ControlRequest::kAlertShow:
-      co_return co_await answer_alert_show(context_, request.alert_show());
+      co_return co_await answer_alert_show(context_, request.alert_show(), std::move(is_unwanted));
     case pb::ControlRequest::kHealth:
       co_return co_await answer_health(context_, counts_, request.health());
     case pb::ControlRequest::kFollow:

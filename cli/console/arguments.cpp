@@ -131,9 +131,12 @@ void add_alerts(CLI::App& app, Invocation& out) {
         ->check(CLI::IsMember({"low", "medium", "high", "critical"}));
     s.add_option("--limit", c.limit, "Most alerts to list")->check(CLI::Range(1U, kMaxAlerts));
   });
-  add<AlertShowCommand>(
-      *alerts, out, "show", "One alert with everything known about it",
-      [](CLI::App& s, AlertShowCommand& c) { s.add_option("ID", c.id, "The alert's id")->required(); });
+  add<AlertShowCommand>(*alerts, out, "show", "One alert with everything known about it",
+                        [](CLI::App& s, AlertShowCommand& c) {
+                          s.add_option("ID", c.id, "The alert's id")->required();
+                          s.add_flag("--evidence", c.evidence,
+                                     "Also the stored row it was raised about, and whether the rule says so again");
+                        });
 }
 
 void add_watch(CLI::App& app, Invocation& out) {

@@ -64,6 +64,7 @@ struct AlertsListCommand {
 };
 struct AlertShowCommand {
   std::string id;
+  bool evidence = false;
 };
 struct HealthCommand {
   std::string component;

@@ -136,7 +136,9 @@ struct Asking {
   Result<> operator()(const AlertShowCommand& command) {
     DE_CHECK(check_utf8("the alert", command.id));
     question.text = words("alerts show", command.id);
-    request().mutable_alert_show()->set_alert_id(command.id);
+    pb::AlertShowRequest& show = *request().mutable_alert_show();
+    show.set_alert_id(command.id);
+    show.set_evidence(command.evidence);
     return {};
   }
   Result<> operator()(const TreeCommand&) {

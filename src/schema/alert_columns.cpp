@@ -84,6 +84,7 @@ constexpr Column<A> kAlertColumns[] = {
     {"state", Text, Unit::None, Change::Static, Index::No, "open, acknowledged or closed", [](const A& a) -> Cell { return to_text(a.state()); }},
     {"rule_id", Text, Unit::None, Change::Static, Index::Yes, "The rule that matched", DE_TEXT(rule_id)},
     {"rule_generation", Integer, Unit::None, Change::Static, Index::No, "Generation of the rules it was raised by", DE_NUMBER(rule_generation)},
+    {"rule_digest", Text, Unit::None, Change::Static, Index::No, "Digest of the rule as it was then", DE_TEXT(rule_digest)},
     {"rule_author", Text, Unit::None, Change::Static, Index::No, "Who wrote the rule", DE_TEXT(rule_author)},
     {"rule_license", Text, Unit::None, Change::Static, Index::No, "Licence of the rule", DE_TEXT(rule_license)},
     {"rule_source", Text, Unit::None, Change::Static, Index::No, "Where the rule was taken from", DE_TEXT(rule_source)},
