@@ -6,6 +6,7 @@
 #include "mirror/database.h"
 #include "mirror/functions.h"
 #include "mirror/snapshot_schema.h"
+#include "mirror/stored_query.h"
 #include "mirror/stored_table.h"
 
 namespace de::mirror {
@@ -48,7 +49,12 @@ std::string public_names(std::string_view detail) {
       out.replace(at, table.size(), "processes");
   for (std::size_t at = out.find("de_by_"); at != std::string::npos; at = out.find("de_by_", at))
     out.replace(at, 6, "by_");
-  return out;
+  constexpr std::string_view kVirtual = " VIRTUAL TABLE INDEX ";
+  const std::size_t at = out.find(kVirtual);
+  if (at == std::string::npos) return out;
+  const std::string plan = out.substr(out.find(':', at) + 1);
+  out.resize(at);
+  return plan.empty() ? out : out + ": " + in_words(plan);
 }
 
 struct Level {

@@ -121,6 +121,7 @@ Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Bu
   outcome->missing = std::move(host.missing);
   for (const StoredTableName& known : kStoredTableNames) {
     const StoredTables::Span seen = stored.seen(known.table);
+    if (seen.looks > 0) outcome->stored.push_back({known.public_name, seen.from_ms, seen.to_ms, seen.rows, seen.looks});
     if (stored.source == nullptr || seen.is_empty()) continue;
     DE_TRY(missing, stored.source->missing(known.table, seen.from_ms, seen.to_ms));
     outcome->missing.insert(outcome->missing.end(), std::make_move_iterator(missing.begin()),

@@ -48,11 +48,21 @@ enum class Origin : std::uint8_t { AdHoc, Rule };
 constexpr std::size_t kAdHocSqlBytes = 16UL << 10;
 constexpr std::size_t kRuleSqlBytes = 128UL << 10;
 
+// What a run read of a stored table.
+struct Looked {
+  std::string_view table;    // As in schema::tables().
+  std::int64_t from_ms = 0;  // kNoStartMs: from the first;
+  std::int64_t to_ms = 0;    // half open; kNoEndMs: to the last.
+  std::uint64_t rows = 0;
+  std::uint64_t looks = 0;  // A table that is joined is read once for each row it is joined to.
+};
+
 struct Outcome {
   std::uint64_t rows = 0;  // Delivered.
   bool truncated = false;  // The row or byte cap cut it, or the callback said stop.
   std::uint64_t elapsed_us = 0;
   std::uint64_t vm_steps = 0;  // SQLite's measure of work; the same for the same data.
+  std::vector<Looked> stored;
   // Why what is stored and it looked at may be incomplete.
   std::vector<pb::Reason> missing;
 };

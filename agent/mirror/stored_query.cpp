@@ -48,6 +48,11 @@ char in_seconds(char letter) {
   return kOfSeconds[kOfMs.find(letter)];
 }
 
+constexpr char kBehindLetters = '~';
+
+// Without the order in front and what is expected behind.
+std::string_view letters_of(std::string_view plan) { return plan.substr(1, plan.find(kBehindLetters) - 1); }
+
 const schema::ColumnInfo* column_at(StoredTable table, int column) {
   const auto columns = info_of(table).columns;
   return column < 0 || static_cast<std::size_t>(column) >= columns.size() ? nullptr
@@ -196,18 +201,20 @@ int plan_stored(StoredTable table, sqlite3_index_info* info) {
     rows *= share;
     if (kTimeLetters.find(letter) != std::string_view::npos) in_time *= share;
   }
+  const auto expected = static_cast<std::int64_t>(std::max(1.0, rows));
+  plan += kBehindLetters + std::to_string(expected);
   info->idxStr = sqlite3_mprintf("%s", plan.c_str());
   if (info->idxStr == nullptr) return SQLITE_NOMEM;
   info->needToFreeIdxStr = 1;
   info->orderByConsumed = plan.front() != '-' ? 1 : 0;
-  info->estimatedRows = static_cast<sqlite3_int64>(std::max(1.0, rows));
+  info->estimatedRows = expected;
   info->estimatedCost = rows + in_time * size.walk + 200;  // Every look at the store costs something, found or not.
   return SQLITE_OK;
 }
 
 bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, StoredQuery& out) {
   out.newest_first = plan.front() == 'D';
-  plan.remove_prefix(1);
+  plan = letters_of(plan);
   for (std::size_t i = 0; i < arguments.size() && i < plan.size(); ++i) {
     sqlite3_value* value = arguments[i];
     if (sqlite3_value_type(value) == SQLITE_NULL) continue;  // IS NULL may hold; SQLite knows.
@@ -229,6 +236,23 @@ bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arg
   return out.from_ms < out.to_ms;
 }
 
-bool has_start(std::string_view plan) { return plan.find_first_of("=>g124", 1) != std::string_view::npos; }
+bool has_start(std::string_view plan) { return letters_of(plan).find_first_of("=>g124") != std::string_view::npos; }
+
+std::string in_words(std::string_view plan) {
+  std::string out;
+  const auto add = [&out](std::string_view what) { out += (out.empty() ? "looked up by " : ", ") + std::string(what); };
+  const std::string_view letters = letters_of(plan);
+  for (const Pushed& pushed : kEqual)
+    if (letters.find(pushed.letter) != std::string_view::npos) add(pushed.column);
+  if (letters.find_first_of("=1") != std::string_view::npos) add("its time");
+  if (letters.find_first_of(">g24") != std::string_view::npos) add("its time from");
+  if (letters.find_first_of("<l35") != std::string_view::npos) add("its time until");
+  if (out.empty()) out = "all of it";
+  if (plan.starts_with('D')) out += "; newest first";
+  if (plan.starts_with('A')) out += "; oldest first";
+  const std::size_t rows = plan.find(kBehindLetters);
+  if (rows != std::string_view::npos) out += "; about " + std::string(plan.substr(rows + 1)) + " rows";
+  return out;
+}
 
 }  // namespace de::mirror

@@ -36,6 +36,7 @@ struct StoredVtab : sqlite3_vtab {
     std::span<const StoredRow> page;
     std::size_t at = 0;
     bool is_reading = false;
+    std::uint64_t rows = 0;               // Of this reading.
     std::optional<std::int64_t> last_ms;  // Of the row it stood on last.
   };
 
@@ -56,17 +57,18 @@ void StoredVtab::Cursor::finish(bool at_end) {
   if (!std::exchange(is_reading, false)) return;
   const auto& table = table_of<StoredVtab>(*this);
   if (at_end) {
-    table.tables->saw(table.which, {query.from_ms, query.to_ms});
+    table.tables->saw(table.which, {query.from_ms, query.to_ms, rows, 1});
   } else if (query.table != StoredTable::Events) {
     // The others do not come by time.
-    if (last_ms) table.tables->saw(table.which, {query.from_ms, query.to_ms});
+    if (last_ms) table.tables->saw(table.which, {query.from_ms, query.to_ms, rows, 1});
   } else if (last_ms) {
-    table.tables->saw(table.which,
-                      {query.newest_first ? *last_ms : query.from_ms, query.newest_first ? query.to_ms : *last_ms + 1});
+    table.tables->saw(table.which, {query.newest_first ? *last_ms : query.from_ms,
+                                    query.newest_first ? query.to_ms : *last_ms + 1, rows, 1});
   }
   next_rows = nullptr;
   page = {};
   at = 0;
+  rows = 0;
   last_ms.reset();
 }
 
@@ -87,6 +89,7 @@ int StoredVtab::Cursor::next() {
       return SQLITE_OK;
     }
   }
+  ++rows;
   last_ms = time_of(table_of<StoredVtab>(*this).which, page[at]);
   return SQLITE_OK;
 }
@@ -127,8 +130,10 @@ void StoredTables::start() {
 }
 
 void StoredTables::saw(StoredTable table, Span times) {
-  if (times.is_empty()) return;
   Span& seen = seen_[static_cast<std::size_t>(table)];
+  seen.rows += times.rows;
+  seen.looks += times.looks;
+  if (times.is_empty()) return;
   const bool first = seen.is_empty();
   seen.from_ms = first ? times.from_ms : std::min(seen.from_ms, times.from_ms);
   seen.to_ms = first ? times.to_ms : std::max(seen.to_ms, times.to_ms);

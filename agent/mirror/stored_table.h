@@ -30,6 +30,8 @@ class StoredTables {
   struct Span {
     std::int64_t from_ms = 0;
     std::int64_t to_ms = 0;
+    std::uint64_t rows = 0;   // That were handed to SQLite,
+    std::uint64_t looks = 0;  // in so many readings.
     bool is_empty() const { return from_ms >= to_ms; }
   };
 
@@ -41,7 +43,7 @@ class StoredTables {
   std::optional<Error> error;  // Why a step failed.
   void start();
   void saw(StoredTable table, Span times);
-  // The times it looked at.
+  // The times it looked at, all its readings together.
   Span seen(StoredTable table) const { return seen_[static_cast<std::size_t>(table)]; }
 
   struct Module {

@@ -2,6 +2,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/osquery/dialect.h"
+#include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 #include "ingest/past_snapshot.h"
 #include "mirror/proto_value.h"
@@ -73,7 +74,25 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
   return answer;
 }
 
-Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& request) {
+std::string moment_text(std::int64_t ms, const char* otherwise) {
+  return ms == mirror::kNoStartMs || ms == mirror::kNoEndMs ? otherwise : std::string(to_iso8601(ms).text);
+}
+
+// What it costs is known once it ran; its rows are nobody's.
+template <class Add>
+void add_cost(const Result<mirror::Outcome>& outcome, const Add& add) {
+  if (!outcome) return add("cost", "not known: " + outcome.error().what());
+  for (const mirror::Looked& one : outcome->stored)
+    add("read", std::string(one.table) + ": " + std::to_string(one.rows) + " rows in " + std::to_string(one.looks) +
+                    (one.looks == 1 ? " look" : " looks") + ", from " + moment_text(one.from_ms, "the first") + " to " +
+                    moment_text(one.to_ms, "the last"));
+  std::string ms;
+  append_json_number(ms, static_cast<double>(outcome->elapsed_us) / 1000);
+  add("cost", std::to_string(outcome->rows) + (outcome->truncated ? " rows and more, " : " rows, ") +
+                  std::to_string(outcome->vm_steps) + " steps, " + ms + " ms");
+}
+
+Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget) {
   DE_TRY(explained, session.explain(request.sql()));
   Answer answer(complete());
   answer.columns = {"kind", "detail"};
@@ -85,6 +104,11 @@ Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& r
   for (const std::string& column : explained.statement.columns_used) add("column", column);
   for (const std::string& function : explained.statement.functions) add("function", function);
   for (const std::string& warning : explained.warnings) add("warning", warning);
+  std::vector<mirror::Value> params;
+  for (const pb::Value& value : request.params()) params.push_back(to_value(value));
+  add_cost(session.run(
+               request.sql(), params, budget, [](const auto&) {}, [](const auto&) { return true; }),
+           add);
   return answer;
 }
 
@@ -163,7 +187,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     };
     switch (request.mode()) {
       case pb::QUERY_EXPLAIN:
-        return wrap(explain_query(*session, request));
+        return wrap(explain_query(*session, request, budget));
       case pb::QUERY_VALIDATE:
         return wrap(validate_query(*session, request));
       default:
@@ -185,6 +209,12 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
 
 link::Task<Answer> answer_schema(pb::SchemaRequest request) {
   Answer answer(complete());
+  if (request.functions()) {
+    answer.columns = {"function", "kind", "form", "help"};
+    for (const schema::SqlFunction& one : schema::sql_function_rows())
+      answer.rows.add(row_of({text_value(one.name), text_value(one.kind), text_value(one.form), text_value(one.help)}));
+    co_return answer;
+  }
   answer.columns = {"table", "column", "type", "unit", "indexed", "help"};
   const schema::TableInfo* only = nullptr;
   if (!request.table().empty()) {

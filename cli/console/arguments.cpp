@@ -219,8 +219,10 @@ void add_all(CLI::App& app, Invocation& out, std::string& socket, std::string& s
   app.require_subcommand(0, 1);
   app.fallthrough();
   add_query(app, out);
-  add<SchemaCommand>(app, out, "schema", "Tables and their columns",
-                     [](CLI::App& s, SchemaCommand& c) { s.add_option("TABLE", c.table, "Only this table"); });
+  add<SchemaCommand>(app, out, "schema", "Tables and their columns", [](CLI::App& s, SchemaCommand& c) {
+    auto* table = s.add_option("TABLE", c.table, "Only this table");
+    s.add_flag("--functions", c.functions, "The functions and operators instead")->excludes(table);
+  });
   add_rules(app, out);
   add_alerts(app, out);
   add_watch(app, out);

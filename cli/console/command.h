@@ -26,6 +26,7 @@ struct QueryCommand {
 };
 struct SchemaCommand {
   std::string table;
+  bool functions = false;
 };
 struct RulesListCommand {};
 struct RuleShowCommand {

@@ -98,7 +98,9 @@ struct Asking {
   Result<> operator()(const SchemaCommand& command) {
     DE_CHECK(check_utf8("the table", command.table));
     question.text = words("schema", command.table);
-    request().mutable_schema()->set_table(command.table);
+    pb::SchemaRequest& schema = *request().mutable_schema();
+    schema.set_table(command.table);
+    schema.set_functions(command.functions);
     return {};
   }
   Result<> operator()(const RulesListCommand&) {

@@ -226,28 +226,6 @@ TEST_F(QueryTest, ExplainAndValidateDoNotRunIt) {
   EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
 }
 
-using SchemaTest = ControlTest;
-
-TEST_F(SchemaTest, ListsColumnsOfOneTableOrAll) {
-  pb::ControlRequest request;
-  request.mutable_schema()->set_table("processes");
-  const Reply one = ask(request);
-  EXPECT_THAT(one.rows, Contains(Contains("executable_path")));
-  for (const auto& row : one.rows) EXPECT_EQ(row[0], "processes");
-  request.mutable_schema()->set_table("");
-  EXPECT_GE(ask(request).rows.size(), one.rows.size());
-}
-
-TEST_F(SchemaTest, UnknownTableIsRefusedWithASuggestion) {
-  pb::ControlRequest request;
-  request.mutable_schema()->set_table("procceses");
-  const Reply reply = ask(request);
-  EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
-  EXPECT_THAT(reply.message(), HasSubstr("did you mean \"processes\""));
-  request.mutable_schema()->set_table("\x1b[2J");
-  EXPECT_EQ(ask(request).message().find('\x1b'), std::string::npos);
-}
-
 using RulesTest = ControlTest;
 
 TEST_F(RulesTest, ListShowsRulesAndWhatIsWrongWithTheFiles) {
