@@ -5,15 +5,16 @@
 namespace de::hostile {
 namespace {
 
+const std::string kLikePattern = "%" + times(100, "a") + "b";
+const std::string kGlobPattern = "*" + times(30, "[ab]") + "c";
+
 // b(s, p, q): the longest text there can be, of `seed`, and patterns that look for its end everywhere; c: rows without
 // an end.
 std::string of_long(std::string_view seed) {
   return "WITH RECURSIVE g(s) AS (SELECT '" + std::string(seed) +
          "' UNION ALL SELECT s||s FROM g WHERE length(s) < 1000000), "
-         "b(s, p, q) AS MATERIALIZED (SELECT max(s), '%" +
-         times(100, "a") + "b', '*" + times(30, "[ab]") +
-         "c' FROM g), "
-         "c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) ";
+         "b(s, p, q) AS MATERIALIZED (SELECT max(s), '" +
+         kLikePattern + "', '" + kGlobPattern + "' FROM g), c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) ";
 }
 const std::string kLong = of_long("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");  // 31 bytes: it almost reaches 1 MiB.
 const std::string kDigits = of_long("1111111111111111111111111111111");
@@ -87,6 +88,19 @@ void add_costly(std::vector<Statement>& out) {
     // As columns, because each of them gives back the memory it took.
     add("costly within one row", "SELECT 0" + times(is_regular ? 32 : 250, ", (" + put(what, "s") + ")") + " FROM b");
     add("costly for an order", "SELECT n FROM c, b ORDER BY (" + put(what, "s") + "), n");
+  }
+}
+
+// One row at a time, which is how rules are asked of new events.
+void add_costly_for_each(std::vector<Statement>& out) {
+  for (std::string what : kCostly) {
+    const bool is_regular = what.find("REGEXP") != std::string::npos || what.starts_with("regex");
+    if (what.starts_with("{} LIKE p")) what.replace(8, 1, "'" + kLikePattern + "'");
+    if (what.starts_with("{} GLOB q")) what.replace(8, 1, "'" + kGlobPattern + "'");
+    out.push_back({"costly for each process", Fate::Bounded,
+                   "SELECT pid, name FROM processes WHERE pid < 0" +
+                       times(is_regular ? 32 : 200, " OR (" + put(what, "command_line") + ")"),
+                   ""});
   }
 }
 
@@ -221,6 +235,7 @@ void add_edges(std::vector<Statement>& out) {
 void add_heavy(std::vector<Statement>& out) {
   add_growing(out);
   add_costly(out);
+  add_costly_for_each(out);
   add_patterns(out);
   add_planning(out);
   add_edges(out);

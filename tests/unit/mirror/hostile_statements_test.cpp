@@ -193,11 +193,83 @@ TEST_P(Hostile, IsRefusedOrEnds) {
             << std::endl;
 }
 
-INSTANTIATE_TEST_SUITE_P(Statements, Hostile, testing::ValuesIn(kinds()), [](const auto& info) {
+// Events as they arrive: with long arguments, and one that an ordinary rule is about.
+std::vector<pb::ProcessEvent> new_events() {
+  std::vector<pb::ProcessEvent> events(8);
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    pb::ProcessEvent& event = events[i];
+    event.set_event_type(pb::EVENT_TYPE_EXEC);
+    event.set_event_time_ms(1'700'000'000'000);
+    event.mutable_process()->set_pid(100 + i);
+    event.mutable_process()->set_name(i == 5 ? "xmrig" : "p" + std::to_string(i));
+    event.mutable_process()->add_command_line(std::string(i < 4 ? kLongArgument : 50, i % 2 == 0 ? 'a' : '1'));
+  }
+  return events;
+}
+
+class HostileToEvents : public Hostile {
+ protected:
+  HostileToEvents() : batch_(std::move(*BatchSession::create(clock_, {}))) {
+    for (const pb::ProcessEvent& event : events_) rows_.push_back({"procmond", &event});
+  }
+  void run(std::size_t number, const std::string& shown) {
+    batch_->load(rows_);
+    const Used used(clock_);
+    const auto outcome = batch_->run(
+        number, kSmall, [](auto) {}, [](auto, auto) { return true; });
+    expect_bounded(used, shown);
+    if (!outcome) {
+      EXPECT_NE(outcome.error().code(), Errc::Io) << shown;
+    }
+  }
+  // The one about xmrig is number 0.
+  std::size_t ordinary_matches() {
+    std::size_t matches = 0;
+    batch_->load(rows_);
+    const auto outcome = batch_->run(
+        0, kRuleBudget, [](auto) {},
+        [&](auto, std::size_t event) {
+          EXPECT_EQ(event, 5U);
+          ++matches;
+          return true;
+        });
+    EXPECT_TRUE(outcome) << outcome.error().message();
+    return matches;
+  }
+
+  std::unique_ptr<BatchSession> batch_;
+  const std::vector<pb::ProcessEvent> events_ = new_events();
+  std::vector<EventRow> rows_;
+};
+
+TEST_P(HostileToEvents, IsRefusedOrEnds) {
+  ASSERT_TRUE(batch_->add("SELECT pid FROM processes WHERE name = 'xmrig'"));
+  const auto mine = by_kind()[GetParam()];
+  for (const hostile::Statement* statement : mine) {
+    const auto added = batch_->add(statement->sql);
+    ++ends_[added ? "asked" : "refused"];
+    if (added) {
+      // What a pattern is worth is looked at once, when the rule is read.
+      EXPECT_TRUE(statement->fate != Fate::Refused || statement->kind == "bad patterns") << shown(*statement);
+      run(*added, shown(*statement));
+    } else {
+      EXPECT_NE(added.error().code(), Errc::Io) << shown(*statement);
+      EXPECT_FALSE(added.error().message().empty()) << shown(*statement);
+    }
+  }
+  EXPECT_EQ(ordinary_matches(), 1U);
+  for (const auto& [end, count] : ends_) std::cout << end << ": " << count << ", ";
+  std::cout << "longest: " << worst_ms_ << " ms of processor time: " << worst_ << std::endl;
+}
+
+std::string name_of(const testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
   std::erase_if(name, [](char c) { return c == ' ' || c == '-'; });
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Statements, Hostile, testing::ValuesIn(kinds()), name_of);
+INSTANTIATE_TEST_SUITE_P(Statements, HostileToEvents, testing::ValuesIn(kinds()), name_of);
 
 }  // namespace
 }  // namespace de::mirror
