@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kMaxLikePatternBytes = 256;  // As SQLITE_LIMIT_LIKE_PATTERN_LENGTH.
 // Bytes of the pattern x bytes of the text, which one match may have to compare: 0.3 s. No stored text is ever refused.
-constexpr std::size_t kMaxWork = 128UL << 20;
+constexpr std::size_t kMaxLikeWork = 128UL << 20;
 // Escapes in a pattern whose own escape character is a wildcard as well, which sqlite3_strlike() does not take.
 constexpr char kOtherEscape = '\x01';
 
@@ -27,9 +27,9 @@ bool is_usable(sqlite3_context* context, sqlite3_value* pattern, sqlite3_value* 
   return false;
 }
 
-bool is_affordable(sqlite3_context* context, std::string_view pattern, std::string_view text) {
+bool can_afford(sqlite3_context* context, std::string_view pattern, std::string_view text) {
   const std::size_t work = pattern.size() * text.size();
-  if (work <= kMaxWork) return has_time(context, work);
+  if (work <= kMaxLikeWork) return has_time(context, work);
   give_error(context, "LIKE or GLOB pattern too complex for a text of " + std::to_string(text.size()) + " bytes");
   return false;
 }
@@ -37,7 +37,7 @@ bool is_affordable(sqlite3_context* context, std::string_view pattern, std::stri
 void glob(sqlite3_context* context, int, sqlite3_value** args) {
   if (!is_usable(context, args[0], args[1]) || is_null(args[0]) || is_null(args[1])) return;
   const std::string_view pattern = text_of(args[0]), text = text_of(args[1]);
-  if (is_affordable(context, pattern, text))
+  if (can_afford(context, pattern, text))
     sqlite3_result_int(context, sqlite3_strglob(pattern.data(), text.data()) == 0);
 }
 
@@ -85,7 +85,7 @@ void like(sqlite3_context* context, int count, sqlite3_value** args) {
   }
   if (is_null(args[0]) || is_null(args[1])) return;
   const std::string_view text = text_of(args[1]);
-  if (is_affordable(context, pattern, text))
+  if (can_afford(context, pattern, text))
     sqlite3_result_int(context, sqlite3_strlike(pattern.data(), text.data(), escape) == 0);
 }
 
