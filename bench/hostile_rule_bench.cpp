@@ -22,16 +22,15 @@ using de::bench::quantile;
 
 constexpr std::size_t kOrdinary = 20;
 constexpr std::size_t kHostile = 50;
-// A twentieth of what rules have, so that a round ends: what runs before an ordinary rule has forgotten it either way.
-constexpr de::mirror::Budget kBudget{50, 32UL << 20, 1'000, 4UL << 20};
+// A hundredth of what rules have, so that a round ends: long enough to find the caches of the processor full of others.
+constexpr de::mirror::Budget kBudget{10, 32UL << 20, 1'000, 4UL << 20};
 
 constexpr std::string_view kShapes[] = {
     "SELECT pid, name FROM processes WHERE name = 'xmrig{}'",
     "SELECT pid, name, executable_path FROM processes WHERE executable_path LIKE '/tmp/{}%'",
     "SELECT pid, name, command_line FROM processes WHERE command_line REGEXP '(curl|wget){} .*\\| *(ba)?sh'",
     "SELECT pid, name FROM processes WHERE on_disk_state = 'deleted' AND user_id = '{}'",
-    "SELECT c.pid, c.name, p.name AS parent FROM processes c JOIN processes p ON p.pid = c.ppid "
-    "WHERE p.name = 'nginx{}' AND c.name = 'dash'",
+    "SELECT c.pid, c.name FROM processes c JOIN processes p ON p.pid = c.ppid WHERE p.name = 'nginx{}' AND c.ppid > 1",
 };
 
 // Only the processor time of this thread passes: what others do to the machine is no business of the rules.
@@ -125,6 +124,6 @@ void beside_hostile_rules(benchmark::State& state) {
   state.counters["alone_round_ms"] = quantile(alone.rounds_ms, 0.5);
   state.counters["beside_round_ms"] = quantile(beside.rounds_ms, 0.5);
 }
-BENCHMARK(beside_hostile_rules)->Arg(10'000)->Iterations(10)->Unit(benchmark::kMillisecond);
+BENCHMARK(beside_hostile_rules)->Arg(10'000)->Iterations(40)->Unit(benchmark::kMillisecond);
 
 }  // namespace

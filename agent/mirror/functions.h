@@ -22,7 +22,7 @@ class RE2;
 namespace de::mirror {
 
 // The longest text or blob a session handles. Four times a row of the largest texts the mirror keeps, so that no
-// process can make a rule fail by having long arguments; every allowed built-in is done with this in some milliseconds.
+// process can make a rule fail by having long arguments; most functions are done with this in some milliseconds.
 constexpr int kMaxValueBytes = 1 << 20;
 
 // What all of them are to SQLite.

@@ -9,7 +9,8 @@ namespace de::mirror {
 namespace {
 
 constexpr std::size_t kMaxLikePatternBytes = 256;  // As SQLITE_LIMIT_LIKE_PATTERN_LENGTH.
-// Bytes of the pattern x bytes of the text, which one match may have to compare: 0.3 s. No stored text is ever refused.
+// Bytes of the pattern x bytes of the text, which one match may have to compare: half a second at the worst. No stored
+// text is ever refused.
 constexpr std::size_t kMaxLikeWork = 128UL << 20;
 // Escapes in a pattern whose own escape character is a wildcard as well, which sqlite3_strlike() does not take.
 constexpr char kOtherEscape = '\x01';
