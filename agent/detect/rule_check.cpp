@@ -80,7 +80,7 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
   auto statement = sessions.snapshot->validate(rule.statement());
   if (!statement) {
     const std::string why = "sql: " + statement.error().what();
-    if (statement.error().code() != Errc::Invalid) return fail(std::move(statement).error().during("rule " + rule.id));
+    if (statement.error().code() == Errc::Io) return fail(std::move(statement).error().during("rule " + rule.id));
     return fail(misfit(rule, rule.place.sql_line, why));
   }
   if (statement->parameters != 0) return fail(misfit(rule, rule.place.sql_line, "sql: a rule has no parameters"));

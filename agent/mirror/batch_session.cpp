@@ -90,6 +90,7 @@ Result<> BatchSession::Impl::open() {
   DE_CHECK(exec(db_.get(), "PRAGMA temp_store=MEMORY"));
   DE_CHECK(exec(db_.get(), "ATTACH ':memory:' AS processes"));
   DE_CHECK(add_text_functions(db_.get()));
+  DE_CHECK(add_like_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get(), &patterns_));
   DE_CHECK(add_batch_module(db_.get(), batch_));
   DE_CHECK(create_batch_tables(db_.get()));

@@ -14,6 +14,7 @@ constexpr std::size_t kPrefixBytes = alignof(std::max_align_t) > sizeof(std::siz
                                                                                      : sizeof(std::size_t);
 // A look at the clock costs about 20 ns, an allocation about as much: once in so many keeps it invisible.
 constexpr unsigned kCallsPerClockLook = 64;
+constexpr std::size_t kBytesPerClockLook = 64UL << 10;
 
 // Thread-local because SQLite's allocator interface carries no context; set and cleared by ChargeScope only.
 thread_local Charge* active_charge = nullptr;
@@ -105,6 +106,13 @@ bool Charge::is_late() {
   if (now_ns < deadline_ns) return false;
   over_time = now_ns >= patience_ns || thread_cpu_ns() >= cpu_deadline_ns;
   return over_time;
+}
+
+bool Charge::is_late_for(std::size_t bytes) {
+  unlooked_bytes += bytes;
+  if (unlooked_bytes < kBytesPerClockLook) return over_time;
+  unlooked_bytes = 0;
+  return is_late();
 }
 
 ChargeScope::ChargeScope(Charge& charge) : outer_(active_charge) { active_charge = &charge; }

@@ -28,12 +28,15 @@ struct Charge {
   std::int64_t cpu_deadline_ns = 0;
   std::size_t used_bytes = 0;
   unsigned calls = 0;
+  std::size_t unlooked_bytes = 0;  // Of work since the last look.
   bool over_memory = false;
   bool over_time = false;
   const std::atomic<bool>* is_unwanted = nullptr;  // As in Budget: as if there were no time left.
 
   // Looks at the clock and remembers the verdict.
   bool is_late();
+  // The same before work of so many bytes, but not for every little piece of it.
+  bool is_late_for(std::size_t bytes);
 };
 
 // What this thread has computed.

@@ -123,7 +123,8 @@ Result<Outcome> step_all(sqlite3* db, sqlite3_stmt* stmt, const Gate& gate, Char
   };
   for (;;) {
     const int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_DONE) break;
+    // A function that is refused memory may take it for a bad value, and the row for one that does not match.
+    if (rc == SQLITE_DONE && !charge.over_memory && !charge.over_time) break;
     if (rc != SQLITE_ROW) return complain();
     std::size_t row_bytes = 0;
     for (std::size_t i = 0; i < row.size(); ++i) {

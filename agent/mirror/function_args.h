@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "daemoneye/schema/table.h"
+#include "mirror/charge.h"
 #include "mirror/functions.h"
 
 namespace de::mirror {
@@ -37,6 +38,15 @@ inline void give_copy(sqlite3_context* context, const schema::Cell& cell) {
 
 inline void give_error(sqlite3_context* context, const std::string& what) {
   sqlite3_result_error(context, what.c_str(), static_cast<int>(what.size()));
+}
+
+// To be asked before work of so many bytes. SQLite looks at the clock only where its program jumps back, and one row
+// may have hundreds of calls. When there is no time left, the statement ends here.
+inline bool has_time(sqlite3_context* context, std::size_t bytes) {
+  Charge* charge = current_charge();
+  if (charge == nullptr || !charge->is_late_for(bytes)) return true;
+  sqlite3_result_error_code(context, SQLITE_INTERRUPT);
+  return false;
 }
 
 }  // namespace de::mirror

@@ -22,7 +22,7 @@ class RE2;
 namespace de::mirror {
 
 // The longest text or blob a session handles. Four times a row of the largest texts the mirror keeps, so that no
-// process can make a rule fail by having long arguments; every allowed built-in is done with this in about 10 ms.
+// process can make a rule fail by having long arguments; most functions are done with this in some milliseconds.
 constexpr int kMaxValueBytes = 1 << 20;
 
 // What all of them are to SQLite.
@@ -30,6 +30,8 @@ constexpr int kFunctionFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOC
 
 // trim, ltrim, rtrim, instr, replace, concat, concat_ws, split, basename, dirname, cidr_match. Errors: Exhausted.
 Result<> add_text_functions(sqlite3* db);
+// like (the operator x LIKE y ESCAPE z), glob. Errors: Exhausted.
+Result<> add_like_functions(sqlite3* db);
 // Compiled patterns that outlive a run. SQLite itself forgets what belongs to a statement when it is reset.
 class PatternCache {
  public:

@@ -83,7 +83,9 @@ std::string lower(std::string_view text) {
 }
 
 bool is_snapshot_view(std::string_view name) { return name == "processes" || name == "snapshots"; }
-bool is_backing_table(std::string_view name) {
+// Where no column is needed, the name is reported as it was typed.
+bool is_backing_table(std::string_view typed) {
+  const std::string name = lower(typed);
   return name == kRowsTable || name == kMetricsTable || name == kScanTable;
 }
 

@@ -1,9 +1,9 @@
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
-#include "mirror/charge.h"
 #include "mirror/function_args.h"
 
 namespace de::mirror {
@@ -78,7 +78,8 @@ class Pattern {
 };
 
 bool is_affordable(sqlite3_context* context, const RE2& re, std::string_view text) {
-  if (static_cast<std::size_t>(re.ProgramSize()) * text.size() <= kMaxWork) return true;
+  const std::size_t work = static_cast<std::size_t>(re.ProgramSize()) * text.size();
+  if (work <= kMaxWork) return has_time(context, work);
   give_error(context, "regular expression too complex for a text of " + std::to_string(text.size()) + " bytes");
   return false;
 }
@@ -120,8 +121,7 @@ void regex_split(sqlite3_context* context, int, sqlite3_value** args) {
   std::size_t start = 0, from = 0;
   for (int i = 0; i < kMaxPieces && left >= 0 && start <= text.size(); ++i) {
     // Each match may read the whole rest, so the number of matches does not bound the time.
-    if (Charge* charge = current_charge(); charge != nullptr && charge->is_late())
-      return sqlite3_result_error_nomem(context);
+    if (!has_time(context, text.size() - std::min(from, text.size()))) return;
     re2::StringPiece hit;
     const bool found =
         from <= text.size() && pattern.get()->Match(piece(text), from, text.size(), RE2::UNANCHORED, &hit, 1);

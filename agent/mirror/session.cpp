@@ -62,6 +62,7 @@ Result<> Session::Impl::open() {
   DE_CHECK(exec(db_.get(), "PRAGMA temp_store=MEMORY"));  // Sorters would spill into files otherwise.
   DE_CHECK(exec(db_.get(), "ATTACH ':memory:' AS processes"));
   DE_CHECK(add_text_functions(db_.get()));
+  DE_CHECK(add_like_functions(db_.get()));
   DE_CHECK(add_regex_functions(db_.get()));
   DE_CHECK(add_stored_modules(db_.get(), stored));
   DE_CHECK(add_host_modules(db_.get(), host));

@@ -61,6 +61,7 @@ void trim(sqlite3_context* context, int, sqlite3_value** args) {
   const std::string_view characters = text_of(args[1]);
   if (characters.size() > kMaxTrimSetBytes)
     return give_error(context, "trim: the set of characters is longer than 256 bytes");
+  if (!has_time(context, text.size())) return;
   const TrimSet set(characters);
   while (side != Side::Right && !text.empty()) {
     std::size_t length = 1;
@@ -81,6 +82,7 @@ void instr(sqlite3_context* context, int, sqlite3_value** args) {
   if (is_null(args[0]) || is_null(args[1])) return;
   const bool bytes = sqlite3_value_type(args[0]) == SQLITE_BLOB && sqlite3_value_type(args[1]) == SQLITE_BLOB;
   const std::string_view text = text_of(args[0]);
+  if (!has_time(context, text.size())) return;
   const std::size_t at = find_from(text, text_of(args[1]), 0);
   if (at == std::string_view::npos) return sqlite3_result_int(context, 0);
   // Text is counted in characters, two blobs in bytes.
@@ -96,6 +98,7 @@ void replace(sqlite3_context* context, int, sqlite3_value** args) {
   const std::string_view what = text_of(args[1]);
   const std::string_view with = text_of(args[2]);
   if (what.empty()) return give_text(context, text);
+  if (!has_time(context, text.size())) return;
   std::string out;
   std::size_t done = 0;
   for (std::size_t at = find_from(text, what, 0); at != std::string_view::npos; at = find_from(text, what, done)) {
@@ -138,7 +141,7 @@ void split(sqlite3_context* context, int, sqlite3_value** args) {
   std::bitset<256> separators;
   for (const char c : text_of(args[1])) separators.set(static_cast<unsigned char>(c));
   std::int64_t left = sqlite3_value_int64(args[2]);
-  if (left < 0) return;
+  if (left < 0 || !has_time(context, text.size())) return;
   const auto is_separator = [&](char c) { return separators.test(static_cast<unsigned char>(c)); };
   for (auto at = text.begin(); at != text.end();) {
     at = std::find_if_not(at, text.end(), is_separator);

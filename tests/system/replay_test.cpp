@@ -78,7 +78,7 @@ bool import(const std::string& from, const std::string& into, const std::vector<
   return fs::directory_iterator(into) != fs::directory_iterator();
 }
 
-class Truth : public testing::Test {
+class ReplayTruth : public testing::Test {
  protected:
   void SetUp() override {
     if (!fs::exists(kCorpora + "truth")) GTEST_SKIP() << "there are no corpora beside the repository";
@@ -89,7 +89,7 @@ class Truth : public testing::Test {
 };
 
 // Published rules over recorded events, as others say that they match.
-TEST_F(Truth, PublishedRulesMatchWhatTheyShould) {
+TEST_F(ReplayTruth, PublishedRulesMatchWhatTheyShould) {
   std::map<std::string, std::vector<json::Struct>> by_file;
   for (const std::string& line : lines_of(kCorpora + "truth/matches.jsonl")) {
     json::Struct one = parse(line);
@@ -114,7 +114,7 @@ TEST_F(Truth, PublishedRulesMatchWhatTheyShould) {
   std::printf("%zu pairs of a rule and a recording agree\n", compared);
 }
 
-TEST_F(Truth, NearMissesAreTold) {
+TEST_F(ReplayTruth, NearMissesAreTold) {
   std::string events;
   std::vector<json::Struct> vectors;
   for (const std::string& line : lines_of(kCorpora + "truth/generated_vectors.jsonl")) {
@@ -135,7 +135,7 @@ TEST_F(Truth, NearMissesAreTold) {
 }
 
 // One point of Sigma's specification each. Fields of tables that are not served stand for others of their kind.
-TEST_F(Truth, TheSpecificationIsKeptPointByPoint) {
+TEST_F(ReplayTruth, TheSpecificationIsKeptPointByPoint) {
   const std::map<std::string, std::string> instead = {
       {"TargetFilename", "CurrentDirectory"}, {"DestinationIp", "User"}, {"DestinationPort", "LogonId"}};
   std::string events, placeholders = "{}";

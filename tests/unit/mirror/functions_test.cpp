@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <random>
+
 #include "fixture.h"
 
 namespace de::mirror {
@@ -98,6 +100,45 @@ TEST(Functions, ReplacementsAgreeWithTheBuiltIns) {
         EXPECT_EQ(ask(*session, sql).text(), text == nullptr ? "NULL" : text) << sql;
         sqlite3_finalize(stmt);
       }
+  sqlite3_close(plain);
+}
+
+// A literal of some characters that mean something in a pattern, are in two cases, or are more than one byte.
+std::string made_up_text(std::mt19937& random, std::size_t most) {
+  static const std::vector<std::string> kPieces = {"61", "41", "62", "25",   "5f",   "2a",       "3f", "5b",
+                                                   "5d", "5e", "2d", "c3a4", "c384", "f09f92a3", "ff", "01"};
+  std::string hex;
+  for (std::size_t left = random() % (most + 1); left > 0; --left) hex += kPieces[random() % kPieces.size()];
+  if (random() % 50 == 0) hex += "0061";
+  const char* const kinds[] = {"CAST(x'{}' AS TEXT)", "CAST(x'{}' AS TEXT)", "x'{}'", "NULL", "12"};
+  std::string out = kinds[random() % 60 < 56 ? 0 : random() % 5];
+  if (const std::size_t at = out.find("{}"); at != std::string::npos) out.replace(at, 2, hex);
+  return out;
+}
+
+TEST(Functions, LikeAndGlobAgreeWithTheBuiltIns) {
+  const auto session = few_session();
+  sqlite3* plain = nullptr;
+  ASSERT_EQ(sqlite3_open(":memory:", &plain), SQLITE_OK);
+  std::mt19937 random(1);
+  int matches = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string text = made_up_text(random, 5), pattern = made_up_text(random, 5);
+    const std::string operators[] = {" LIKE ", " GLOB ", " LIKE "};
+    std::string sql = "SELECT " + text + operators[i % 3] + pattern;
+    if (i % 3 == 2) sql += " ESCAPE " + made_up_text(random, 1);
+    sqlite3_stmt* stmt = nullptr;
+    ASSERT_EQ(sqlite3_prepare_v2(plain, sql.c_str(), -1, &stmt, nullptr), SQLITE_OK) << sql;
+    std::string expected = "NULL";
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+      expected = std::string("error: ") + sqlite3_errmsg(plain);
+    else if (const auto* answer = sqlite3_column_text(stmt, 0); answer != nullptr)
+      expected = reinterpret_cast<const char*>(answer);
+    EXPECT_EQ(ask(*session, sql).text(), expected) << sql;
+    if (expected == "1") ++matches;
+    sqlite3_finalize(stmt);
+  }
+  EXPECT_GT(matches, 500);
   sqlite3_close(plain);
 }
 

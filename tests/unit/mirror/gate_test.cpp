@@ -89,6 +89,7 @@ const std::vector<Attempt>& attempts() {
       {"SELECT * FROM de_rows", "de_rows may not be read"},
       {"SELECT count(*) FROM de_rows", "de_rows may not be read"},
       {"SELECT pid FROM processes.de_rows", "de_rows may not be read"},
+      {"SELECT count(*) FROM De_Rows", "De_Rows may not be read"},
       {"SELECT time_ms FROM de_scan", "de_scan may not be read"},
       {"SELECT cpu_usage FROM de_metrics", "de_metrics may not be read"},
       {"SELECT count(*) FROM de_metrics", "de_metrics may not be read"},

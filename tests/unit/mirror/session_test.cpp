@@ -147,6 +147,16 @@ TEST(SessionMemory, BombsEndAtTheBudget) {
   }
 }
 
+// json_valid() takes refused memory for bad JSON, and nothing comes after the only row.
+TEST(SessionMemory, ARowIsNotLeftOutForWantOfMemory) {
+  const std::string sql =
+      "WITH RECURSIVE d(s) AS (SELECT '1,1,1,1,1,1,1' UNION ALL SELECT s||','||s FROM d WHERE length(s) < 200000), "
+      "b(s) AS (SELECT '['||max(s)||']' FROM d) SELECT length(s) > 200000 FROM b WHERE json_valid(s)";
+  const auto session = few_session();
+  EXPECT_EQ(ask(*session, sql).text(), "1");
+  EXPECT_THAT(ask(*session, sql, {20'000, 3UL << 20, 10, 1000}).text(), HasSubstr("more memory than its limit"));
+}
+
 TEST(SessionMemory, OneSessionsBombDoesNotReachAnother) {
   std::atomic<bool> done{false};
   std::thread bomber([&] {
