@@ -50,8 +50,11 @@ char in_seconds(char letter) {
 
 constexpr char kBehindLetters = '~';
 
-// Without the order in front and what is expected behind.
-std::string_view letters_of(std::string_view plan) { return plan.substr(1, plan.find(kBehindLetters) - 1); }
+// Without the order in front and what is expected behind. Tables that are not stored have an empty plan.
+std::string_view letters_of(std::string_view plan) {
+  plan = plan.substr(0, plan.find(kBehindLetters));
+  return plan.empty() ? plan : plan.substr(1);
+}
 
 const schema::ColumnInfo* column_at(StoredTable table, int column) {
   const auto columns = info_of(table).columns;
@@ -213,7 +216,7 @@ int plan_stored(StoredTable table, sqlite3_index_info* info) {
 }
 
 bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, StoredQuery& out) {
-  out.newest_first = plan.front() == 'D';
+  out.newest_first = plan.starts_with('D');
   plan = letters_of(plan);
   for (std::size_t i = 0; i < arguments.size() && i < plan.size(); ++i) {
     sqlite3_value* value = arguments[i];

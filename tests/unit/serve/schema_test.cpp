@@ -67,6 +67,8 @@ TEST_F(SchemaTest, ExplainSaysWhatIsLookedUpAndWhatItCost) {
   query.set_sql("SELECT p.pid, (SELECT count(*) FROM processes.events AS e WHERE e.pid = p.pid) FROM processes AS p");
   reply = ask(request);
   EXPECT_THAT(reply.at("read"), HasSubstr("rows in 3 looks, from the first to the last"));
+  query.set_sql("SELECT username FROM users");
+  EXPECT_EQ(ask(request).at("plan"), "SCAN users");
   query.set_sql("SELECT pid FROM processes WHERE pid = ?");
   EXPECT_THAT(ask(request).at("cost"), HasSubstr("not known: the statement has 1 parameters"));
 }
