@@ -11,6 +11,7 @@
 #include "daemoneye/base/clock.h"
 #include "ingest/detector.h"
 #include "made_up.h"
+#include "mirror/mirror.h"
 #include "mirror/session.h"
 #include "rule_pack.h"
 #include "samples.h"
@@ -125,5 +126,31 @@ void rule_pack(benchmark::State& state) {
   state.counters["rules_mb"] = resident_mb() - before_mb;
 }
 BENCHMARK(rule_pack)->Args({144, 1})->Args({144, 0})->Args({1'630, 1})->Args({1'630, 0})->Unit(benchmark::kMillisecond);
+
+// A snapshot, with a pack and everything we ship loaded.
+void pack_snapshot(benchmark::State& state) {
+  const de::bench::ScratchDir dir;
+  de::bench::write_pack(dir.path(), de::bench::Pack::All, static_cast<std::size_t>(state.range(1)));
+  de::ingest::DetectorOptions options;
+  options.rules_dirs = {dir.path(), DE_SOURCE_DIR "/packaging/rules"};
+  options.budget = de::mirror::kRuleBudget;
+  auto detector = de::ingest::Detector::open(std::move(options), de::system_clock());
+  if (!detector || !(*detector)->report()->rules->errors.empty()) return state.SkipWithError("the rules do not load");
+  de::bench::MadeUpHost host(static_cast<std::uint32_t>(state.range(0)));
+  auto mirror = de::mirror::Mirror::create();
+  if (!mirror || !(*mirror)->begin_scan(1, 1'767'225'600'000)) return state.SkipWithError("there is no mirror");
+  for (const auto& record : host.processes()) (void)(*mirror)->upsert(record, record.SerializeAsString());
+  const auto image = (*mirror)->finish_scan();
+  if (!image) return state.SkipWithError("there is no snapshot");
+  de::pb::Completeness whole;
+  whole.set_complete(true);
+  std::uint64_t rules_run = 0;
+  const double begin = thread_cpu_ms();
+  for (auto _ : state) rules_run += (*detector)->run(*image, whole).rules_run;
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["snapshot_cpu_ms"] = (thread_cpu_ms() - begin) / rounds;
+  state.counters["rules_run"] = static_cast<double>(rules_run) / rounds;
+}
+BENCHMARK(pack_snapshot)->Args({10'000, 1'630})->Iterations(20)->Unit(benchmark::kMillisecond);
 
 }  // namespace

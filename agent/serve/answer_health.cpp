@@ -92,13 +92,14 @@ void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
     if (rule->enabled) ++enabled;
     if (rule->switched) ++switched;
   }
-  std::string by_command;
-  if (switched > 0) by_command += ", " + std::to_string(switched) + " switched by command";
+  std::string more;
+  if (!report.why_never->empty()) more += ", " + std::to_string(report.why_never->size()) + " can never match";
+  if (switched > 0) more += ", " + std::to_string(switched) + " switched by command";
   if (!report.rules->deleted.empty())
-    by_command += ", " + std::to_string(report.rules->deleted.size()) + " deleted by command";
+    more += ", " + std::to_string(report.rules->deleted.size()) + " deleted by command";
   lines.push_back({"rules", enabled == 0 ? 1 : 0,
                    std::to_string(report.rules->rules.size()) + " loaded, " + std::to_string(enabled) +
-                       " enabled, generation " + std::to_string(report.rules->generation) + by_command});
+                       " enabled, generation " + std::to_string(report.rules->generation) + more});
   for (const auto& [id, health] : report.health)
     if (!health.healthy) lines.push_back({"rule." + id, 1, health.reason});
   for (const detect::FileError& error : report.rules->errors) lines.push_back({"rules.file", 1, error.message});

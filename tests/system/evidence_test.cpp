@@ -69,5 +69,19 @@ TEST_F(EvidenceOf, ACountThatStandsIsOneAlert) {
   EXPECT_EQ(show("many")["evidence"], "the rule, asked again, has the same match");
 }
 
+TEST_F(EvidenceOf, ARuleThatCanNeverMatchIsNamed) {
+  host.write_rule("never.yaml",
+                  "id: never\nname: Never\nsql: SELECT pid FROM processes WHERE environment LIKE '%X=%'\n");
+  ASSERT_NO_FATAL_FAILURE(start());
+  Ran listed;
+  EXPECT_TRUE(eventually([&] {
+    listed = host.cli({"rules", "list", "--output", "csv"});
+    return contains(listed.out, "can never match: it needs the environment of processes");
+  })) << listed.out
+      << logs_of(host);
+  EXPECT_TRUE(contains(host.cli({"health", "rules"}).out, "1 can never match"));
+  EXPECT_TRUE(contains(host.log("agent"), "a rule can never match on this host")) << host.log("agent");
+}
+
 }  // namespace
 }  // namespace de::system_test

@@ -10,7 +10,7 @@ using testing::HasSubstr;
 
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 
-Rule make_rule(const std::string& sql) {
+Rule rule_of(const std::string& sql) {
   Rule rule;
   rule.id = "a";
   rule.sql = sql;
@@ -21,7 +21,7 @@ void took(HealthBook& book, const Rule& rule, std::uint64_t us) { book.record(ru
 
 TEST(HealthBook, ACappedRunIsMarkedUntilAWholeOne) {
   HealthBook book;
-  const Rule rule = make_rule("SELECT pid FROM processes");
+  const Rule rule = rule_of("SELECT pid FROM processes");
   Matches capped;
   capped.truncated = true;
   capped.rows.resize(3);
@@ -34,7 +34,7 @@ TEST(HealthBook, ACappedRunIsMarkedUntilAWholeOne) {
 
 TEST(HealthBook, FailureIsUnhealthyUntilAGoodRun) {
   HealthBook book;
-  const Rule rule = make_rule("SELECT 1");
+  const Rule rule = rule_of("SELECT 1");
   EXPECT_EQ(book.find("a"), nullptr);
   book.record(rule, fail(Errc::Timeout, "too slow"), 5);
   ASSERT_NE(book.find("a"), nullptr);
@@ -48,7 +48,7 @@ TEST(HealthBook, FailureIsUnhealthyUntilAGoodRun) {
 
 TEST(HealthBook, SlowThreeTimesInARowIsUnhealthy) {
   HealthBook book;
-  const Rule rule = make_rule("SELECT 1");
+  const Rule rule = rule_of("SELECT 1");
   took(book, rule, HealthBook::kSlowUs + 1);
   took(book, rule, HealthBook::kSlowUs + 1);
   EXPECT_TRUE(book.find("a")->healthy);
@@ -65,11 +65,11 @@ TEST(HealthBook, SlowThreeTimesInARowIsUnhealthy) {
 
 TEST(HealthBook, ForgetsRemovedAndChangedRules) {
   HealthBook book;
-  const auto same = std::make_shared<const Rule>(make_rule("SELECT 1"));
+  const auto same = std::make_shared<const Rule>(rule_of("SELECT 1"));
   took(book, *same, 1);
   book.keep_only(std::vector<std::shared_ptr<const Rule>>{same});
   EXPECT_NE(book.find("a"), nullptr);
-  book.keep_only(std::vector<std::shared_ptr<const Rule>>{std::make_shared<const Rule>(make_rule("SELECT 2"))});
+  book.keep_only(std::vector<std::shared_ptr<const Rule>>{std::make_shared<const Rule>(rule_of("SELECT 2"))});
   EXPECT_EQ(book.find("a"), nullptr);
 }
 
@@ -89,7 +89,7 @@ int runs_in_a_minute(HealthBook& book, const Rule& rule, std::uint64_t us, std::
 
 TEST(HealthBook, ARuleThatTakesMoreThanItsShareIsPassedOverAndComesBack) {
   HealthBook book(10);
-  const Rule greedy = make_rule("SELECT 1");
+  const Rule greedy = rule_of("SELECT 1");
   // Saved up: 5 s, and 6 s more in a minute.
   const int runs = runs_in_a_minute(book, greedy, 400'000);
   EXPECT_GE(runs, 26);
@@ -109,7 +109,7 @@ TEST(HealthBook, ARuleThatTakesMoreThanItsShareIsPassedOverAndComesBack) {
 
 TEST(HealthBook, OneBlipIsNobodysHarm) {
   HealthBook book(10);
-  const Rule rule = make_rule("SELECT 1");
+  const Rule rule = rule_of("SELECT 1");
   EXPECT_TRUE(book.may_run(rule, kSecondNs));
   took(book, rule, 4'000'000);
   EXPECT_EQ(runs_in_a_minute(book, rule, 20'000), 120);
@@ -121,7 +121,7 @@ TEST(HealthBook, OneBlipIsNobodysHarm) {
 
 TEST(HealthBook, WithoutALimitNoneIsPassedOver) {
   HealthBook book;
-  const Rule rule = make_rule("SELECT 1");
+  const Rule rule = rule_of("SELECT 1");
   EXPECT_EQ(runs_in_a_minute(book, rule, 10'000'000), 120);
   book.set_max_cpu_percent(10);
   EXPECT_LT(runs_in_a_minute(book, rule, 10'000'000, 100), 3);
