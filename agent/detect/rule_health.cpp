@@ -23,20 +23,20 @@ std::string_view why_never(mirror::Prospect prospect, bool has_environment) {
   return {};
 }
 
-Allowance HealthBook::full_allowance() const {
-  return {kUsPerPercent * max_cpu_percent_, static_cast<double>(kSavedUs)};
+Allowance HealthBook::allowance_of(std::uint32_t percent) {
+  return {kUsPerPercent * percent, static_cast<double>(kSavedUs)};
 }
 
 HealthBook::Entry& HealthBook::entry_of(const Rule& rule) {
   const auto found = entries_.find(rule.id);
   if (found != entries_.end()) return found->second;
-  return entries_.emplace(rule.id, Entry{{}, rule.sql, full_allowance()}).first->second;
+  return entries_.emplace(rule.id, Entry{{}, rule.sql, allowance_of(max_cpu_percent_)}).first->second;
 }
 
 void HealthBook::set_max_cpu_percent(std::uint32_t percent) {
   if (percent == max_cpu_percent_) return;
   max_cpu_percent_ = percent;
-  for (auto& [id, entry] : entries_) entry.time_us = full_allowance();
+  for (auto& [id, entry] : entries_) entry.time_us = allowance_of(max_cpu_percent_);
 }
 
 void HealthBook::record(const Rule& rule, const Result<Matches>& result, std::uint64_t elapsed_us) {
@@ -44,6 +44,7 @@ void HealthBook::record(const Rule& rule, const Result<Matches>& result, std::ui
   RuleHealth& health = entry.health;
   ++health.runs;
   entry.time_us.spend(static_cast<double>(elapsed_us));
+  all_time_us_.spend(static_cast<double>(elapsed_us));
   if (!result) {
     ++health.failures;
     entry.slow_in_a_row = 0;
@@ -77,15 +78,17 @@ void HealthBook::record(const Rule& rule, const Result<Matches>& result, std::ui
 }
 
 bool HealthBook::may_run(const Rule& rule, std::int64_t now_ns) {
-  return max_cpu_percent_ >= kNoLimit || entry_of(rule).time_us.has(now_ns);
+  if (max_cpu_percent_ >= kNoLimit) return true;
+  const bool has_own = entry_of(rule).time_us.has(now_ns);  // Each look adds what was saved since the last.
+  return all_time_us_.has(now_ns) || has_own;
 }
 
 void HealthBook::pass_over(const Rule& rule, std::uint64_t asked) {
   RuleHealth& health = entry_of(rule).health;
   health.passed_over += asked;
   health.healthy = false;
-  health.reason = "too slow: it takes more than " + std::to_string(max_cpu_percent_) +
-                  " % of the time, and was not asked of " + std::to_string(health.passed_over) +
+  health.reason = "too slow: the rules take too much time, it more than " + std::to_string(max_cpu_percent_) +
+                  " % of all, and it was not asked of " + std::to_string(health.passed_over) +
                   " events and snapshots; see rules.max_cpu_percent";
 }
 

@@ -34,8 +34,9 @@ struct RuleHealth {
 };
 
 // A rule is unhealthy after kFailuresToUnhealthy failed, kSlowToUnhealthy slow, or one capped run in a row, and healthy
-// again after one good run. Unhealthy is a report, not a verdict: it is still run. One that takes more than its share
-// of the time is passed over until it has saved up again; kSavedUs of it at once are nobody's harm.
+// again after one good run. Unhealthy is a report, not a verdict: it is still run. Only while the rules together take
+// more than kAllPercent of the time, one that takes more than its share is passed over until it has saved up again;
+// kSavedUs of it at once are nobody's harm.
 class HealthBook {
  public:
   static constexpr std::uint64_t kSlowUs = 100'000;  // The promise is 100 ms a rule.
@@ -43,13 +44,15 @@ class HealthBook {
   static constexpr int kSlowToUnhealthy = 3;
   static constexpr std::uint64_t kSavedUs = 5'000'000;
 
+  static constexpr std::uint32_t kAllPercent = 50;
+
   // Of the time that passes, for each rule; 100 is no limit. What the rules have saved up starts anew.
   explicit HealthBook(std::uint32_t max_cpu_percent = 100) : max_cpu_percent_(max_cpu_percent) {}
   void set_max_cpu_percent(std::uint32_t percent);
 
   // `elapsed_us`: what the run took, whether it succeeded or not.
   void record(const Rule& rule, const Result<Matches>& result, std::uint64_t elapsed_us);
-  // Whether it has time left, of a clock that does not go backwards.
+  // Whether there is time left for it, of a clock that does not go backwards.
   bool may_run(const Rule& rule, std::int64_t now_ns);
   // It had none; `asked` is what it should have been asked of.
   void pass_over(const Rule& rule, std::uint64_t asked);
@@ -67,9 +70,10 @@ class HealthBook {
     int slow_in_a_row = 0;
   };
   Entry& entry_of(const Rule& rule);
-  Allowance full_allowance() const;
+  static Allowance allowance_of(std::uint32_t percent);
 
   std::uint32_t max_cpu_percent_;
+  Allowance all_time_us_ = allowance_of(kAllPercent);
   std::map<std::string, Entry, std::less<>> entries_;
 };
 

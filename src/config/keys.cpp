@@ -111,7 +111,7 @@ constexpr Key kKeys[] = {
     {{"rules.max_rows",         1,    100000,    Form::Any,       kA,   "Matches one run of a rule may have", kA},
      [](E& e) -> Slot { return &e.agent.rules.max_rows; }},
     {{"rules.max_cpu_percent",  1,    100,       Form::Any,       kA,
-      "Share of the time that one rule may take before it is passed over; 100 for no limit", kA},
+      "Share of the time that one rule may take, while all together take more than half of it, before it is passed over; 100 for no limit", kA},
      [](E& e) -> Slot { return &e.agent.rules_max_cpu_percent; }},
     {{"rules.backtest_timeout_ms", 1, 3600000,   Form::Any,       kA,   "Time the backtest of a rule may take", kA},
      [](E& e) -> Slot { return &e.agent.backtest_timeout_ms; }},
