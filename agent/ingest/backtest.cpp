@@ -8,6 +8,7 @@
 #include "alert/raise.h"
 #include "detect/runner.h"
 #include "ingest/reason.h"
+#include "ingest/standing_matches.h"
 #include "mirror/batch_session.h"
 #include "mirror/mirror.h"
 #include "mirror/stored_row.h"
@@ -189,15 +190,21 @@ class Tester {
     if (matches->truncated)
       note("ResultCapped", "a run matched more than " + std::to_string(matches->rows.size()) + " rows");
     for (const pb::Reason& reason : matches->missing) note(reason);
-    if (matches->rows.empty()) return;
+    if (matches->rows.empty()) {
+      if (rule_.aggregates) standing_.take(rule_, {}, true);
+      return;
+    }
     context.completeness.set_complete(true);
     context.max_alerts_per_run = matches->rows.size();
     out_.matches += matches->rows.size();
-    for (pb::Alert& alert : alert::raise(rule_, *matches, context, *lineage_, clock_)) {
-      const std::int64_t at_ms = alert.has_event() ? alert.event().time_ms() : context.scan_time_ms;
+    std::vector<pb::Alert> alerts = alert::raise(rule_, *matches, context, *lineage_, clock_);
+    std::vector<bool> stood(alerts.size());
+    if (rule_.aggregates) stood = standing_.take(rule_, alerts, !matches->truncated);
+    for (std::size_t i = 0; i < alerts.size(); ++i) {
+      const std::int64_t at_ms = alerts[i].has_event() ? alerts[i].event().time_ms() : context.scan_time_ms;
       out_.first_ms = std::min(out_.first_ms.value_or(at_ms), at_ms);
       out_.last_ms = std::max(out_.last_ms.value_or(at_ms), at_ms);
-      count(at_ms, std::move(alert));
+      if (!stood[i]) count(at_ms, std::move(alerts[i]));
     }
   }
 
@@ -257,6 +264,7 @@ class Tester {
   std::optional<alert::Lineage> lineage_;
   std::unordered_map<std::string, std::vector<std::int64_t>> times_;  // By dedupe key.
   std::size_t kept_ = 0;
+  StandingMatches standing_;
   Backtest out_;
 };
 

@@ -140,6 +140,17 @@ TEST_F(BacktestTest, OverSnapshotsAsTheyWere) {
   EXPECT_EQ(found->last_ms, kNoon + 120'000);
 }
 
+// As the detector has it: standing_test.cpp.
+TEST_F(BacktestTest, ACountThatStandsIsOneAlert) {
+  put_scans({{"a", "a"}, {"a", "a", "a"}, {"a", "b"}, {"a", "a"}});
+  const auto found = test(
+      "id: a\ndedup: {seconds: 0}\nsql: SELECT name, count(*) AS n FROM processes GROUP BY name HAVING count(*) > 1\n");
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->snapshots, 4U);
+  EXPECT_EQ(found->matches, 3U);
+  EXPECT_EQ(found->alerts, 2U) << "it ended in the third snapshot";
+}
+
 TEST_F(BacktestTest, ARuleOfBothLooksAtBoth) {
   put_events({"odd", "usual"});
   put_scans({{"odd"}, {"usual"}});
