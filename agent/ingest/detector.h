@@ -92,7 +92,7 @@ class Detector {
            std::unique_ptr<mirror::Session> session, std::unique_ptr<mirror::BatchSession> batch);
   void prepare_event_rules();
   RuleChanges take_over_from(const detect::RuleSet& before);
-  // Whether its share of the time is used up; `asked`: of how many events or snapshots it then is not asked.
+  // Whether there is no time left for it; `asked`: of how many events or snapshots it then is not asked.
   bool passes_over(const detect::Rule& rule, std::uint64_t asked, Round& round);
   void take_over(const detect::Rule& rule, const Result<detect::Matches>& matches, std::int64_t begin_ns,
                  const alert::Context& context, Round& round);

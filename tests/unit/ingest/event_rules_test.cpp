@@ -1,10 +1,6 @@
 // Rules over events as they arrive: what they raise, what a later snapshot makes of it, and what is passed over.
-#include <fstream>
-
-#include "ingest/detector.h"
 #include "ingest/event_queue.h"
-#include "ingest/stored_rows.h"
-#include "intake_fixture.h"
+#include "rules_fixture.h"
 
 namespace de::ingest {
 namespace {
@@ -13,25 +9,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class EventRulesTest : public IntakeTest {
+class EventRulesTest : public RulesTest {
  protected:
-  EventRulesTest() {
-    rules_ = dir_ + "/rules";
-    std::filesystem::create_directory(rules_);
-    whole_.set_complete(true);
-  }
-
-  void rule(const std::string& id, const std::string& sql, const std::string& more = "") {
-    std::ofstream(rules_ + "/" + id + ".yaml") << "id: " << id << "\nseverity: high\nsql: " << sql << "\n" << more;
-  }
-  void open_detector(mirror::Budget budget = mirror::kRuleBudget) {
-    DetectorOptions options;
-    options.rules_dirs = {rules_};
-    options.budget = budget;
-    options.host = "host-1";
-    detector_ = std::move(*Detector::open(options, clock_, &source_));
-    EXPECT_THAT(detector_->report()->rules->errors, IsEmpty());
-  }
   NewEvent event(pb::EventType type, std::uint32_t pid, const std::string& name) {
     return arrived(told(type, pid, name));
   }
@@ -56,12 +35,8 @@ class EventRulesTest : public IntakeTest {
     return out;
   }
 
-  std::string rules_;
-  pb::Completeness whole_;
   std::shared_ptr<const std::string> collector_ = std::make_shared<const std::string>("procmond");
   std::uint64_t sequence_ = 0;
-  StoredRows source_{*store_, clock_, 30};
-  std::unique_ptr<Detector> detector_;
 };
 
 TEST_F(EventRulesTest, ARuleOverProcessesSeesWhatStarts) {

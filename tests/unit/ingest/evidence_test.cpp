@@ -1,11 +1,7 @@
 // What an alert rests on is found again, and the rule is asked of it again; whatever is in the way is said.
 #include "ingest/evidence.h"
 
-#include <fstream>
-
-#include "ingest/detector.h"
-#include "ingest/stored_rows.h"
-#include "intake_fixture.h"
+#include "rules_fixture.h"
 
 namespace de::ingest {
 namespace {
@@ -15,24 +11,8 @@ using testing::IsEmpty;
 
 constexpr char kSame[] = "the rule, asked again, has the same match";
 
-class EvidenceTest : public IntakeTest {
+class EvidenceTest : public RulesTest {
  protected:
-  EvidenceTest() {
-    rules_ = dir_ + "/rules";
-    std::filesystem::create_directory(rules_);
-    whole_.set_complete(true);
-  }
-  void rule(const std::string& id, const std::string& sql, const std::string& more = "") {
-    std::ofstream(rules_ + "/" + id + ".yaml") << "id: " << id << "\nseverity: high\nsql: " << sql << "\n" << more;
-  }
-  void open_detector() {
-    DetectorOptions options;
-    options.rules_dirs = {rules_};
-    options.budget = mirror::kRuleBudget;
-    options.host = "host-1";
-    detector_ = std::move(*Detector::open(options, clock_, &source_));
-    ASSERT_THAT(detector_->report()->rules->errors, IsEmpty());
-  }
   // Stored and shown to the rules.
   Round happen(std::uint64_t first, std::uint64_t last) {
     const pb::Publish message = events(first, last);
@@ -63,11 +43,6 @@ class EvidenceTest : public IntakeTest {
     }
     return "none";
   }
-
-  std::string rules_;
-  pb::Completeness whole_;
-  StoredRows source_{*store_, clock_, 30};
-  std::unique_ptr<Detector> detector_;
 };
 
 TEST_F(EvidenceTest, OfAnEventIsTheEvent) {

@@ -1,10 +1,7 @@
 // Rules that aggregate say something once for as long as it is so; none takes the time of the others; and those that
 // can never match are named.
-#include <fstream>
-
-#include "ingest/detector.h"
 #include "ingest/standing_matches.h"
-#include "intake_fixture.h"
+#include "rules_fixture.h"
 
 namespace de::ingest {
 namespace {
@@ -24,16 +21,8 @@ struct SlowClock final : Clock {
   mutable std::int64_t at_tenths = 1;
 };
 
-class StandingTest : public IntakeTest {
+class StandingTest : public RulesTest {
  protected:
-  StandingTest() {
-    rules_ = dir_ + "/rules";
-    std::filesystem::create_directory(rules_);
-    whole_.set_complete(true);
-  }
-  void rule(const std::string& id, const std::string& sql, const std::string& more = "") {
-    std::ofstream(rules_ + "/" + id + ".yaml") << "id: " << id << "\nseverity: high\nsql: " << sql << "\n" << more;
-  }
   void open(const Clock& clock, std::uint32_t max_cpu_percent = 100) {
     DetectorOptions options;
     options.rules_dirs = {rules_};
@@ -66,10 +55,7 @@ class StandingTest : public IntakeTest {
     return stored;
   }
 
-  std::string rules_;
-  pb::Completeness whole_;
   std::uint64_t scan_ = 0;
-  std::unique_ptr<Detector> detector_;
 };
 
 TEST_F(StandingTest, AnAggregateIsOneAlertForAsLongAsItStands) {
