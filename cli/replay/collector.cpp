@@ -18,6 +18,7 @@
 #include "daemoneye/crypto/uuid.h"
 #include "daemoneye/link/dial.h"
 #include "daemoneye/link/protocol.h"
+#include "daemoneye/schema/describe.h"
 
 namespace de::replay {
 namespace {
@@ -73,6 +74,7 @@ link::Task<> Collector::Session::greet(std::string socket) {
   hello.set_version(DE_VERSION);
   hello.set_pid(static_cast<std::uint32_t>(::getpid()));
   hello.set_spool_id(crypto::uuid_v4());
+  schema::describe_processes({}, *hello.mutable_schema());  // A recording may have everything, and takes no plans.
   auto sent = co_await link::write_message(connection, message, kHandshakeLimit);
   if (!sent && sent.error().code() != Errc::Closed) co_return fail(std::move(sent).error());
   DE_CO_TRY(answer, co_await link::read_message<pb::Envelope>(connection, kHandshakeLimit));

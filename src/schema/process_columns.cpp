@@ -133,7 +133,7 @@ Cell shed_text(const P& p) {
 
 // clang-format off
 constexpr Column<P> kColumns[] = {
-    // name, type, unit, change, index, help, getter
+    // name, type, unit, change, index, help, getter, on demand
     {"pid", Integer, Unit::None, Static, Index::Yes, "Process id; reused by the system, process_uid is not", [](const P& p) -> Cell { return as_int(p.pid()); }},
     {"ppid", Integer, Unit::None, Static, Index::Yes, "Process id of the parent", DE_OPT_INT(ppid)},
     {"process_uid", Text, Unit::None, Static, Index::No, "Identity: UUIDv5 of boot id, pid and start time", [](const P& p) -> Cell { return uid_text(p.process_uid()); }},
@@ -198,9 +198,9 @@ constexpr Column<P> kColumns[] = {
     {"cpu_system_ms", Integer, Unit::Ms, Metric, Index::No, "System CPU time", DE_OPT_INT(cpu_system_ms)},
     {"memory_usage", Integer, Unit::Bytes, Metric, Index::No, "Resident memory", DE_OPT_INT(memory_usage)},
     {"virtual_memory", Integer, Unit::Bytes, Metric, Index::No, "Virtual memory", DE_OPT_INT(virtual_memory)},
-    {"io_read_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes read from storage", DE_OPT_INT(io_read_bytes)},
-    {"io_write_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes written to storage", DE_OPT_INT(io_write_bytes)},
-    {"fd_count", Integer, Unit::None, Metric, Index::No, "Open file descriptors", DE_OPT_INT(fd_count)},
+    {"io_read_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes read from storage", DE_OPT_INT(io_read_bytes), OnDemand::Yes},
+    {"io_write_bytes", Integer, Unit::Bytes, Metric, Index::No, "Bytes written to storage", DE_OPT_INT(io_write_bytes), OnDemand::Yes},
+    {"fd_count", Integer, Unit::None, Metric, Index::No, "Open file descriptors", DE_OPT_INT(fd_count), OnDemand::Yes},
     {"accessible", Integer, Unit::None, Static, Index::No, "0 when the system refused to let us look, or the process did not answer", [](const P& p) -> Cell { return as_int(p.accessible()); }},
     {"kernel_thread", Integer, Unit::None, Static, Index::No, "1 for a thread of the kernel", [](const P& p) -> Cell { return as_int(p.kernel_thread()); }},
     {"source", Text, Unit::None, Static, Index::No, "Where the row comes from: bpf, connector or scan", source_text},

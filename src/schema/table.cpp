@@ -13,7 +13,8 @@ namespace {
 
 template <class Record>
 void append(std::vector<ColumnInfo>& out, std::span<const Column<Record>> columns) {
-  for (const auto& c : columns) out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help});
+  for (const auto& c : columns)
+    out.push_back({c.name, c.type, c.unit, c.index == Index::Yes, c.help, c.on_demand == OnDemand::Yes});
 }
 
 template <class Record>
@@ -30,7 +31,10 @@ const std::vector<ColumnInfo>& history_infos() {
   static const std::vector<ColumnInfo> infos = [] {
     std::vector<ColumnInfo> out;
     append(out, process_columns());
-    for (ColumnInfo& column : out) column.indexed = column.indexed || column.name == "process_uid";
+    for (ColumnInfo& column : out) {
+      column.indexed = column.indexed || column.name == "process_uid";
+      column.on_demand = false;  // What nobody asked for then is not stored.
+    }
     append(out, scan_place_columns());
     return out;
   }();

@@ -17,6 +17,8 @@ enum class Unit : std::uint8_t { None, Bytes, UnixMs, Ms, Percent };
 // What changes how often: Static columns belong to the identity of a process, Metric columns move with every scan.
 enum class Change : std::uint8_t { Static, Metric };
 enum class Index : bool { No, Yes };
+// Dear to read: in a snapshot only while somebody asks for it.
+enum class OnDemand : bool { No, Yes };
 
 // One value. A string_view borrows from the record; a string is owned.
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string_view, std::string>;
@@ -30,6 +32,7 @@ struct Column {
   Index index;
   std::string_view help;
   Cell (*read)(const Record&);
+  OnDemand on_demand = OnDemand::No;
 };
 
 // The same without the getter: what a person or the SQL gate needs to know.
@@ -39,6 +42,7 @@ struct ColumnInfo {
   Unit unit;
   bool indexed;
   std::string_view help;
+  bool on_demand = false;
 };
 
 struct TableInfo {
