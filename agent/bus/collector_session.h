@@ -21,7 +21,7 @@
 namespace de::bus {
 
 constexpr link::Limits kBrokerLimits{4UL << 20, 64UL << 10};  // From the collector; to the collector.
-constexpr std::size_t kGreetingBytes = 8UL << 10;             // Of whom nobody knows yet. A Hello has a few hundred.
+constexpr std::size_t kGreetingBytes = 64UL << 10;  // Of whom nobody knows yet; most of a Hello is its schema.
 // Messages that take no credit: a second, and at once after a pause. procmond confirms at most 2,000 entries a second;
 // whoever says more is read no faster.
 constexpr double kUnpaidPerSecond = 2'000;

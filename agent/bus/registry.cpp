@@ -134,6 +134,7 @@ Result<Collector*> Registry::admit(const link::Peer& peer, const pb::Hello& hell
   collector.pid = peer.pid > 0 ? static_cast<std::uint32_t>(peer.pid) : 0;
   collector.has_our_pids = collector.pid == hello.pid();
   collector.uid = peer.uid;
+  collector.schema = hello.has_schema() ? std::make_shared<const pb::SchemaDescriptor>(hello.schema()) : nullptr;
   collector.state = CollectorState::Connected;
   collector.unbalanced.clear();  // It may have been started anew and count from nothing.
   collector.since_ms = clock_.unix_ms();
@@ -146,6 +147,7 @@ void Registry::leave(const std::string& id, bool violation) {
   const auto found = collectors_.find(id);
   if (found == collectors_.end()) return;
   found->second.state = CollectorState::Gone;
+  found->second.schema.reset();
   found->second.since_ms = clock_.unix_ms();
   if (violation) ++found->second.violations;
 }

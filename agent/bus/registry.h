@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,7 +41,8 @@ struct Collector {
   std::vector<pb::Trouble> troubles;  // From the last heartbeat, safe to print, as the following.
   std::map<std::string, std::uint64_t> counters;
   std::vector<pb::Finding> findings;
-  std::map<std::string, std::uint32_t> unbalanced;  // By book: checks in a row that failed.
+  std::map<std::string, std::uint32_t> unbalanced;     // By book: checks in a row that failed.
+  std::shared_ptr<const pb::SchemaDescriptor> schema;  // What it said it can tell; null: it said nothing.
   std::uint64_t sessions = 0;
   std::uint64_t violations = 0;
   std::uint64_t messages = 0;

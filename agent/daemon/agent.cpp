@@ -60,6 +60,11 @@ Result<> Agent::open() {
   host_ = std::make_unique<host::HostFacts>(host::HostOptions{config_.file_dirs, config_.max_files, "/etc"},
                                             identity_.system, clock_);
   (void)host_->rows(schema::HostTable::Users);  // Kept for when their files are replaced; who asks is told otherwise.
+  catalog_ = std::make_unique<catalog::Catalog>(
+      clock_, catalog::Limits{config_.table_max_rows, static_cast<std::size_t>(config_.table_max_mb) * kMegabyte});
+  DE_TRY(empty, mirror::empty_image());
+  empty_image_ = std::move(empty);
+  show_tables();
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);
   ingest::DetectorOptions detector_options;
@@ -85,8 +90,9 @@ Result<> Agent::open() {
   registry_ = std::make_unique<bus::Registry>(std::move(admission), clock_);
   expect_collectors();
   const auto on_image = [this](std::shared_ptr<const mirror::Image> image) {
-    image_ = image;
-    to_detect_ = std::move(image);
+    image_ = std::move(image);
+    show_tables();
+    to_detect_ = shown_;
     detect_wake_.cancel();
   };
   intake_ = std::make_unique<ingest::Intake>(*store_, *mirror_, writer_, clock_, on_image);
@@ -140,6 +146,7 @@ Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
   if (user != identity_.users_of_collectors.end() && peer.uid != user->second)
     return fail(Errc::Denied, "collector " + id + " must be uid " + std::to_string(user->second) +
                                   " by the agent's configuration, not " + std::to_string(peer.uid));
+  DE_CHECK(catalog_->check(id, owns_processes(id), hello.schema()));
   const auto supervisor = supervisors_.find(id);
   if (supervisor == supervisors_.end()) return {};
   const bool is_ours = peer.pid == supervisor->second->counts().pid &&
@@ -205,6 +212,7 @@ bus::Consumers Agent::make_consumers() {
     return store_->acked_sequence(collector, spool_id);
   };
   out.publish = [this](std::string collector, std::string spool_id, pb::Publish publish) {
+    if (publish.has_table_rows()) return take_rows(std::move(collector), std::move(*publish.mutable_table_rows()));
     return intake_->publish(std::move(collector), std::move(spool_id), std::move(publish));
   };
   out.publish_events = [this](std::string collector, std::string spool_id, bus::EventBatches batches) {
@@ -222,10 +230,8 @@ bus::Consumers Agent::make_consumers() {
   out.ledger_appended = [this](const std::string& collector, const pb::LedgerAppended& appended) {
     if (collector == kLedgerKeeper) ledger_.confirm(appended.request_id());
   };
-  out.task_result = [](const std::string& collector, const pb::DetectionResult& result) {
-    log::debug("bus", "task result",
-               {log::field("collector", collector), log::field("task", result.task_id()),
-                log::field("success", result.success())});
+  out.task_result = [this](const std::string& collector, const pb::DetectionResult& result) {
+    if (collector == process_collector_) take_result(result);
   };
   out.connected = [this](const std::string& id) { on_connected(id); };
   out.ended = [this](const std::string& id, const std::string& why, bool violation) { on_ended(id, why, violation); };
@@ -241,6 +247,8 @@ serve::Context Agent::make_context() {
       *stored_,
       host_.get(),
       *detector_,
+      *catalog_,
+      demand_,
       readers_,
       detect_,
       sinks_,
@@ -249,8 +257,9 @@ serve::Context Agent::make_context() {
       query_budget(config_),
       backtest_limits(config_),
       config_.paths.store_dir,
-      [this] { return image_; },
+      [this] { return shown_; },
       [this] { return settle(); },
+      [this](mirror::ColumnNeeds needs, std::int64_t limit_ms) { return collect(std::move(needs), limit_ms); },
       [this] { return completeness(); },
       [this] { return std::string(to_text(state_)); },
       [this](const std::string& action, const std::string& payload) { audit(action, payload); },
@@ -299,6 +308,8 @@ pb::Completeness Agent::completeness() const {
   add(event_reasons_);
   add(new_events_.reasons());
   add(canary_->reasons());
+  add(catalog_->reasons());
+  add(demand_.reasons());
   if (!image_ && !config_.replay) {
     pb::Reason& reason = *out.add_reasons();
     reason.set_reason("CollectorUnavailable");

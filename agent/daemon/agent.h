@@ -9,12 +9,15 @@
 #include <boost/asio/thread_pool.hpp>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "alert/own.h"
 #include "bus/collector_session.h"
 #include "bus/registry.h"
+#include "catalog/catalog.h"
+#include "catalog/demand.h"
 #include "daemon/delivery_queue.h"
 #include "daemon/launched.h"
 #include "daemon/ledger_queue.h"
@@ -118,6 +121,17 @@ class Agent {
   bus::Consumers make_consumers();
   serve::Context make_context();
   link::Task<std::uint64_t> take_events(std::string collector, std::string spool_id, bus::EventBatches batches);
+  bool owns_processes(const std::string& id) const;
+  void describe_tables(const std::string& id);
+  void forget_tables(const std::string& id);
+  link::Task<std::uint64_t> take_rows(std::string collector, pb::TableRows rows);
+  void show_tables();
+  void tables_are_other();
+  link::Task<> plan_anew();
+  void begin_tasks(const std::string& id);
+  void send_tasks();
+  void take_result(const pb::DetectionResult& result);
+  link::Task<bool> collect(mirror::ColumnNeeds needs, std::int64_t limit_ms);
   link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
   void audit(const std::string& action, const std::string& payload) { ledger_.append(action, payload); }
@@ -151,6 +165,10 @@ class Agent {
   std::unique_ptr<mirror::Mirror> mirror_;
   std::unique_ptr<ingest::Detector> detector_;
   std::unique_ptr<bus::Registry> registry_;
+  std::unique_ptr<catalog::Catalog> catalog_;
+  catalog::Demand demand_{clock_};
+  std::string process_collector_;    // That demand_ speaks to; empty: none.
+  std::uint64_t rules_planned_ = 0;  // The generation of rules that demand_ knows.
   std::unique_ptr<ingest::Intake> intake_;
   std::unique_ptr<StoreQueue> queue_;
   const Launched launched_;  // Before the sinks, whose threads use its launcher.
@@ -172,11 +190,14 @@ class Agent {
 
   State state_ = State::Loading;
   std::int64_t started_ns_ = 0;
-  std::shared_ptr<const mirror::Image> image_;      // The latest; shared with readers.
-  std::shared_ptr<const mirror::Image> to_detect_;  // Waiting for the rules; null when none.
-  ingest::EventQueue new_events_{clock_};           // Likewise.
-  std::vector<pb::Reason> detect_reasons_;          // Of the latest snapshot,
-  std::vector<pb::Reason> event_reasons_;           // and of the events since.
+  std::shared_ptr<const mirror::Image> image_;        // The latest snapshot; null before the first.
+  std::shared_ptr<const mirror::Image> empty_image_;  // Until then.
+  std::shared_ptr<const mirror::Image> shown_;        // One of them, with the tables of other collectors.
+  std::set<std::string> new_tables_;                  // Of these: told anew, and waiting for the rules that read them.
+  std::shared_ptr<const mirror::Image> to_detect_;    // Waiting for the rules; null when none.
+  ingest::EventQueue new_events_{clock_};             // Likewise.
+  std::vector<pb::Reason> detect_reasons_;            // Of the latest snapshot,
+  std::vector<pb::Reason> event_reasons_;             // and of the events since.
   alert::OwnTroubles troubles_;
   std::vector<pb::Reason> notices_;  // No alert yet.
   bool trouble_untold_ = false;      // The last alert about ourselves could not be stored.

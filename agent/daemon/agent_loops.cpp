@@ -71,6 +71,7 @@ void Agent::on_connected(const std::string& id) {
   }
   log::info("bus", "collector connected", {log::field("collector", id)});
   if (id == kLedgerKeeper) ledger_.resend();  // What was noted while nobody was there to write it down.
+  describe_tables(id);
   audit("collector.admitted", "{\"collector\":" + json_string(id) + "}");
   advance();
   begin_monitoring();
@@ -79,6 +80,7 @@ void Agent::on_connected(const std::string& id) {
 void Agent::on_ended(const std::string& id, const std::string& why, bool violation) {
   std::erase_if(sessions_pending_, [](const auto& weak) { return weak.expired(); });
   note_ended(id, why, violation);
+  if (!id.empty()) forget_tables(id);
   if (violation) new_events_.forget(id);
   if (!id.empty()) spawn(intake_->abandon(id), "dropping an unfinished snapshot");
   if (config_.replay && !id.empty()) stop();  // Nobody else will come.
@@ -98,7 +100,10 @@ void Agent::note_ended(const std::string& id, const std::string& why, bool viola
 void Agent::begin_monitoring() {
   if (state_ == State::Loading || state_ == State::StartupFailed) return;
   for (auto& [id, session] : sessions_)
-    if (!session->began()) session->begin(config_.scan_interval_ms);
+    if (!session->began()) {
+      session->begin(config_.scan_interval_ms);
+      begin_tasks(id);
+    }
   advance();
 }
 
@@ -128,6 +133,7 @@ link::Task<> Agent::housekeeping() {
     tick_supervisors();
     watch_ourselves();
     advance();
+    send_tasks();
     if (clock_.steady_ns() >= next_rules_ns) {
       next_rules_ns = clock_.steady_ns() + kRulesIntervalNs;
       auto reloaded = co_await reload_rules();
@@ -198,7 +204,7 @@ link::Task<> Agent::enforce_retention() {
 
 link::Task<> Agent::detect_loop() {
   while (!stopping_) {
-    if (!to_detect_ && new_events_.is_empty()) {
+    if (!to_detect_ && new_events_.is_empty() && new_tables_.empty()) {
       detect_wake_.expires_after(std::chrono::hours(1));
       boost::system::error_code ec;
       co_await detect_wake_.async_wait(link::into(ec));
@@ -238,16 +244,24 @@ link::Task<> Agent::detect_events() {
   co_return co_await store_alerts(std::move(round->alerts));
 }
 
+// A new snapshot is for all rules, other rows of another table for those that read it.
 link::Task<> Agent::detect_snapshot() {
-  if (!to_detect_) co_return Result<>{};
-  auto image = std::exchange(to_detect_, nullptr);
+  const std::set<std::string> tables = std::exchange(new_tables_, {});
+  if (!to_detect_ && tables.empty()) co_return Result<>{};
+  const bool is_snapshot = to_detect_ != nullptr;
+  to_detect_.reset();
+  auto image = shown_;
   if (config_.replay) co_return Result<>{};  // Of a time that is over: a backtest asks as of then.
   const pb::Completeness known = completeness();
-  auto job = [this, image, &known]() -> Result<ingest::Round> { return detector_->run(image, known); };
+  auto job = [this, image, &known, &tables, is_snapshot]() -> Result<ingest::Round> {
+    return is_snapshot ? detector_->run(image, known) : detector_->run_over(image, tables, known);
+  };
   auto round = co_await link::run_on(detect_, std::move(job));
   if (!round) co_return fail(std::move(round).error());
-  detect_reasons_ = std::move(round->reasons);
-  event_reasons_.clear();
+  if (is_snapshot) {
+    detect_reasons_ = std::move(round->reasons);
+    event_reasons_.clear();
+  }
   auto stored = co_await store_alerts(std::move(round->alerts));
   image.reset();
   give_back_free_memory();

@@ -94,7 +94,7 @@ link::Task<std::uint64_t> Agent::switch_rule(uid_t uid, std::string rule_id, det
 void Agent::rules_are_new(const ingest::RuleChanges& changes) {
   audit("rules.changed", to_json(changes));
   // A changed rule looks at what is known already instead of waiting for the next scan.
-  to_detect_ = image_;
+  to_detect_ = image_ ? shown_ : nullptr;
   detect_wake_.cancel();
 }
 

@@ -76,8 +76,32 @@ Result<std::vector<TestRow>> read_list(std::string_view file, const schema::Tabl
   return rows;
 }
 
+// Of tables whose columns are not known before somebody tells them: a value is the text it was written as.
+Result<std::map<std::string, std::vector<TestRow>>> read_foreign(std::string_view file, const Node& tables) {
+  std::map<std::string, std::vector<TestRow>> out;
+  if (!tables.is_map()) return fail(complaint(file, tables, "tables must be a map: {network.connections: [...]}"));
+  for (const auto& [name, list] : tables.entries) {
+    if (schema::find_table(name.text) != nullptr || name.text.find('.') == std::string::npos)
+      return fail(complaint(file, name, "tables: is for those of other collectors, as network.connections"));
+    if (!list.is_list() || list.items.size() > kMaxTestRows)
+      return fail(
+          complaint(file, list, "a test needs rows: a list of at most " + std::to_string(kMaxTestRows) + " maps"));
+    std::vector<TestRow>& rows = out[name.text];
+    for (const Node& item : list.items) {
+      if (!item.is_map()) return fail(complaint(file, item, "a row must be a map of columns: {pid: 1, state: open}"));
+      TestRow& row = rows.emplace_back();
+      for (const auto& [key, value] : item.entries) {
+        if (!value.is_null() && (!value.is_scalar() || value.text.size() > kMaxValueBytes))
+          return fail(complaint(file, value, escape_controls(key.text) + " must be one value of at most 64 KiB"));
+        row.emplace_back(key.text, value.is_null() ? TestValue{} : TestValue{value.text});
+      }
+    }
+  }
+  return out;
+}
+
 Result<RuleTest> read_test(std::string_view file, const Node& node) {
-  static constexpr std::string_view kKnown[] = {"name", "rows", "events", "history", "scans", "alerts"};
+  static constexpr std::string_view kKnown[] = {"name", "rows", "events", "history", "scans", "alerts", "tables"};
   if (!node.is_map()) return fail(complaint(file, node, "a test must be a map: {rows: [...]}"));
   DE_CHECK(refuse_unknown_keys(file, node, kKnown));
   RuleTest test;
@@ -97,6 +121,11 @@ Result<RuleTest> read_test(std::string_view file, const Node& node) {
     if (rows == nullptr) continue;
     DE_TRY(read, read_list(file, mirror::info_of(table.table), *rows));
     test.stored[static_cast<std::size_t>(table.table)] = std::move(read);
+    has_rows = true;
+  }
+  if (const Node* tables = node.find("tables"); tables != nullptr) {
+    DE_TRY(read, read_foreign(file, *tables));
+    test.foreign = std::move(read);
     has_rows = true;
   }
   if (!has_rows) return fail(complaint(file, node, "a test needs rows: a list of maps"));

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
+#include "mirror/needs.h"
 #include "mirror/stored_source.h"
 
 namespace de::detect {
@@ -47,6 +49,7 @@ struct RuleTest {
   bool must_match = true;
   std::vector<TestRow> rows;                                       // Of `processes`.
   std::array<std::vector<TestRow>, mirror::kStoredTables> stored;  // Of what is stored, by mirror::StoredTable.
+  std::map<std::string, std::vector<TestRow>> foreign;             // Of tables of other collectors.
   int line = 0;
 };
 
@@ -82,6 +85,8 @@ struct Rule {
   std::vector<RuleTest> tests;
   std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
   bool aggregates = false;          // Its rows say something about many rows; found by check_rule().
+  mirror::ColumnNeeds needs;        // What it reads that is not in every snapshot; found by check_rule().
+  std::string unready;              // Why it cannot be asked now; empty: it can. Found by check_rule().
   std::string digest;               // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 

@@ -6,7 +6,10 @@
 #include <optional>
 #include <set>
 
+#include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
 #include "detect/rule_files.h"
+#include "detect/runner.h"
 
 namespace de::detect {
 namespace {
@@ -41,6 +44,7 @@ class RuleBook::Impl {
         sessions_(std::move(sessions)) {}
 
   Result<bool> reload();
+  Result<bool> set_tables(std::shared_ptr<const mirror::ForeignTables> tables);
   void publish();
   RuleSwitches switches;
   std::shared_ptr<const RuleSet> set = std::make_shared<const RuleSet>();
@@ -53,6 +57,7 @@ class RuleBook::Impl {
   Result<bool> refresh(const FoundFile& found, FileState& state);
   // Errors other than Invalid, TooLarge and the file's own mean that the session is broken.
   Result<> take_over(const std::string& path, const std::string& text, FileState& state);
+  Result<std::string> find_failed_test(const Rule& rule) const;
   void add(const std::shared_ptr<const Rule>& rule, RuleSet& next) const;
 
   const std::vector<std::string> directories_;
@@ -62,6 +67,16 @@ class RuleBook::Impl {
   std::map<std::string, std::string> directory_errors_;
   std::uint64_t generation_ = 0;
 };
+
+// Where and why, or nothing. A rule that fails its own test would not find what it is there for.
+Result<std::string> RuleBook::Impl::find_failed_test(const Rule& rule) const {
+  if (!rule.unready.empty()) return std::string();
+  DE_TRY(report, test_rule(rule, clock_, sessions_.snapshot->image()->foreign));
+  if (report.failures.empty()) return std::string();
+  const TestFailure& first = report.failures.front();
+  return escape_controls(rule.place.file) + ":" + std::to_string(first.line) + ":1: rule " + rule.id + ": its test " +
+         escape_controls(first.test) + " fails: " + first.message;
+}
 
 Result<> RuleBook::Impl::take_over(const std::string& path, const std::string& text, FileState& state) {
   auto parsed = parse_rule_text(path, text);
@@ -76,6 +91,12 @@ Result<> RuleBook::Impl::take_over(const std::string& path, const std::string& t
     if (!checked && checked.error().code() == Errc::Io) return fail(std::move(checked).error());
     if (!checked) {
       state.error = checked.error().message();
+      return {};
+    }
+    auto failed = find_failed_test(rule);
+    if (!failed) return fail(std::move(failed).error());
+    if (!failed->empty()) {
+      state.error = std::move(*failed);
       return {};
     }
     if (const auto explained = sessions_.snapshot->explain(rule.statement()))
@@ -189,6 +210,24 @@ Result<bool> RuleBook::Impl::reload() {
   return changed;
 }
 
+Result<bool> RuleBook::Impl::set_tables(std::shared_ptr<const mirror::ForeignTables> tables) {
+  DE_CHECK(sessions_.set_tables(std::move(tables)));
+  const auto depends = [](const auto& rule) {
+    return !rule->unready.empty() || std::ranges::any_of(rule->tables, [](const std::string& name) {
+      return schema::find_table(name) == nullptr;
+    });
+  };
+  bool any = false;
+  for (auto& [directory, files] : files_)
+    for (auto& [path, state] : files) {
+      if (!state.error && std::ranges::none_of(state.rules, depends)) continue;
+      state.content = 0;
+      state.unsettled = true;
+      any = true;
+    }
+  return any ? reload() : false;
+}
+
 RuleBook::RuleBook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RuleBook::~RuleBook() = default;
 
@@ -201,6 +240,9 @@ Result<std::unique_ptr<RuleBook>> RuleBook::open(std::vector<std::string> direct
 }
 
 Result<bool> RuleBook::reload() { return impl_->reload(); }
+Result<bool> RuleBook::set_tables(std::shared_ptr<const mirror::ForeignTables> tables) {
+  return impl_->set_tables(std::move(tables));
+}
 const RuleSwitches& RuleBook::switches() const { return impl_->switches; }
 void RuleBook::set_switches(RuleSwitches switches) {
   impl_->switches = std::move(switches);

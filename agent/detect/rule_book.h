@@ -37,15 +37,18 @@ struct RuleSet {
 
 // What rules are checked with.
 struct CheckSessions {
-  // Errors: Io, Exhausted.
-  static Result<CheckSessions> create(const Clock& clock);
+  // `tables`: those of collectors that are here; null: none. Errors: Io, Exhausted.
+  static Result<CheckSessions> create(const Clock& clock,
+                                      std::shared_ptr<const mirror::ForeignTables> tables = nullptr);
+  Result<> set_tables(std::shared_ptr<const mirror::ForeignTables> tables);
 
   std::unique_ptr<mirror::Session> snapshot;
   std::unique_ptr<mirror::BatchSession> batch;
 };
 
 // Everything `rules validate` checks on one rule: its SQL passes the gate, `dedup.keys` are result columns, `requires`
-// names existing tables and columns, `on` and `window` are possible. Fills `on` where the file does not say it.
+// names existing tables and columns, `on` and `window` are possible. Fills `on` where the file does not say it. A rule
+// that requires a table of a collector that is not here is good, but not ready.
 // Errors: Invalid, with "file:line:column:".
 Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule);
 
@@ -62,6 +65,10 @@ class RuleBook {
   // since the last call. Cheap when nothing did: a stat per file. Returns whether the rule set changed.
   // Errors: Io (the SQL session broke); a bad file or directory is listed in the set, not returned.
   Result<bool> reload();
+
+  // The tables of collectors that are here from now on. Rules that one of these was missing for, and those that read
+  // one, are checked anew; whether the rule set changed. Errors: as reload().
+  Result<bool> set_tables(std::shared_ptr<const mirror::ForeignTables> tables);
 
   const RuleSwitches& switches() const;
   // Instead of those before. A new generation.

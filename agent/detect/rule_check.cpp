@@ -3,6 +3,7 @@
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
 #include "detect/rule_book.h"
+#include "mirror/mirror.h"
 
 namespace de::detect {
 namespace {
@@ -14,9 +15,26 @@ Error misfit(const Rule& rule, int line, const std::string& what) {
 
 std::vector<std::string_view> views(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
+// A table that a collector may bring.
+bool is_of_collector(std::string_view name) {
+  const std::size_t dot = name.find('.');
+  return dot != 0 && dot != std::string_view::npos && dot + 1 < name.size() && !name.starts_with("processes.");
+}
+
+// Whoever means a table that is not here yet says so.
+std::string advice(std::string_view complaint) {
+  constexpr std::string_view kAbsent = "no such table: ";
+  if (!complaint.starts_with(kAbsent)) return {};
+  const std::string_view name =
+      complaint.substr(kAbsent.size(), complaint.find_first_of(" ;(", kAbsent.size()) - kAbsent.size());
+  if (!is_of_collector(name)) return {};
+  return "; if a collector will tell it, add requires: {tables: [" + std::string(name) +
+         "]}, and the rule waits for it";
+}
+
 Result<> check_requirement(const Rule& rule) {
   for (const std::string& name : rule.requires_.tables) {
-    if (schema::find_table(name) != nullptr) continue;
+    if (schema::find_table(name) != nullptr || is_of_collector(name)) continue;
     std::vector<std::string_view> known;
     for (const schema::TableInfo& table : schema::tables()) known.push_back(table.name);
     return fail(
@@ -26,6 +44,7 @@ Result<> check_requirement(const Rule& rule) {
   for (const schema::TableInfo& table : schema::tables())
     for (const schema::ColumnInfo& column : table.columns) columns.push_back(column.name);
   for (const std::string& name : rule.requires_.columns) {
+    if (is_of_collector(name.substr(0, name.rfind('.')))) continue;  // Its SQL names them.
     // "processes.pid" and "pid" are both common.
     const std::string_view bare = std::string_view(name).substr(name.rfind('.') + 1);
     if (std::find(columns.begin(), columns.end(), bare) == columns.end())
@@ -43,8 +62,28 @@ const schema::TableInfo* first_stored(const mirror::Statement& statement) {
   return nullptr;
 }
 
+std::string without_limit(const schema::TableInfo& stored) {
+  return "the rule reads " + std::string(stored.name) + " without a time limit; add window: 10m, or a lower limit of " +
+         std::string(stored.time_column) + " to its SQL";
+}
+
+// It runs with every snapshot, and whenever one of its tables is told anew.
+Result<> settle_foreign(const mirror::Statement& statement, Rule& rule) {
+  if (!rule.on_given) rule.on = Trigger::Snapshot;
+  if (rule.runs_on_event())
+    return fail(misfit(rule, rule.place.line,
+                       "on: " + std::string(to_text(rule.on)) +
+                           " is for rules over processes and processes.events alone; use on: snapshot"));
+  const schema::TableInfo* stored = first_stored(statement);
+  if (stored != nullptr && rule.window_ms == 0 && !statement.stored_have_start)
+    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
+  return {};
+}
+
 // Which runs a rule is fit for: docs/rules.md, "When a rule runs".
 Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
+  const auto is_foreign = [](const std::string& name) { return schema::find_table(name) == nullptr; };
+  if (std::ranges::any_of(statement.tables, is_foreign)) return settle_foreign(statement, rule);
   auto shape = batch.shape(rule.statement());
   if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
   rule.aggregates = shape->aggregates;
@@ -61,27 +100,43 @@ Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& st
                        "on: " + std::string(to_text(rule.on)) + " is for rules that look at one row at a time, but " +
                            shape->why_not + "; use on: snapshot" + (stored != nullptr ? " and a window" : "")));
   if (stored != nullptr && rule.runs_on_snapshot() && rule.window_ms == 0 && !statement.stored_have_start)
-    return fail(misfit(rule, rule.place.line,
-                       "the rule reads " + std::string(stored->name) +
-                           " without a time limit; add window: 10m, or a lower limit of " +
-                           std::string(stored->time_column) + " to its SQL"));
+    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
   return {};
 }
 
 }  // namespace
 
-Result<CheckSessions> CheckSessions::create(const Clock& clock) {
+Result<CheckSessions> CheckSessions::create(const Clock& clock, std::shared_ptr<const mirror::ForeignTables> tables) {
   DE_TRY(snapshot, mirror::Session::create(mirror::Origin::Rule, clock));
   DE_TRY(batch, mirror::BatchSession::create(clock, {}));
-  return CheckSessions{std::move(snapshot), std::move(batch)};
+  CheckSessions out{std::move(snapshot), std::move(batch)};
+  if (tables) DE_CHECK(out.set_tables(std::move(tables)));
+  return out;
+}
+
+Result<> CheckSessions::set_tables(std::shared_ptr<const mirror::ForeignTables> tables) {
+  DE_TRY(empty, mirror::empty_image());
+  return snapshot->load(mirror::with_foreign(*empty, std::move(tables)));
 }
 
 Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
+  rule.unready.clear();
+  DE_CHECK(check_requirement(rule));
   auto statement = sessions.snapshot->validate(rule.statement());
   if (!statement) {
-    const std::string why = "sql: " + statement.error().what();
     if (statement.error().code() == Errc::Io) return fail(std::move(statement).error().during("rule " + rule.id));
-    return fail(misfit(rule, rule.place.sql_line, why));
+    const auto& foreign = sessions.snapshot->image()->foreign;
+    for (const std::string& name : rule.requires_.tables) {
+      if (schema::find_table(name) != nullptr || (foreign && foreign->find(name) != nullptr)) continue;
+      const mirror::GoneTable* gone = foreign ? foreign->find_gone(name) : nullptr;
+      rule.unready = "no collector tells " + escape_controls(name) + " now";
+      if (gone != nullptr)
+        rule.unready += ": " + gone->collector + " has been gone since " + to_iso8601(gone->since_ms).text;
+      rule.tables = rule.requires_.tables;
+      return mirror::Statement{};
+    }
+    return fail(
+        misfit(rule, rule.place.sql_line, "sql: " + statement.error().what() + advice(statement.error().what())));
   }
   if (statement->parameters != 0) return fail(misfit(rule, rule.place.sql_line, "sql: a rule has no parameters"));
   const auto& columns = statement->columns;
@@ -90,9 +145,10 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
       return fail(
           misfit(rule, rule.place.line,
                  "dedup.keys: the result has no column " + escape_controls(key) + suggestion(key, views(columns))));
-  DE_CHECK(check_requirement(rule));
   DE_CHECK(settle_trigger(*sessions.batch, *statement, rule));
   rule.tables = statement->tables;
+  DE_TRY(needs, sessions.snapshot->needs(rule.statement()));
+  rule.needs = std::move(needs);
   return statement;
 }
 

@@ -54,7 +54,9 @@ struct TestReport {
 
 // Runs the rule's tests, each over its own rows and nothing else. A rule without tests passes none.
 // Errors: Io, Exhausted (SQLite cannot be set up); everything about the rule itself is a TestFailure.
-Result<TestReport> test_rule(const Rule& rule, const Clock& clock);
+// `tables`: what is known of those of other collectors; of tables nobody knows the test's own rows tell the columns.
+Result<TestReport> test_rule(const Rule& rule, const Clock& clock,
+                             const std::shared_ptr<const mirror::ForeignTables>& tables = nullptr);
 
 // The rows of one test as a snapshot. Errors: Invalid (unknown column, wrong type, pid twice).
 Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, std::int64_t now_ms);

@@ -4,6 +4,8 @@
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/table.h"
 #include "detect/runner.h"
+#include "detect/test_tables.h"
+#include "mirror/mirror.h"
 #include "mirror/row_image.h"
 #include "mirror/stored_row.h"
 
@@ -108,11 +110,12 @@ class TestRows final : public mirror::StoredSource {
 };
 
 // Why the test fails, or nothing. Errors: Io, Exhausted.
-Result<std::string> run_test(mirror::Session& session, const Rule& rule, const RuleTest& test, const Clock& clock) {
+Result<std::string> run_test(mirror::Session& session, const Rule& rule, const RuleTest& test, const Clock& clock,
+                             const std::shared_ptr<const mirror::ForeignTables>& tables) {
   auto image = test_image(test, clock.unix_ms());
   if (!image && image.error().code() != Errc::Invalid) return fail(std::move(image).error());
   if (!image) return image.error().message();
-  DE_CHECK(session.load(std::move(*image)));
+  DE_CHECK(session.load(mirror::with_foreign(**image, tables)));
   const auto matches = run_rule(session, rule, mirror::kRuleBudget);
   if (!matches) return matches.error().message();
   if (test.must_match && matches->rows.empty()) return std::string("expected a match, found none");
@@ -133,14 +136,21 @@ Result<std::shared_ptr<const mirror::Image>> test_image(const RuleTest& test, st
   return mirror::image_from_rows(rows, now_ms);
 }
 
-Result<TestReport> test_rule(const Rule& rule, const Clock& clock) {
+Result<TestReport> test_rule(const Rule& rule, const Clock& clock,
+                             const std::shared_ptr<const mirror::ForeignTables>& tables) {
   TestReport report;
   if (rule.tests.empty()) return report;
   TestRows stored;
+  std::uint64_t generation = 0;
   DE_TRY(session, mirror::Session::create(mirror::Origin::Rule, clock, &stored));
   for (const RuleTest& test : rule.tests) {
     stored.load(test, clock.unix_ms());
-    DE_TRY(failure, run_test(*session, rule, test, clock));
+    const auto foreign = tables_of(test, tables.get(), ++generation);
+    if (!foreign) {
+      report.failures.push_back({test.name, foreign.error().what(), test.line});
+      continue;
+    }
+    DE_TRY(failure, run_test(*session, rule, test, clock, *foreign));
     if (failure.empty())
       ++report.passed;
     else

@@ -66,6 +66,19 @@ RuleChanges Detector::take_over_from(const detect::RuleSet& before) {
   return compare(digests_of(before), *now);
 }
 
+Result<std::optional<RuleChanges>> Detector::set_tables(std::shared_ptr<const mirror::ForeignTables> tables) {
+  const auto before = book_->snapshot();
+  has_environment_ = !tables || !tables->is_untold("processes.events.environment");
+  DE_TRY(changed, book_->set_tables(std::move(tables)));
+  if (!changed) {
+    find_hopeless();
+    publish_report();
+    return std::optional<RuleChanges>();
+  }
+  log_errors(before->errors, book_->snapshot()->errors);
+  return std::optional<RuleChanges>(take_over_from(*before));
+}
+
 Result<detect::RuleSwitches> Detector::switches_with(const std::string& rule_id, detect::RuleSwitch position) const {
   const auto rules = book_->snapshot();
   detect::RuleSwitches switches = book_->switches();
@@ -86,6 +99,16 @@ RuleChanges Detector::set_switches(detect::RuleSwitches switches) {
 }
 
 Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness) {
+  return run_rules(std::move(image), nullptr, completeness);
+}
+
+Round Detector::run_over(std::shared_ptr<const mirror::Image> image, const std::set<std::string>& tables,
+                         const pb::Completeness& completeness) {
+  return run_rules(std::move(image), &tables, completeness);
+}
+
+Round Detector::run_rules(std::shared_ptr<const mirror::Image> image, const std::set<std::string>* tables,
+                          const pb::Completeness& completeness) {
   Round round;
   const std::int64_t begin_ns = clock_.steady_ns();
   const auto rules = book_->snapshot();
@@ -95,14 +118,17 @@ Round Detector::run(std::shared_ptr<const mirror::Image> image, const pb::Comple
   context.completeness = completeness;
   context.host = options_.host;
   context.generation = rules->generation;
-  const std::uint64_t processes = image->rows;
   if (auto loaded = session_->load(std::move(image)); !loaded) {
     round.reasons.push_back(make_reason("ExecutionError", loaded.error().message()));
     return round;
   }
-  note_environment(processes);
+  const auto is_wanted = [tables](const detect::Rule& rule) {
+    return tables == nullptr ||
+           std::ranges::any_of(rule.tables, [&](const auto& name) { return tables->contains(name); });
+  };
   for (const auto& rule : rules->rules) {
-    if (!rule->enabled || !rule->runs_on_snapshot() || passes_over(*rule, 1, round)) continue;
+    if (!rule->enabled || !rule->unready.empty() || !rule->runs_on_snapshot() || !is_wanted(*rule)) continue;
+    if (passes_over(*rule, 1, round)) continue;
     const std::int64_t rule_ns = clock_.steady_ns();
     session_->see_stored(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
@@ -130,9 +156,10 @@ void Detector::take_over(const detect::Rule& rule, const Result<detect::Matches>
   ++round.rules_run;
   if (!matches) {
     const Errc code = matches.error().code();
-    round.reasons.push_back(
-        make_reason(code == Errc::Timeout || code == Errc::Exhausted ? "ResourceLimit" : "ExecutionError",
-                    matches.error().message()));
+    round.reasons.push_back(make_reason(code == Errc::Timeout || code == Errc::Exhausted ? "ResourceLimit"
+                                        : code == Errc::NotFound                         ? "SchemaUnavailable"
+                                                                                         : "ExecutionError",
+                                        matches.error().message()));
     return;
   }
   for (RaisedAlert& raised : raise(rule, *matches, context)) round.alerts.push_back(std::move(raised));
@@ -157,7 +184,7 @@ void Detector::prepare_event_rules() {
   unprepared_.clear();
   batch_->clear();
   for (const auto& rule : book_->snapshot()->rules) {
-    if (!rule->enabled || !rule->runs_on_event()) continue;
+    if (!rule->enabled || !rule->unready.empty() || !rule->runs_on_event()) continue;
     const auto statement = batch_->add(rule->statement());
     if (statement)
       event_rules_.push_back(rule);
@@ -180,17 +207,6 @@ void Detector::find_hopeless() {
     if (!why_never_->contains(id))
       log::warn("rules", "a rule can never match on this host", {log::field("rule", id), log::field("reason", why)});
   why_never_ = std::move(found);
-}
-
-void Detector::note_environment(std::uint64_t processes) {
-  if (processes == 0) return;
-  bool is_there = false;
-  const auto looked = session_->run(
-      "SELECT 1 FROM processes WHERE environment IS NOT NULL LIMIT 1", {}, options_.budget, [](const auto&) {},
-      [&](const auto&) { return is_there = true; });
-  if (!looked || is_there == has_environment_) return;
-  has_environment_ = is_there;
-  find_hopeless();
 }
 
 void Detector::log_prepared() const {

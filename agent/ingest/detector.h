@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -84,6 +85,11 @@ class Detector {
   // The rules that can be asked of single events, over these; `rules_run` counts those that could match.
   Round run_events(std::span<const NewEvent> events, const pb::Completeness& completeness);
   Round run(std::shared_ptr<const mirror::Image> image, const pb::Completeness& completeness);
+  // Only the rules that read one of these tables.
+  Round run_over(std::shared_ptr<const mirror::Image> image, const std::set<std::string>& tables,
+                 const pb::Completeness& completeness);
+  // Other collectors are here from now on. Nothing when no rule is other for it. Errors: those of RuleBook.
+  Result<std::optional<RuleChanges>> set_tables(std::shared_ptr<const mirror::ForeignTables> tables);
   // As of the last reload or round. Any thread.
   std::shared_ptr<const RuleReport> report() const;
 
@@ -98,7 +104,8 @@ class Detector {
                  const alert::Context& context, Round& round);
   std::vector<RaisedAlert> raise(const detect::Rule& rule, const detect::Matches& matches,
                                  const alert::Context& context);
-  void note_environment(std::uint64_t processes);
+  Round run_rules(std::shared_ptr<const mirror::Image> image, const std::set<std::string>* tables,
+                  const pb::Completeness& completeness);
   void find_hopeless();
   void publish_report();
 
@@ -112,7 +119,7 @@ class Detector {
   std::vector<pb::Reason> unprepared_;
   std::vector<mirror::EventRow> rows_;  // Reused.
   std::shared_ptr<const WhyNever> why_never_ = std::make_shared<WhyNever>();
-  bool has_environment_ = true;  // Of any process of the latest snapshot; until there is one, nobody knows.
+  bool has_environment_ = true;  // Of processes is told by a collector.
   std::int64_t reported_ns_ = 0;
   alert::Lineage lineage_;
   detect::HealthBook health_;

@@ -27,7 +27,8 @@ link::Task<std::uint64_t> Intake::publish(std::string collector, std::string spo
       co_return co_await take_chunk(std::move(collector), std::move(*publish.mutable_snapshot()));
     case pb::Publish::kGap:
       co_return co_await take_gap(std::move(collector), std::move(spool_id), std::move(*publish.mutable_gap()));
-    case pb::Publish::kEvents:  // publish_events()
+    case pb::Publish::kEvents:     // publish_events()
+    case pb::Publish::kTableRows:  // The catalog's.
     case pb::Publish::BODY_NOT_SET:
       break;
   }

@@ -9,6 +9,7 @@
 #include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/batch_table.h"
+#include "mirror/foreign_table.h"
 #include "mirror/functions.h"
 #include "mirror/host_table.h"
 #include "mirror/snapshot_schema.h"
@@ -99,7 +100,7 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
     if (sqlite3_db_config(db, s.which, s.value, &now) != SQLITE_OK || now != s.value)
       return fail(Errc::Io, "SQLite does not take switch " + std::to_string(s.which));
   }
-  std::vector<const char*> ours = {kBatchModule};
+  std::vector<const char*> ours = {kBatchModule, kForeignModule};
   for (const StoredTableName& known : kStoredTableNames) ours.push_back(known.module);
   const auto of_host = host_modules();
   for (const std::string& module : of_host) ours.push_back(module.c_str());
@@ -148,6 +149,11 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
   if (is_host_table(table)) {
     tables_.emplace(table);
     if (!column.empty()) columns_.insert(std::string(table) + "." + lower(column));
+    return SQLITE_OK;
+  }
+  if (const ForeignInfo* info = foreign_ == nullptr ? nullptr : foreign_->find(schema, lower(table)); info != nullptr) {
+    tables_.insert(info->name);
+    if (!column.empty()) columns_.insert(info->name + "." + lower(column));
     return SQLITE_OK;
   }
   // The tables behind the views, reported with the view (as it was typed) that leads there.

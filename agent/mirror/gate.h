@@ -15,11 +15,16 @@
 
 namespace de::mirror {
 
+class ForeignView;
+
 class Gate {
  public:
   // Switches off what a reader never needs, sets the limits. Everything of our own must exist by then.
   // Errors: Io.
   static Result<> harden(sqlite3* db, std::size_t max_sql_bytes);
+
+  // Tables that are allowed besides our own; outlives the gate. Null: none.
+  void allow(const ForeignView* foreign) { foreign_ = foreign; }
 
   // The authorizer is taken off only while an image is swapped: it also refuses sqlite3_deserialize.
   void attach(sqlite3* db);
@@ -42,6 +47,7 @@ class Gate {
   int read(std::string_view table, std::string_view column, std::string_view schema, std::string_view view);
   int call(std::string_view function);
 
+  const ForeignView* foreign_ = nullptr;
   std::string refusal_;
   std::set<std::string> tables_;
   std::set<std::string> columns_;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "mirror/foreign.h"
+
 namespace de::mirror {
 
 struct Image {
@@ -16,6 +18,7 @@ struct Image {
   std::int64_t scan_time_ms = 0;
   std::uint64_t rows = 0;
   std::uint64_t generation = 0;  // Counts the images of one mirror; 0 is the empty image before the first scan.
+  std::shared_ptr<const ForeignTables> foreign;  // What other collectors tell beside it; null: nothing.
 };
 
 }  // namespace de::mirror

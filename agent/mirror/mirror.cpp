@@ -299,4 +299,10 @@ Result<std::shared_ptr<const Image>> empty_image() {
   return publish(db.get(), {});
 }
 
+std::shared_ptr<const Image> with_foreign(const Image& image, std::shared_ptr<const ForeignTables> foreign) {
+  auto out = std::make_shared<Image>(image);
+  out->foreign = std::move(foreign);
+  return out;
+}
+
 }  // namespace de::mirror

@@ -54,5 +54,7 @@ class Mirror {
 
 // An image without rows, for sessions that start before the first scan.
 Result<std::shared_ptr<const Image>> empty_image();
+// The same snapshot beside these tables.
+std::shared_ptr<const Image> with_foreign(const Image& image, std::shared_ptr<const ForeignTables> foreign);
 
 }  // namespace de::mirror

@@ -1,12 +1,15 @@
 #include "mirror/session.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
+#include "daemoneye/base/text.h"
 #include "mirror/charge.h"
 #include "mirror/complaint.h"
 #include "mirror/database.h"
 #include "mirror/execution.h"
+#include "mirror/foreign_table.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
 #include "mirror/host_table.h"
@@ -35,17 +38,24 @@ class Session::Impl {
                       const OnColumns& on_columns, const OnRow& on_row);
   Result<Statement> validate(std::string_view sql);
   Result<Explanation> explain(std::string_view sql);
+  Result<ColumnNeeds> needs(std::string_view sql);
 
   std::shared_ptr<const Image> image;
   StoredTables stored;  // Before db_: outlives it.
   HostTables host;      // Likewise.
+  ForeignView foreign;  // Likewise.
 
  private:
   Result<Stmt> admit(std::string_view sql, const Charge& charge, const Budget& budget) {
     stored.start();
     host.start();
-    return mirror::admit(db_.get(), gate_, sql, max_sql_bytes_, charge, budget);
+    foreign.start();
+    auto stmt = mirror::admit(db_.get(), gate_, sql, max_sql_bytes_, charge, budget);
+    if (!stmt) return fail(explain_absence(std::move(stmt).error()));
+    return stmt;
   }
+  Error explain_absence(Error error) const;
+  void note_untold_columns(std::string_view sql, std::vector<pb::Reason>& missing) const;
   Result<Outcome> step(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row);
   Result<Statement> describe(std::string_view sql, sqlite3_stmt* stmt);
 
@@ -54,6 +64,7 @@ class Session::Impl {
   Db db_;
   Gate gate_;
   bool busy_ = false;
+  std::unique_ptr<NeedFinder> finder_;  // Made when it is asked for.
 };
 
 Result<> Session::Impl::open() {
@@ -66,6 +77,8 @@ Result<> Session::Impl::open() {
   DE_CHECK(add_regex_functions(db_.get()));
   DE_CHECK(add_stored_modules(db_.get(), stored));
   DE_CHECK(add_host_modules(db_.get(), host));
+  DE_CHECK(foreign.add_module(db_.get()));
+  gate_.allow(&foreign);
   DE_CHECK(Gate::harden(db_.get(), max_sql_bytes_));
   DE_TRY(empty, empty_image());
   return load(std::move(empty));
@@ -87,6 +100,7 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
     done = exec(db_.get(), "PRAGMA processes.cache_size=-256");
   if (done) done = connect_stored_tables(db_.get(), "processes");
   if (done) done = connect_host_tables(db_.get(), "processes");
+  if (done) done = foreign.show(db_.get(), next->foreign);
   gate_.attach(db_.get());
   if (done) image = std::move(next);  // Kept as long as SQLite points into it.
   return done;
@@ -113,6 +127,31 @@ Result<Outcome> Session::Impl::run(std::string_view sql, std::span<const Value> 
   return outcome;
 }
 
+// A table that was told once and is not told now is no mistake of who asks.
+Error Session::Impl::explain_absence(Error error) const {
+  constexpr std::string_view kAbsent = "no such table: ";
+  const std::string& what = error.what();
+  if (!foreign.tables() || !what.starts_with(kAbsent)) return error;
+  const std::string_view name =
+      std::string_view(what).substr(kAbsent.size(), what.find_first_of(" ;(", kAbsent.size()) - kAbsent.size());
+  const GoneTable* gone = foreign.tables()->find_gone(name);
+  if (gone == nullptr) return error;
+  return {Errc::NotFound, "table " + gone->name + " is told by collector " + gone->collector +
+                              ", which has been gone since " + std::string(to_iso8601(gone->since_ms).text)};
+}
+
+// Who writes `*` does not ask for a column in particular.
+void Session::Impl::note_untold_columns(std::string_view sql, std::vector<pb::Reason>& missing) const {
+  if (foreign.tables() == nullptr) return;
+  for (const std::string& column : foreign.tables()->untold) {
+    const std::string_view bare = std::string_view(column).substr(column.rfind('.') + 1);
+    if (!gate_.columns().contains(column) || sql.find(bare) == std::string_view::npos) continue;
+    pb::Reason& reason = missing.emplace_back();
+    reason.set_reason("SchemaUnavailable");
+    reason.set_detail("no collector tells " + column + " at present");
+  }
+}
+
 Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Budget& budget, const OnRow& on_row) {
   std::vector<Value> row;
   auto outcome = step_all(db_.get(), stmt, gate_, charge, budget, row, on_row);
@@ -120,6 +159,8 @@ Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Bu
   if (!outcome && host.error && host.error->code() != Errc::Timeout) return fail(std::move(*host.error));
   if (!outcome) return outcome;
   outcome->missing = std::move(host.missing);
+  std::ranges::move(foreign.missing, std::back_inserter(outcome->missing));
+  note_untold_columns(sqlite3_sql(stmt), outcome->missing);
   for (const StoredTableName& known : kStoredTableNames) {
     const StoredTables::Span seen = stored.seen(known.table);
     if (seen.looks > 0) outcome->stored.push_back({known.public_name, seen.from_ms, seen.to_ms, seen.rows, seen.looks});
@@ -162,6 +203,17 @@ Result<Explanation> Session::Impl::explain(std::string_view sql) {
   return out;
 }
 
+Result<ColumnNeeds> Session::Impl::needs(std::string_view sql) {
+  if (busy_) return fail(Errc::Conflict, "look at query: one is running in this session");
+  Meter meter(db_.get(), busy_, clock_, kValidateBudget);
+  DE_CHECK(admit(sql, meter.charge, kValidateBudget));
+  if (!finder_) {
+    DE_TRY(made, NeedFinder::create());
+    finder_ = std::move(made);
+  }
+  return finder_->find(sql, sorted(gate_.columns()));
+}
+
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
@@ -184,5 +236,7 @@ Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params
 }
 Result<Statement> Session::validate(std::string_view sql) { return impl_->validate(sql); }
 Result<Explanation> Session::explain(std::string_view sql) { return impl_->explain(sql); }
+
+Result<ColumnNeeds> Session::needs(std::string_view sql) { return impl_->needs(sql); }
 
 }  // namespace de::mirror

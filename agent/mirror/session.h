@@ -22,6 +22,7 @@
 #include "daemoneye/base/result.h"
 #include "mirror/host_source.h"
 #include "mirror/image.h"
+#include "mirror/needs.h"
 #include "mirror/stored_source.h"
 #include "mirror/value.h"
 
@@ -116,6 +117,8 @@ class Session {
   // The gate without running; also compiles every constant REGEXP pattern. Errors: Invalid, Timeout, Exhausted.
   Result<Statement> validate(std::string_view sql);
   Result<Explanation> explain(std::string_view sql);
+  // What it reads that is not in every snapshot. Errors: those of validate().
+  Result<ColumnNeeds> needs(std::string_view sql);
 
  private:
   class Impl;

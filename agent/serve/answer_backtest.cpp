@@ -3,6 +3,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/alert_columns.h"
+#include "daemoneye/schema/table.h"
 #include "ingest/backtest.h"
 #include "serve/answers.h"
 
@@ -14,16 +15,28 @@ constexpr std::int64_t kLeastForARateMs = 3'600'000;
 
 using Rules = std::vector<std::shared_ptr<const detect::Rule>>;
 
-Result<Rules> rules_of(Context& context, const pb::RuleBacktestRequest& request) {
+// Errors: Unsupported.
+Result<> check_stored(const detect::Rule& rule) {
+  for (const std::string& name : rule.tables)
+    if (schema::find_table(name) == nullptr)
+      return fail(Errc::Unsupported, "rule " + rule.id + " reads " + name +
+                                         ", of which nothing is stored: it cannot be tried on the past");
+  return {};
+}
+
+Result<Rules> rules_of(Context& context, const pb::RuleBacktestRequest& request,
+                       const std::shared_ptr<const mirror::ForeignTables>& tables) {
   if (request.text().empty()) {
     DE_TRY(rule, find_rule(*context.detector.report()->rules, request.rule_id()));
+    DE_CHECK(check_stored(*rule));
     return Rules{std::move(rule)};
   }
   DE_TRY(rules, detect::parse_rule_text(request.file_name(), request.text()));
-  DE_TRY(sessions, detect::CheckSessions::create(context.clock));
+  DE_TRY(sessions, detect::CheckSessions::create(context.clock, tables));
   Rules out;
   for (detect::Rule& rule : rules) {
     DE_CHECK(detect::check_rule(sessions, rule));
+    DE_CHECK(check_stored(rule));
     out.push_back(std::make_shared<const detect::Rule>(std::move(rule)));
   }
   return out;
@@ -85,9 +98,9 @@ link::Task<Answer> answer_rule_backtest(Context& context, pb::RuleBacktestReques
   options.time_ms = request.timeout_ms() == 0 ? limit_ms : std::min<std::int64_t>(request.timeout_ms(), limit_ms);
   auto settled = co_await context.settle();
   (void)settled;  // Never fails; what could not be stored is not looked at.
-  auto job = [&context, &request, &options]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&context, &request, &options, tables = tables_of(context)]() -> Result<std::shared_ptr<Answer>> {
     const std::int64_t end_ns = context.clock.steady_ns() + options.time_ms * 1'000'000;
-    DE_TRY(rules, rules_of(context, request));
+    DE_TRY(rules, rules_of(context, request, tables));
     auto answer = std::make_shared<Answer>(complete(), context.file_dir);
     answer->columns = {"rule", "what", "value"};
     for (const auto& rule : rules) {

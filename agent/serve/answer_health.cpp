@@ -87,13 +87,15 @@ void add_sinks(std::vector<Line>& lines, const Context& context) {
 }
 
 void add_rules(std::vector<Line>& lines, const ingest::RuleReport& report) {
-  std::size_t enabled = 0, switched = 0;
+  std::size_t enabled = 0, switched = 0, waiting = 0;
   for (const auto& rule : report.rules->rules) {
+    if (rule->enabled && !rule->unready.empty()) ++waiting;
     if (rule->enabled) ++enabled;
     if (rule->switched) ++switched;
   }
   std::string more;
   if (!report.why_never->empty()) more += ", " + std::to_string(report.why_never->size()) + " can never match";
+  if (waiting > 0) more += ", " + std::to_string(waiting) + " wait for tables of collectors that are not here";
   if (switched > 0) more += ", " + std::to_string(switched) + " switched by command";
   if (!report.rules->deleted.empty())
     more += ", " + std::to_string(report.rules->deleted.size()) + " deleted by command";
@@ -110,6 +112,35 @@ void add_new_events(std::vector<Line>& lines, const ingest::EventQueueCounts& co
   lines.push_back({"rules.events", counts.skipped > 0 ? 1 : 0,
                    "new " + std::to_string(counts.pushed) + " = looked at " + std::to_string(counts.popped) +
                        " + passed over " + std::to_string(counts.skipped) + " + waiting " + std::to_string(waiting)});
+}
+
+void add_tables(std::vector<Line>& lines, const Context& context) {
+  const catalog::Counts& c = context.catalog.counts();
+  for (const mirror::ForeignTable& table : context.catalog.tables()->tables)
+    lines.push_back({"table." + table.info->name, table.rows ? 0 : 1,
+                     "collector " + table.info->collector + ", " +
+                         (table.rows ? std::to_string(table.rows->rows.size()) + " rows of " +
+                                           std::string(to_iso8601(table.rows->time_ms).text)
+                                     : std::string("nothing told yet"))});
+  for (const mirror::GoneTable& gone : context.catalog.tables()->gone)
+    lines.push_back({"table." + gone.name, 1,
+                     "collector " + gone.collector + " has been gone since " + to_iso8601(gone.since_ms).text});
+  if (c.tellings + c.shed > 0)
+    lines.push_back({"tables", c.shed > 0 ? 1 : 0,
+                     std::to_string(c.tellings) + " tellings, " + std::to_string(c.rows) + " rows, " +
+                         std::to_string(c.shed) + " shed, " + std::to_string(c.bytes) + " bytes held"});
+  std::string untold;
+  for (const std::string& column : context.catalog.tables()->untold)
+    if (column.starts_with("processes.") && column.find('.', 10) == std::string::npos)
+      untold += (untold.empty() ? "" : ", ") + column.substr(10);
+  if (!untold.empty()) lines.push_back({"columns.not_told", 0, untold});
+  const catalog::DemandCounts& d = context.demand.counts();
+  for (const std::string& plan : context.demand.plans()) lines.push_back({"columns.on_demand", 0, plan});
+  lines.push_back({"columns.plans", d.refused > 0 ? 1 : 0,
+                   std::to_string(d.sent) + " sent, " + std::to_string(d.renewed) + " renewed, " +
+                       std::to_string(d.revoked) + " revoked, " + std::to_string(d.refused) + " refused, " +
+                       std::to_string(d.shed) +
+                       " shed; operations left to the collector: " + std::to_string(context.demand.conforming())});
 }
 
 void add_supervisors(std::vector<Line>& lines, const Context& context) {
@@ -167,6 +198,7 @@ link::Task<Answer> answer_health(Context& context, ControlCounts control, pb::He
   add_store(lines, stats);
   add_rules(lines, *context.detector.report());
   add_new_events(lines, context.new_events());
+  add_tables(lines, context);
   add_supervisors(lines, context);
   add_canary(lines, context.canary);
   add_ledger(lines, context.ledger());

@@ -74,6 +74,12 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
   return answer;
 }
 
+std::string joined(const std::set<std::string, std::less<>>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
 std::string moment_text(std::int64_t ms, const char* otherwise) {
   return ms == mirror::kNoStartMs || ms == mirror::kNoEndMs ? otherwise : std::string(to_iso8601(ms).text);
 }
@@ -92,7 +98,8 @@ void add_cost(const Result<mirror::Outcome>& outcome, const Add& add) {
                   std::to_string(outcome->vm_steps) + " steps, " + ms + " ms");
 }
 
-Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget) {
+Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget,
+                             const std::string& collected) {
   DE_TRY(explained, session.explain(request.sql()));
   Answer answer(complete());
   answer.columns = {"kind", "detail"};
@@ -103,6 +110,7 @@ Result<Answer> explain_query(mirror::Session& session, const pb::QueryRequest& r
   for (const std::string& table : explained.statement.tables) add("table", table);
   for (const std::string& column : explained.statement.columns_used) add("column", column);
   for (const std::string& function : explained.statement.functions) add("function", function);
+  if (!collected.empty()) add("collected", "on demand: " + collected);
   for (const std::string& warning : explained.warnings) add("warning", warning);
   std::vector<mirror::Value> params;
   for (const pb::Value& value : request.params()) params.push_back(to_value(value));
@@ -159,6 +167,31 @@ Result<> translate(pb::QueryRequest& request) {
 
 }  // namespace
 
+namespace {
+
+// Whether it is worth a look what the statement reads.
+bool may_need_more(std::string_view sql) {
+  const auto is_named = [sql](const schema::ColumnInfo& column) {
+    return column.on_demand && sql.find(column.name) != std::string_view::npos;
+  };
+  return sql.find('*') != std::string_view::npos ||
+         std::ranges::any_of(schema::find_table("processes")->columns, is_named);
+}
+
+// A statement that is wrong needs nothing; it is refused when it is run.
+link::Task<mirror::ColumnNeeds> find_needs(Context& context, mirror::Session& session, pb::QueryRequest request) {
+  if (request.has_as_of_ms() || !may_need_more(request.sql())) co_return mirror::ColumnNeeds();
+  auto image = context.image();
+  auto job = [&session, &request, &image]() -> Result<mirror::ColumnNeeds> {
+    if (!translate(request) || (image && !session.load(image))) return mirror::ColumnNeeds();
+    auto needs = session.needs(request.sql());
+    return needs ? std::move(*needs) : mirror::ColumnNeeds();
+  };
+  co_return co_await link::run_on(context.readers, std::move(job));
+}
+
+}  // namespace
+
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
                                 Unwanted is_unwanted) {
   if (request.params_size() > static_cast<int>(kMaxParams)) co_return fail(Errc::Invalid, "more than 32 parameters");
@@ -169,11 +202,22 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     auto settled = co_await context.settle();
     (void)settled;  // Never fails; what could not be stored is said by the completeness below.
   }
+  mirror::Budget budget = budget_for(request, context.query_budget);
+  DE_CO_TRY(needs, co_await find_needs(context, *session, request));
+  bool is_collected = true;
+  if (request.mode() == pb::QUERY_RUN && !needs.is_empty()) {
+    DE_CO_TRY(done, co_await context.collect(needs, budget.time_ms));
+    is_collected = done;
+  }
+  const std::string collected = context.demand.in_words(needs);
   auto image = context.image();
   pb::Completeness completeness = context.completeness();
-  mirror::Budget budget = budget_for(request, context.query_budget);
+  if (!is_collected)
+    degrade(completeness, "CollectionFailed",
+            "columns that are collected on demand did not come in time: " + joined(needs.columns));
   budget.is_unwanted = is_unwanted.get();
-  auto job = [&session, &image, &request, &budget, &completeness, &context]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&session, &image, &request, &budget, &completeness, &context,
+              &collected]() -> Result<std::shared_ptr<Answer>> {
     DE_CHECK(translate(request));
     if (request.has_as_of_ms()) {
       DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
@@ -187,7 +231,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     };
     switch (request.mode()) {
       case pb::QUERY_EXPLAIN:
-        return wrap(explain_query(*session, request, budget));
+        return wrap(explain_query(*session, request, budget, collected));
       case pb::QUERY_VALIDATE:
         return wrap(validate_query(*session, request));
       default:
@@ -207,7 +251,28 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
   co_return std::move(**answer);
 }
 
-link::Task<Answer> answer_schema(pb::SchemaRequest request) {
+namespace {
+
+std::string help_of(const mirror::ForeignTables* tables, const schema::TableInfo& table,
+                    const schema::ColumnInfo& column) {
+  std::string out(column.help);
+  if (column.on_demand) out += "; collected on demand";
+  if (tables != nullptr && tables->is_untold(std::string(table.name) + "." + std::string(column.name)))
+    out += "; no collector tells it now";
+  return out;
+}
+
+void add_foreign(Answer& answer, const mirror::ForeignInfo& info) {
+  for (std::size_t i = 0; i < info.columns.size(); ++i) {
+    const mirror::ForeignColumn& column = info.columns[i];
+    answer.rows.add(row_of({text_value(info.name), text_value(column.name), text_value(schema::to_text(column.type)),
+                            text_value(column.unit), text_value(info.key == i ? "yes" : ""), text_value(column.help)}));
+  }
+}
+
+}  // namespace
+
+link::Task<Answer> answer_schema(const Context& context, pb::SchemaRequest request) {
   Answer answer(complete());
   if (request.functions()) {
     answer.columns = {"function", "kind", "form", "help"};
@@ -216,12 +281,21 @@ link::Task<Answer> answer_schema(pb::SchemaRequest request) {
     co_return answer;
   }
   answer.columns = {"table", "column", "type", "unit", "indexed", "help"};
+  const auto image = context.image();
+  const mirror::ForeignTables* tables = image ? image->foreign.get() : nullptr;
   const schema::TableInfo* only = nullptr;
   if (!request.table().empty()) {
     only = schema::find_table(request.table());
+    const mirror::ForeignTable* foreign = tables == nullptr ? nullptr : tables->find(request.table());
+    if (foreign != nullptr) {
+      add_foreign(answer, *foreign->info);
+      co_return answer;
+    }
     if (only == nullptr) {
       std::vector<std::string_view> names;
       for (const schema::TableInfo& table : schema::tables()) names.push_back(table.name);
+      for (std::size_t i = 0; tables != nullptr && i < tables->tables.size(); ++i)
+        names.push_back(tables->tables[i].info->name);
       co_return fail(Errc::NotFound,
                      "no table " + escape_controls(request.table()) + suggestion(request.table(), names));
     }
@@ -231,8 +305,10 @@ link::Task<Answer> answer_schema(pb::SchemaRequest request) {
     for (const schema::ColumnInfo& column : table.columns)
       answer.rows.add(row_of({text_value(table.name), text_value(column.name), text_value(schema::to_text(column.type)),
                               text_value(schema::to_text(column.unit)), text_value(column.indexed ? "yes" : ""),
-                              text_value(column.help)}));
+                              text_value(help_of(tables, table, column))}));
   }
+  for (std::size_t i = 0; only == nullptr && tables != nullptr && i < tables->tables.size(); ++i)
+    add_foreign(answer, *tables->tables[i].info);
   co_return answer;
 }
 

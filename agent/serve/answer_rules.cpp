@@ -20,6 +20,7 @@ std::string joined(const std::vector<std::string>& words) {
 std::string health_text(const ingest::RuleReport& report, const Rule& rule) {
   if (const auto never = report.why_never->find(rule.id); never != report.why_never->end())
     return "can never match: " + never->second;
+  if (!rule.unready.empty()) return "unhealthy: " + rule.unready;
   const auto found = report.health.find(rule.id);
   if (found == report.health.end()) return "not run yet";
   return found->second.healthy ? "healthy" : "unhealthy: " + found->second.reason;
@@ -54,16 +55,22 @@ Result<std::string> why_never(detect::CheckSessions& sessions, const Rule& rule)
   return std::string(detect::why_never(sessions.batch->prospect(statement), true));
 }
 
-Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock) {
+Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock,
+                                           const std::shared_ptr<const mirror::ForeignTables>& tables) {
   auto answer = std::make_shared<Answer>(complete());
   answer->columns = {"rule", "result", "test", "detail"};
   DE_TRY(rules, detect::parse_rule_text(request.file_name(), request.text()));
-  DE_TRY(sessions, detect::CheckSessions::create(clock));
+  DE_TRY(sessions, detect::CheckSessions::create(clock, tables));
   for (Rule& rule : rules) {
     DE_TRY(statement, detect::check_rule(sessions, rule));
     if (request.run_tests()) {
-      add_test_rows(*answer, rule, detect::test_rule(rule, clock));
+      add_test_rows(*answer, rule, detect::test_rule(rule, clock, tables));
     } else {
+      if (!rule.unready.empty()) {
+        answer->rows.add(
+            row_of({text_value(rule.id), text_value("valid, waits"), text_value(""), text_value(rule.unready)}));
+        continue;
+      }
       DE_TRY(never, why_never(sessions, rule));
       answer->rows.add(row_of({text_value(rule.id), text_value(never.empty() ? "valid" : "can never match"),
                                text_value(""), text_value(never.empty() ? joined(statement.tables) : never)}));
@@ -153,7 +160,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
 }
 
 link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request) {
-  auto job = [&context, &request] { return check_text(request, context.clock); };
+  auto job = [&context, &request, tables = tables_of(context)] { return check_text(request, context.clock, tables); };
   DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));
   co_return std::move(*answer);
 }
@@ -165,10 +172,10 @@ link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest reques
     DE_CO_TRY(only, find_rule(*report->rules, request.rule_id()));
     chosen.assign(1, only);
   }
-  auto job = [&context, &chosen]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&context, &chosen, tables = tables_of(context)]() -> Result<std::shared_ptr<Answer>> {
     auto answer = std::make_shared<Answer>(complete());
     answer->columns = {"rule", "result", "test", "detail"};
-    for (const auto& rule : chosen) add_test_rows(*answer, *rule, detect::test_rule(*rule, context.clock));
+    for (const auto& rule : chosen) add_test_rows(*answer, *rule, detect::test_rule(*rule, context.clock, tables));
     return answer;
   };
   DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));

@@ -49,9 +49,14 @@ class SessionShelf {
 // NotFound with a suggestion, or with the way back of a rule that was deleted by command.
 Result<std::shared_ptr<const detect::Rule>> find_rule(const detect::RuleSet& rules, const std::string& id);
 
+// Those of other collectors; null: none are known.
+inline std::shared_ptr<const mirror::ForeignTables> tables_of(const Context& context) {
+  const auto image = context.image();
+  return image ? image->foreign : nullptr;
+}
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
                                 Unwanted is_unwanted);
-link::Task<Answer> answer_schema(pb::SchemaRequest request);
+link::Task<Answer> answer_schema(const Context& context, pb::SchemaRequest request);
 link::Task<Answer> answer_rules_list(Context& context);
 link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest request);
 link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request);

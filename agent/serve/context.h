@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bus/registry.h"
+#include "catalog/catalog.h"
+#include "catalog/demand.h"
 #include "daemoneye/base/clock.h"
 #include "daemoneye/control.pb.h"
 #include "daemoneye/link/task.h"
@@ -59,6 +61,8 @@ struct Context {
   const mirror::StoredSource& stored;
   const mirror::HostSource* host;  // Null: nobody is told about the host.
   ingest::Detector& detector;      // Only report() here; the rest belongs to `detect`.
+  const catalog::Catalog& catalog;
+  const catalog::Demand& demand;
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;
@@ -70,6 +74,8 @@ struct Context {
   std::function<std::shared_ptr<const mirror::Image>()> image;
   // Returns when everything that collectors have sent by now can be read from the store, or cannot be stored.
   std::function<link::Task<>()> settle;
+  // Has columns on demand collected. Returns whether the current snapshot has them, which takes a moment.
+  std::function<link::Task<bool>(mirror::ColumnNeeds needs, std::int64_t limit_ms)> collect;
   std::function<pb::Completeness()> completeness;
   std::function<std::string()> state;  // Of the agent's state machine.
   // An entry for the ledger: action and JSON payload.

@@ -168,7 +168,7 @@ link::Task<Answer> Control::dispatch(link::Peer peer, pb::ControlRequest request
       co_return co_await answer_query(context_, shelf_, std::move(peer), std::move(*request.mutable_query()),
                                       std::move(is_unwanted));
     case pb::ControlRequest::kSchema:
-      co_return co_await answer_schema(request.schema());
+      co_return co_await answer_schema(context_, request.schema());
     case pb::ControlRequest::kRulesList:
       co_return co_await answer_rules_list(context_);
     case pb::ControlRequest::kRuleShow:

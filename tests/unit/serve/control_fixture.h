@@ -95,6 +95,8 @@ class ControlTest : public testing::Test {
         *stored_,
         nullptr,  // No host.
         *detector_,
+        catalog_,
+        demand_,
         readers_,
         detect_,
         sinks_,
@@ -105,6 +107,7 @@ class ControlTest : public testing::Test {
         dir_ + "/store",
         [this] { return image_; },
         [this] { return settle(); },
+        [this](mirror::ColumnNeeds needs, std::int64_t) { return collect(std::move(needs)); },
         [this] { return known_; },
         [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
@@ -131,6 +134,11 @@ class ControlTest : public testing::Test {
     if (rule_id == "none") co_return fail(Errc::NotFound, "no rule none");
     switched_.push_back(std::to_string(uid) + " " + rule_id + " " + std::string(detect::to_text(position)));
     co_return 9U;
+  }
+  // What the agent does for columns that are not in every snapshot.
+  link::Task<bool> collect(mirror::ColumnNeeds needs) {
+    collected_.push_back(std::move(needs));
+    co_return can_collect_;
   }
   // What the agent does before a query is answered.
   link::Task<> settle() {
@@ -280,6 +288,10 @@ class ControlTest : public testing::Test {
   integrity::Canary canary_{{}, {}, clock_};
   std::shared_ptr<const mirror::Image> image_;
   pb::Completeness known_;
+  catalog::Catalog catalog_{clock_, catalog::Limits()};
+  catalog::Demand demand_{clock_};
+  std::vector<mirror::ColumnNeeds> collected_;
+  bool can_collect_ = true;
   std::vector<std::string> audited_;
   std::vector<std::string> switched_;
   std::optional<gid_t> admins_;
