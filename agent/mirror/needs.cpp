@@ -38,7 +38,8 @@ const schema::TableInfo& table_named(std::string_view name) {
 bool is_dear(const schema::TableInfo& table, std::string_view column) {
   if (table.name != "processes" && table.name != "processes.history") return false;
   const auto columns = table_named("processes").columns;
-  return std::ranges::any_of(columns, [&](const schema::ColumnInfo& one) { return one.on_demand && one.name == column; });
+  return std::ranges::any_of(columns,
+                             [&](const schema::ColumnInfo& one) { return one.on_demand && one.name == column; });
 }
 
 std::optional<pb::PredicateOp> operation(int op) {
@@ -109,6 +110,7 @@ void NeedVtab::add(sqlite3_index_info* from, int i, AskedPlan& plan) const {
   sqlite3_value* value = nullptr;
   if (sqlite3_vtab_rhs_value(from, i, &value) != SQLITE_OK || value == nullptr) return;
   const schema::ColumnInfo& column = info.columns[static_cast<std::size_t>(constraint.iColumn)];
+  if (is_dear(info, column.name)) return;  // It is read for those that meet the others.
   const char* collation = sqlite3_vtab_collation(from, i);
   if (column.type == schema::SqlType::Text && (collation == nullptr || std::string_view(collation) != "BINARY")) return;
   const auto literal = literal_of(value, column.type);

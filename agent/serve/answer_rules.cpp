@@ -168,14 +168,21 @@ link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest requ
 link::Task<Answer> answer_rule_test(Context& context, pb::RuleTestRequest request) {
   const auto report = context.detector.report();
   std::vector<std::shared_ptr<const Rule>> chosen = report->rules->rules;
+  std::vector<detect::FileError> errors = report->rules->errors;  // A file whose tests fail is one of them.
   if (!request.rule_id().empty()) {
     DE_CO_TRY(only, find_rule(*report->rules, request.rule_id()));
     chosen.assign(1, only);
+    errors.clear();
   }
-  auto job = [&context, &chosen, tables = tables_of(context)]() -> Result<std::shared_ptr<Answer>> {
+  auto job = [&context, &chosen, &errors, tables = tables_of(context)]() -> Result<std::shared_ptr<Answer>> {
     auto answer = std::make_shared<Answer>(complete());
     answer->columns = {"rule", "result", "test", "detail"};
     for (const auto& rule : chosen) add_test_rows(*answer, *rule, detect::test_rule(*rule, context.clock, tables));
+    for (const detect::FileError& error : errors) {
+      answer->rows.add(
+          row_of({text_value(error.file), text_value("refused"), text_value(""), text_value(error.message)}));
+      answer->trailer.set_status(pb::STATUS_UNHEALTHY);
+    }
     return answer;
   };
   DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));

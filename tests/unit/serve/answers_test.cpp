@@ -289,7 +289,9 @@ TEST_F(RulesTest, TestRunsTheTestsOfOneRuleOrAll) {
   reply = ask(request);
   EXPECT_EQ(reply.status(), pb::STATUS_UNHEALTHY);
   EXPECT_EQ(reply.at("demo"), "passed");
-  EXPECT_EQ(reply.at("fail"), "failed");
+  EXPECT_EQ(reply.at(dir_ + "/rules/fail.yaml"), "refused") << "it is not in force";
+  EXPECT_THAT(reply.at(dir_ + "/rules/fail.yaml", 3),
+              HasSubstr("its test match 1 fails: expected a match, found none"));
   request.mutable_rule_test()->set_rule_id("nothing-like-it");
   EXPECT_EQ(ask(request).status(), pb::STATUS_REFUSED);
 }
