@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "collect/tasks.h"
+#include "collect/wanted_columns.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 
@@ -44,11 +45,13 @@ Collector::Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSou
     : clock_(clock),
       texts_(std::move(texts)),
       source_(std::move(source)),
+      on_demand_(options.on_demand),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),
       image_hashes_(hasher_ && feed ? std::make_unique<ImageHashes>(*hasher_, *source_) : nullptr),
       feed_(std::move(feed)),
       live_(options.diff, *texts_),
-      last_drain_ms_(clock.unix_ms()) {
+      last_drain_ms_(clock.unix_ms()),
+      plans_(clock) {
   live_.set_fed(feed_ != nullptr);
   live_.set_boot({source_->boot_id(), source_->boot_time_ms()});
 }
@@ -117,8 +120,9 @@ void Collector::look_up(KernelEvent& event) {
   looked_up_.Clear();
   event.seen = &looked_up_;
   if (event.kind != KernelEventKind::Exit && event_source_) {
-    (void)event_source_->visit(std::span(&event.pid, 1),
-                               [this](pb::ProcessRecord& record, const auto&) { looked_up_.Swap(&record); });
+    (void)event_source_->visit(
+        std::span(&event.pid, 1), [this](pb::ProcessRecord& record, const auto&) { looked_up_.Swap(&record); },
+        on_demand_ ? kNothing : kEverything);
   }
   if (shedding_.load() >= Shedding::Environment && looked_up_.environment_size() > 0) {
     looked_up_.clear_environment();
@@ -232,6 +236,12 @@ bool Collector::observe_same(pb::ProcessRecord& record, const std::optional<File
   return true;
 }
 
+Demand Collector::begin_demand() {
+  if (!on_demand_) return {};
+  const std::lock_guard lock(mutex_);
+  return plans_.begin_snapshot();
+}
+
 Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessRecord&)>& on_record, EventList& events) {
   const std::int64_t started_ns = clock_.steady_ns();
   const int first_event = events.size();
@@ -241,6 +251,8 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
     (void)drain();  // A feed that is gone is noticed by collect_events().
     live_.begin(clock_.unix_ms(), events, static_cast<std::uint64_t>(clock_.steady_ns()));
   }
+  const Demand demand = begin_demand();
+  WantedColumns wanted(on_demand_ ? &plans_ : nullptr, demand, *source_, on_record);
   std::uint32_t reported = 0, ended = 0;
   const auto read = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
     if (!observe(record, image, events)) {
@@ -248,15 +260,16 @@ Result<pb::ScanSummary> Collector::scan(const std::function<void(pb::ProcessReco
       return;
     }
     ++reported;
-    on_record(record);
+    wanted.add(record);
   };
   const auto read_same = [&](pb::ProcessRecord& record, const std::optional<FileKey>& image) {
     if (!observe_same(record, image, events)) return false;
     ++reported;
-    on_record(record);
+    wanted.add(record);
     return true;
   };
-  const Result<Sweep> sweep = source_->sweep(read, read_same);
+  const Result<Sweep> sweep = source_->sweep(read, read_same, demand);
+  if (sweep) wanted.finish();
   const std::lock_guard lock(mutex_);
   if (!sweep) {
     ++counts_.scans_failed;
@@ -324,12 +337,37 @@ std::vector<pb::Finding> Collector::check_books() {
   return findings;
 }
 
+Result<> Collector::accept_plan(const pb::DetectionTask& task) {
+  if (!on_demand_) return fail(Errc::Unsupported, "collect.on_demand is off: every column is in every snapshot");
+  if (!task.has_pushdown_plan()) return fail(Errc::Invalid, "pushdown_plan: is missing");
+  const std::lock_guard lock(mutex_);
+  return plans_.accept(task.task_id(), task.pushdown_plan());
+}
+
 pb::DetectionResult Collector::run_task(const pb::DetectionTask& task) {
-  pb::DetectionResult result = collect::run_task(task, *source_, hasher_.get());
+  pb::DetectionResult result;
+  if (task.task_type() == pb::COLLECT_COLUMNS) {
+    const Result<> accepted = accept_plan(task);
+    result.set_task_id(task.task_id());
+    result.set_success(accepted.has_value());
+    if (!accepted) result.set_error_message(accepted.error().message());
+  } else {
+    result = collect::run_task(task, *source_, hasher_.get());
+  }
   const std::lock_guard lock(mutex_);
   ++counts_.tasks;
   if (!result.success()) ++counts_.tasks_failed;
   return result;
+}
+
+void Collector::revoke_task(const std::string& task_id) {
+  const std::lock_guard lock(mutex_);
+  plans_.revoke(task_id);
+}
+
+void Collector::end_session() {
+  const std::lock_guard lock(mutex_);
+  plans_.clear();
 }
 
 Counts Collector::counts() const {
@@ -339,6 +377,7 @@ Counts Collector::counts() const {
   out.model = live_.counts();
   if (hasher_) out.hash = hasher_->counts();
   out.source = source_->state();
+  out.plans = plans_.counts();
   if (event_source_) {
     const SourceState events = event_source_->state();
     out.source.timeouts += events.timeouts;

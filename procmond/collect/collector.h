@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "collect/books.h"
+#include "collect/column_plans.h"
 #include "collect/exe_hash.h"
 #include "collect/image_hashes.h"
 #include "collect/live_processes.h"
@@ -36,6 +37,8 @@ struct CollectorOptions {
   SourceOptions source;
   HashOptions hash;
   DiffOptions diff;
+  // False: snapshots have every column. True: columns on demand only as far as plans ask for them.
+  bool on_demand = false;
 };
 
 struct Counts {
@@ -57,6 +60,7 @@ struct Counts {
   ModelCounts model;
   HashCounts hash;
   SourceState source;
+  PlanCounts plans;
 };
 
 // What collect_events() brings.
@@ -104,6 +108,10 @@ class Collector {
 
   // Never fails: what went wrong is in the answer. The answer fits a 4 MiB frame.
   pb::DetectionResult run_task(const pb::DetectionTask& task);
+  // Ends the plan of that task, if there is one.
+  void revoke_task(const std::string& task_id);
+  // Whoever asked is gone: nobody wants columns on demand any more.
+  void end_session();
 
   // Compares what different code counted. Called in every interval; without a feed there is nothing to compare.
   std::vector<pb::Finding> check_books();
@@ -139,10 +147,13 @@ class Collector {
   void note_pressure();
   bool may_hash() const { return shedding_.load() < Shedding::Hashes; }
   void skip_hash(pb::ProcessRecord& record);
+  Demand begin_demand();
+  Result<> accept_plan(const pb::DetectionTask& task);
 
   const Clock& clock_;
   const std::unique_ptr<TextPool> texts_;  // Before its users.
   const std::unique_ptr<ProcessSource> source_;
+  const bool on_demand_;
   const std::unique_ptr<ExeHasher> hasher_;           // Null when hashing is off.
   const std::unique_ptr<ImageHashes> image_hashes_;   // The same.
   std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.
@@ -163,6 +174,7 @@ class Collector {
   std::optional<Error> feed_end_;  // Why feed_ tells nothing any more.
   Counts counts_;
   CloneCheck clones_;
+  ColumnPlans plans_;  // Changed by the collector thread only, with mutex_ held.
 };
 
 }  // namespace de::collect

@@ -20,6 +20,8 @@ class ProcessIterator {
     std::uint64_t since_ns = 0;
     std::uint32_t turn = 0;
     std::uint32_t turns = 1;
+    bool with_descriptors = true;  // They are counted,
+    bool with_io = true;           // and bytes read and written told.
   };
   // One process, as collect/linux/bpf/process_layout.h has it; false: no more, please.
   using RecordFn = std::function<bool(std::string_view record)>;

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "collect/file_key.h"
+#include "collect/on_demand.h"
 #include "collect/process_iterator.h"
 #include "collect/text_pool.h"
 #include "daemoneye/base/clock.h"
@@ -59,6 +60,15 @@ struct SourceState {
   std::uint32_t stuck = 0;       // Threads that wait for such a process now.
   std::uint32_t max_stuck = 16;  // Beyond, nothing is asked that could make another one wait.
   bool opener_is_gone = false;   // What takes privileges is not told any more.
+  // Processes whose columns on demand the system was asked for, ever.
+  std::uint64_t reads_fd_count = 0;
+  std::uint64_t reads_io = 0;
+};
+
+// A record whose columns on demand are still to be read.
+struct Wanting {
+  pb::ProcessRecord* record = nullptr;
+  Wanted columns = kNothing;
 };
 
 struct Executable {
@@ -73,11 +83,17 @@ class ProcessSource {
   // Every visible process, in no particular order; the snapshot that cpu_usage is measured between.
   // Fails only when the list itself cannot be read; one bad process never fails a sweep. Errors: Denied, Io.
   // `same` may be empty; a source that cannot tell never calls it.
-  virtual Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) = 0;
+  virtual Result<Sweep> sweep(const RecordFn& fn, const SameFn& same, const Demand& demand) = 0;
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) { return sweep(fn, same, Demand{}); }
   Result<Sweep> sweep(const RecordFn& fn) { return sweep(fn, {}); }
 
   // The same between snapshots, without moving what cpu_usage is measured from. No pids: all processes.
-  virtual Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) = 0;
+  virtual Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn, Wanted wanted) = 0;
+  Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) { return visit(pids, fn, kEverything); }
+
+  // Reads columns on demand of records that it has handed out, in as few calls as it can; what cannot be told stays
+  // absent. May be called from within a RecordFn.
+  virtual void add_on_demand(std::span<const Wanting> /*wanting*/) {}
 
   // Opens what the process with this identity is running. May be called from within a RecordFn.
   // Any thread. Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file, or one

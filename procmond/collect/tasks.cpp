@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "collect/conformance.h"
 #include "daemoneye/base/text.h"
 
 namespace de::collect {
@@ -233,6 +234,13 @@ void check_images(const pb::DetectionTask& task, ProcessSource& source, ExeHashe
   answer.finish();
 }
 
+void compare(const pb::DetectionTask& task, pb::DetectionResult& result) {
+  if (!task.has_conformance()) return refuse(result, "conformance: is missing");
+  if (const Result<> checked = check_conformance(task.conformance(), result); !checked)
+    return refuse(result, checked.error().message());
+  result.set_success(true);
+}
+
 }  // namespace
 
 bool matches_glob(std::string_view pattern, std::string_view text) {
@@ -272,6 +280,9 @@ pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& sourc
     case pb::CHECK_PROCESS_HASH:
     case pb::VERIFY_EXECUTABLE:
       check_images(task, source, hasher, result);
+      break;
+    case pb::CHECK_CONFORMANCE:
+      compare(task, result);
       break;
     default:
       refuse(result, "task_type: not one of a process collector's");

@@ -25,6 +25,8 @@ constexpr std::size_t kMaxTaskHashes = 16;
 //  CHECK_PROCESS_HASH    hash of what runs under hash_check.executable_path, and whether it is the expected one.
 //  VERIFY_EXECUTABLE     selected by hash_check.executable_path or process_filter: reads the running images anew;
 //                        hash_result.success only if each is still the file on disk and has the expected hash, if any.
+//  CHECK_CONFORMANCE     see conformance.h.
+// COLLECT_COLUMNS is the collector's own.
 // `hasher` may be null: then the last two are refused.
 pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher);
 

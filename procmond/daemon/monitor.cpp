@@ -48,6 +48,7 @@ collect::CollectorOptions Monitor::collector_options(std::shared_ptr<collect::Op
   options.source.mask_arguments = !config_.unmasked_arguments;
   options.source.opener = std::move(opener);
   options.source.deadline = std::chrono::milliseconds(config_.proc_deadline_ms);
+  options.on_demand = config_.collect_on_demand;
   options.hash.state_dir = config_.paths.state_dir + "/collect";
   options.hash.bytes_per_second = static_cast<std::uint64_t>(config_.hash_budget_mb_per_s) << 20;
   options.hash.max_file_bytes = static_cast<std::uint64_t>(config_.hash_max_file_mb) << 20;

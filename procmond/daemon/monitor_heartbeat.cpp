@@ -103,6 +103,13 @@ void Monitor::fill_heartbeat(pb::Heartbeat& beat) const {
   counters["books_checked"] = books_checked_;
   counters["proc_timeouts"] = collect_counts_.source.timeouts;
   counters["proc_stuck"] = collect_counts_.source.stuck;
+  counters["reads_fd_count"] = collect_counts_.source.reads_fd_count;
+  counters["reads_io"] = collect_counts_.source.reads_io;
+  counters["plans"] = collect_counts_.plans.alive;
+  counters["plans_expired"] = collect_counts_.plans.expired;
+  counters["plans_revoked"] = collect_counts_.plans.revoked;
+  counters["plans_refused"] = collect_counts_.plans.refused;
+  counters["plans_unjudged"] = collect_counts_.plans.unjudged;
   counters["files_hashed"] = collect_counts_.hash.hashed;
   counters["hash_queue"] = collect_counts_.hash.queued;
   counters["spool_appended"] = spooled.appended;

@@ -52,6 +52,7 @@ struct ProcmondConfig {
   std::optional<std::uint32_t> agent_uid;
   std::string agent_user = "daemoneye";
   bool collect_environment = false;
+  bool collect_on_demand = true;  // False: every snapshot has every column.
   bool unmasked_arguments = false;
   std::uint32_t spool_max_mb = 256;
   std::uint32_t spool_sync_ms = 1'000;

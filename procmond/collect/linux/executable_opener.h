@@ -4,12 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <mutex>
 #include <string>
 
 #include "collect/linux/proc_root.h"
-#include "collect/linux/watched_thread.h"
+#include "collect/linux/watched_calls.h"
 #include "collect/process_source.h"
 
 namespace de::collect {
@@ -22,16 +20,11 @@ class ExecutableOpener {
   Result<Executable> open_of(std::uint32_t pid, std::string_view process_uid);
   Result<Executable> open_path(const std::string& path);
 
-  std::uint32_t stuck() const { return thread_.stuck(); }
-  std::uint64_t timeouts() const { return thread_.timeouts(); }
+  std::uint32_t stuck() const { return calls_.stuck(); }
+  std::uint64_t timeouts() const { return calls_.timeouts(); }
 
  private:
-  using Open = std::function<Result<Executable>(const ProcRoot&)>;
-  Result<Executable> run(std::uint32_t subject, Open open);
-
-  const SharedProcRoot root_;
-  std::mutex mutex_;  // One at a time.
-  WatchedThread thread_;
+  WatchedCalls calls_;
 };
 
 }  // namespace de::collect

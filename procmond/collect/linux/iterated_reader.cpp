@@ -45,14 +45,16 @@ IteratedReader::IteratedReader(SharedProcRoot root, const Clock& clock, TextPool
 
 void IteratedReader::adopt_boot_time() { boot_time_ms_ = current_boot_time_ms(clock_, boot_time_ms_); }
 
-std::uint32_t IteratedReader::begin_sweep() {
+std::uint32_t IteratedReader::begin_sweep(Wanted wanted) {
   adopt_boot_time();
+  wanted_ = wanted;
   return ++sweep_;
 }
 
 void IteratedReader::succeed(IteratedReader& hung) {
   known_ = std::move(hung.known_);
   sweep_ = hung.sweep_;
+  wanted_ = hung.wanted_;
   boot_time_ms_ = hung.boot_time_ms_.load();
 }
 
@@ -172,7 +174,7 @@ const ProcessFacts& IteratedReader::ask_facts(Reading& reading, bool may_wait, b
   Result<ProcessFacts> facts = fail(Errc::Denied, "does not answer");
   if (may_wait) {
     facts = image_only ? root_->opener->image(reading.pid(), start_ticks)
-                       : root_->opener->facts(reading.pid(), start_ticks);
+                       : root_->opener->facts(reading.pid(), start_ticks, 0);
   }
   if (!facts && facts.error().code() != Errc::NotFound) reading.denied = true;
   reading.has_image_only = image_only;
@@ -262,7 +264,7 @@ void IteratedReader::complete_metrics(Reading& reading) {
   }
   if ((reading.from.pass_flags & DE_FDS_CUT) == 0) return;
   const std::uint32_t pid = reading.pid();
-  const auto told = root_->opener->signs(std::span(&pid, 1));
+  const auto told = root_->opener->signs(std::span(&pid, 1), kTellDescriptors);
   if (told && told->front().use.descriptors > 0)
     reading.fd_count = static_cast<std::uint32_t>(told->front().use.descriptors);
 }
@@ -312,8 +314,11 @@ void IteratedReader::add_metrics(const Reading& reading, Known& known, Mode mode
   if (reading.is_kernel_thread()) return;
   record_.set_memory_usage(static_cast<std::uint64_t>(std::max<std::int64_t>(from.resident_pages, 0)) * page_bytes_);
   record_.set_virtual_memory(from.virtual_pages * page_bytes_);
-  record_.set_io_read_bytes(from.read_bytes);
-  record_.set_io_write_bytes(from.write_bytes);
+  if ((wanted_ & kIo) != 0) {
+    record_.set_io_read_bytes(from.read_bytes);
+    record_.set_io_write_bytes(from.write_bytes);
+  }
+  if ((wanted_ & kFdCount) == 0) return;
   if (reading.fd_count) record_.set_fd_count(*reading.fd_count);
   if ((from.pass_flags & DE_FDS_CUT) == 0) record_.set_fd_count(from.fd_count);
 }

@@ -31,8 +31,12 @@ class IteratedReader {
   IteratedReader(SharedProcRoot root, const Clock& clock, TextPool& texts);
 
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
-  std::uint32_t begin_sweep();                                 // Its number.
-  void begin_visit() { forget_shared(); }
+  // Returns its number. `wanted`: what the passes that follow tell of the columns on demand.
+  std::uint32_t begin_sweep(Wanted wanted);
+  void begin_visit(Wanted wanted) {
+    forget_shared();
+    wanted_ = wanted;
+  }
   // `record` comes from the iterator. `same`: see ProcessSource::sweep.
   Outcome read(std::string_view record, Mode mode, bool may_wait, Watch& watch, const RecordFn& fn, const SameFn& same);
   bool was_read_in_sweep(std::uint32_t pid) const;
@@ -113,6 +117,7 @@ class IteratedReader {
   std::string buffer_, stat_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;
+  Wanted wanted_ = kEverything;
 };
 
 }  // namespace de::collect

@@ -136,25 +136,37 @@ Result<Packet> Opener::ask(std::span<const char> request, std::uint32_t count) {
   return out;
 }
 
-Result<Packet> Opener::ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count) {
+void Opener::count_reads(std::uint32_t use, std::size_t processes) {
+  if ((use & kTellDescriptors) != 0) descriptor_reads_ += processes;
+  if ((use & kTellIo) != 0) io_reads_ += processes;
+}
+
+// At most kMaxAsked.
+Result<Packet> Opener::ask_many(Ask what, std::span<const std::uint32_t> pids, std::uint32_t use) {
+  const auto count = static_cast<std::uint32_t>(std::min(pids.size(), kMaxAsked));
   std::vector<char> request;
-  append(request, OpenerRequest{what, 1, 0, 0});
+  append(request, OpenerRequest{what, count, 0, use});
+  for (const std::uint32_t pid : pids.first(count)) append(request, AskedProcess{pid, 0, 0});
+  count_reads(use, count);
+  return ask(request, count);
+}
+
+Result<Packet> Opener::ask_one(const OpenerRequest& head, std::uint32_t pid, std::uint64_t start_ticks,
+                               std::uint32_t count) {
+  std::vector<char> request;
+  append(request, head);
   append(request, AskedProcess{pid, 0, start_ticks});
   return ask(request, count);
 }
 
-Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> pids) {
+Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> pids, std::uint32_t use) {
   std::vector<ProcessSigns> out;
   if (pids.empty()) return out;
-  const auto count = static_cast<std::uint32_t>(std::min(pids.size(), kMaxAsked));
-  std::vector<char> request;
-  append(request, OpenerRequest{Ask::Signs, count, 0, 0});
-  for (std::uint32_t i = 0; i < count; ++i) append(request, AskedProcess{pids[i], 0, 0});
-  DE_TRY(received, ask(request, count));
+  DE_TRY(received, ask_many(Ask::Signs, pids, use));
   Cursor cursor(received.bytes);
   AnswerHead head;
   (void)cursor.take(head);  // ask() has looked at it.
-  for (std::uint32_t i = 0; i < count; ++i) {
+  while (out.size() < head.count) {
     ToldSigns told;
     if (!cursor.take(told)) return no_answer();
     out.push_back(signs_of(told));
@@ -162,8 +174,21 @@ Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> p
   return out;
 }
 
-Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks) {
-  DE_TRY(received, ask_one(what, pid, start_ticks, 1));
+Result<std::vector<ToldUseOf>> Opener::use(std::span<const std::uint32_t> pids, std::uint32_t use) {
+  std::vector<ToldUseOf> out;
+  if (pids.empty()) return out;
+  DE_TRY(received, ask_many(Ask::Use, pids, use));
+  Cursor cursor(received.bytes);
+  AnswerHead head;
+  (void)cursor.take(head);
+  while (out.size() < head.count)
+    if (!cursor.take(out.emplace_back())) return no_answer();
+  return out;
+}
+
+Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t use) {
+  count_reads(use, 1);
+  DE_TRY(received, ask_one({what, 1, 0, use}, pid, start_ticks, 1));
   Cursor cursor(received.bytes);
   AnswerHead head;
   ToldFacts told;
@@ -187,7 +212,7 @@ Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t st
 }
 
 Result<UniqueFd> Opener::open(Ask what, std::uint32_t pid, std::uint64_t start_ticks) {
-  DE_TRY(received, ask_one(what, pid, start_ticks, 0));
+  DE_TRY(received, ask_one({what, 1, 0, 0}, pid, start_ticks, 0));
   if (!received.fd) return no_answer();
   return std::move(received.fd);
 }

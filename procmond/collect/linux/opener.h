@@ -52,16 +52,17 @@ class Opener {
   // Asks over these.
   explicit Opener(std::vector<UniqueFd> channels);
 
-  // Of at most kMaxAsked processes, in their order.
+  // Of at most kMaxAsked processes, in their order. `use`: kTell..., what is told of their use.
   // Errors, also below: Closed (the opener is gone), Exhausted (every channel waits), Corrupt (no answer of its).
-  Result<std::vector<ProcessSigns>> signs(std::span<const std::uint32_t> pids);
+  Result<std::vector<ProcessSigns>> signs(std::span<const std::uint32_t> pids, std::uint32_t use = kTellAllUse);
+  Result<std::vector<ToldUseOf>> use(std::span<const std::uint32_t> pids, std::uint32_t use);
   // Errors besides: NotFound (gone, or the pid is another's), Denied, Io.
-  Result<ProcessFacts> facts(std::uint32_t pid, std::uint64_t start_ticks) {
-    return facts(Ask::Facts, pid, start_ticks);
+  Result<ProcessFacts> facts(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t use = kTellAllUse) {
+    return facts(Ask::Facts, pid, start_ticks, use);
   }
   // Only what is about its exe.
   Result<ProcessFacts> image(std::uint32_t pid, std::uint64_t start_ticks) {
-    return facts(Ask::Image, pid, start_ticks);
+    return facts(Ask::Image, pid, start_ticks, 0);
   }
   Result<UniqueFd> open_executable(std::uint32_t pid, std::uint64_t start_ticks);
   Result<UniqueFd> open_environment(std::uint32_t pid, std::uint64_t start_ticks);
@@ -69,12 +70,17 @@ class Opener {
   Result<UniqueFd> open_program(const std::string& path);
 
   bool is_gone();
+  // Processes whose descriptors, or whose io, the system was asked for.
+  std::uint64_t descriptor_reads() const { return descriptor_reads_; }
+  std::uint64_t io_reads() const { return io_reads_; }
 
  private:
   class Lease;
   Result<Packet> ask(std::span<const char> request, std::uint32_t count);
-  Result<Packet> ask_one(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
-  Result<ProcessFacts> facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
+  Result<Packet> ask_many(Ask what, std::span<const std::uint32_t> pids, std::uint32_t use);
+  Result<Packet> ask_one(const OpenerRequest& head, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
+  Result<ProcessFacts> facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t use);
+  void count_reads(std::uint32_t use, std::size_t processes);
   Result<UniqueFd> open(Ask what, std::uint32_t pid, std::uint64_t start_ticks);
 
   const UniqueFd proc_;
@@ -82,6 +88,7 @@ class Opener {
   std::mutex mutex_;
   std::vector<std::size_t> free_;
   std::atomic<bool> is_gone_ = false;
+  std::atomic<std::uint64_t> descriptor_reads_ = 0, io_reads_ = 0;
 };
 
 }  // namespace de::collect

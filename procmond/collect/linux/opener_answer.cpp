@@ -62,15 +62,18 @@ Result<Found> find(int proc_fd, std::uint32_t pid) {
   return out;
 }
 
-ToldUse use_of(const ProcDir& dir) {
-  ToldUse out;
+std::int64_t count_descriptors(const ProcDir& dir) {
   struct stat facts {};
   // Since 6.2 the size of the directory is the number of open descriptors; before it is 0.
-  if (::fstatat(dir.fd(), "fd", &facts, 0) == 0 && facts.st_size > 0) {
-    out.descriptors = facts.st_size;
-  } else if (const Result<std::uint32_t> counted = dir.count("fd", kMaxDescriptors)) {
-    out.descriptors = *counted;
-  }
+  if (::fstatat(dir.fd(), "fd", &facts, 0) == 0 && facts.st_size > 0) return facts.st_size;
+  const Result<std::uint32_t> counted = dir.count("fd", kMaxDescriptors);
+  return counted ? std::int64_t{*counted} : -1;
+}
+
+ToldUse use_of(const ProcDir& dir, std::uint32_t parts) {
+  ToldUse out;
+  if ((parts & kTellDescriptors) != 0) out.descriptors = count_descriptors(dir);
+  if ((parts & kTellIo) == 0) return out;
   std::string buffer;
   const Result<std::string_view> text = dir.read("io", buffer, kMaxStat);
   if (!text) return out;
@@ -82,28 +85,36 @@ ToldUse use_of(const ProcDir& dir) {
   return out;
 }
 
-void add_signs(Found& found) {
+void add_signs(Found& found, std::uint32_t use) {
   found.signs.image = told(facts_at(found.dir.fd(), "exe"));
-  found.signs.use = use_of(found.dir);
+  found.signs.use = use_of(found.dir, use);
 }
 
-void tell_signs(int proc_fd, std::span<const AskedProcess> asked, Packet& out) {
+void tell_signs(int proc_fd, std::span<const AskedProcess> asked, std::uint32_t use, Packet& out) {
   put(out, AnswerHead{0, static_cast<std::uint32_t>(asked.size())});
   for (const AskedProcess& process : asked) {
     Result<Found> found = find(proc_fd, process.pid);
-    if (found) add_signs(*found);
+    if (found) add_signs(*found, use);
     put(out, found ? found->signs : ToldSigns());
   }
 }
 
-void tell_facts(Found& found, bool image_only, Packet& out) {
+void tell_use(int proc_fd, std::span<const AskedProcess> asked, std::uint32_t use, Packet& out) {
+  put(out, AnswerHead{0, static_cast<std::uint32_t>(asked.size())});
+  for (const AskedProcess& process : asked) {
+    const Result<Found> found = find(proc_fd, process.pid);
+    put(out, found ? ToldUseOf{found->signs.start_ticks, use_of(found->dir, use)} : ToldUseOf());
+  }
+}
+
+void tell_facts(Found& found, bool image_only, std::uint32_t use, Packet& out) {
   const ProcDir& dir = found.dir;
   ToldFacts facts;
   std::array<std::string, kLinks> links;
   if (image_only) {
     found.signs.image = told(facts_at(found.dir.fd(), "exe"));
   } else {
-    add_signs(found);
+    add_signs(found, use);
   }
   facts.signs = found.signs;
   facts.link_errors.fill(ENOENT);
@@ -149,13 +160,18 @@ void open_program(const std::string& path, Packet& out) {
   out.fd = std::move(fd);
 }
 
-void answer_one(int proc_fd, Ask ask, const AskedProcess& asked, Packet& out) {
+void answer_one(int proc_fd, const ParsedRequest& request, Packet& out) {
+  const AskedProcess& asked = request.processes[0];
   Result<Found> found = find(proc_fd, asked.pid);
   if (!found) return refuse(errno_of(found.error()), out);
   if (found->signs.start_ticks != asked.start_ticks) return refuse(ENOENT, out);  // The pid is another's now.
-  if (ask == Ask::Facts || ask == Ask::Image) return tell_facts(*found, ask == Ask::Image, out);
-  open_below(found->dir, ask == Ask::Executable ? "exe" : "environ", out);
+  if (request.ask == Ask::Facts || request.ask == Ask::Image)
+    return tell_facts(*found, request.ask == Ask::Image, request.use, out);
+  open_below(found->dir, request.ask == Ask::Executable ? "exe" : "environ", out);
 }
+
+bool takes_many(Ask ask) { return ask == Ask::Signs || ask == Ask::Use; }
+bool takes_use(Ask ask) { return takes_many(ask) || ask == Ask::Facts; }
 
 }  // namespace
 
@@ -164,7 +180,8 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request) {
   if (request.size() < sizeof head) return std::nullopt;
   std::memcpy(&head, request.data(), sizeof head);
   const std::span<const char> rest = request.subspan(sizeof head);
-  ParsedRequest out{head.ask, head.count, {}, {}};
+  ParsedRequest out{head.ask, head.count, head.use, {}, {}};
+  if (head.use > (takes_use(head.ask) ? kTellAllUse : 0)) return std::nullopt;
   switch (head.ask) {
     case Ask::Program:
       if (head.count != 0 || head.path_bytes > kMaxTextBytes || rest.size() != head.path_bytes) return std::nullopt;
@@ -176,7 +193,8 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request) {
     case Ask::Image:
     case Ask::Executable:
     case Ask::Environment:
-      if (head.path_bytes != 0 || head.count == 0 || head.count > (head.ask == Ask::Signs ? kMaxAsked : 1))
+    case Ask::Use:
+      if (head.path_bytes != 0 || head.count == 0 || head.count > (takes_many(head.ask) ? kMaxAsked : 1))
         return std::nullopt;
       if (rest.size() != head.count * sizeof(AskedProcess)) return std::nullopt;
       std::memcpy(out.processes.data(), rest.data(), rest.size());
@@ -193,9 +211,11 @@ bool answer(int proc_fd, std::span<const char> request, Packet& out) {
   if (parsed->ask == Ask::Program) {
     open_program(parsed->path, out);
   } else if (parsed->ask == Ask::Signs) {
-    tell_signs(proc_fd, std::span(parsed->processes).first(parsed->count), out);
+    tell_signs(proc_fd, std::span(parsed->processes).first(parsed->count), parsed->use, out);
+  } else if (parsed->ask == Ask::Use) {
+    tell_use(proc_fd, std::span(parsed->processes).first(parsed->count), parsed->use, out);
   } else {
-    answer_one(proc_fd, parsed->ask, parsed->processes[0], out);
+    answer_one(proc_fd, *parsed, out);
   }
   return true;
 }

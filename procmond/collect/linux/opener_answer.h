@@ -17,6 +17,7 @@ namespace de::collect {
 struct ParsedRequest {
   Ask ask = Ask::Signs;
   std::uint32_t count = 0;
+  std::uint32_t use = 0;
   std::array<AskedProcess, kMaxAsked> processes{};  // `count` of them.
   std::string path;                                 // Of Program: absolute, without NUL.
 };

@@ -19,7 +19,13 @@ enum class Ask : std::uint32_t {
   Environment = 4,  // Of one: its /proc/PID/environ, opened for reading.
   Program = 5,      // By path: a regular file that somebody may execute, opened for reading.
   Image = 6,        // Of one: as Facts, but nothing that is not about its exe.
+  Use = 7,          // Of many processes, whoever has the pid now: only what they use.
 };
+
+// What is told of a process's use.
+constexpr std::uint32_t kTellDescriptors = 1;
+constexpr std::uint32_t kTellIo = 2;
+constexpr std::uint32_t kTellAllUse = kTellDescriptors | kTellIo;
 
 constexpr std::size_t kMaxAsked = 64;
 constexpr std::size_t kMaxTextBytes = 4'096;  // Of a link or path; PATH_MAX.
@@ -32,14 +38,14 @@ constexpr std::array<const char*, kNamespaceCount> kNamespaceNames{"ns/cgroup", 
 struct AskedProcess {
   std::uint32_t pid = 0;
   std::uint32_t reserved = 0;
-  std::uint64_t start_ticks = 0;  // The identity, checked before anything is read. Not looked at for Signs.
+  std::uint64_t start_ticks = 0;  // The identity, checked before anything is read. Not looked at for Signs and Use.
 };
 
 struct OpenerRequest {
   Ask ask = Ask::Signs;
   std::uint32_t count = 0;       // Of the processes; they follow.
   std::uint32_t path_bytes = 0;  // Of Program, which names no process; it follows.
-  std::uint32_t reserved = 0;
+  std::uint32_t use = 0;         // Of Signs, Facts and Use: kTell...
 };
 constexpr std::size_t kMaxRequestBytes =
     sizeof(OpenerRequest) +
@@ -58,6 +64,11 @@ struct ToldUse {
   std::uint64_t written_bytes = 0;
   std::uint32_t has_io = 0;
   std::uint32_t reserved = 0;
+};
+
+struct ToldUseOf {
+  std::uint64_t start_ticks = 0;  // Whose it is; 0: nobody has the pid.
+  ToldUse use;
 };
 
 // The cheap signs that a process runs what it ran.
@@ -81,7 +92,8 @@ struct ToldFacts {
 
 struct AnswerHead {
   std::int32_t error = 0;  // errno of the whole request; nothing follows then.
-  // Signs: as many ToldSigns follow. Facts, Image: one ToldFacts. Otherwise a descriptor comes with it.
+  // Signs, Use: as many ToldSigns or ToldUseOf follow. Facts, Image: one ToldFacts. Otherwise a descriptor comes with
+  // it.
   std::uint32_t count = 0;
 };
 

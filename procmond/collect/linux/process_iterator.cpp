@@ -55,6 +55,7 @@ Result<> ProcessIterator::read(const Pass& pass, const RecordFn& fn) {
   programs_->skeleton->bss->since_ns = pass.since_ns;
   programs_->skeleton->bss->turn = pass.turn;
   programs_->skeleton->bss->turns = pass.turns;
+  programs_->skeleton->bss->wanted = (pass.with_descriptors ? DE_WANT_FDS : 0U) | (pass.with_io ? DE_WANT_IO : 0U);
   const UniqueFd fd(bpf_iter_create(bpf_link__fd(programs_->link)));
   if (!fd) {
     const std::error_code os = last_os_error();

@@ -61,6 +61,7 @@ ProcessReader::ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& 
 void ProcessReader::succeed(ProcessReader& hung) {
   cache_ = std::move(hung.cache_);
   sweep_ = hung.sweep_;
+  use_ = hung.use_;
   boot_time_ms_ = hung.boot_time_ms_.load();
 }
 
@@ -69,8 +70,9 @@ bool ProcessReader::was_read_in_sweep(std::uint32_t pid) const {
   return found != cache_.end() && found->second.sweep == sweep_;
 }
 
-void ProcessReader::begin_sweep() {
+void ProcessReader::begin_sweep(std::uint32_t use) {
   adopt_boot_time();
+  use_ = use;
   ++sweep_;
 }
 
@@ -101,7 +103,7 @@ void ProcessReader::read_signs(Reading& reading, bool may_wait) {
   } else if (asked != asked_.end() && asked->second.start_ticks == reading.stat.start_ticks) {
     take_signs(asked->second, reading);
     asked_.erase(asked);
-  } else if (const auto told = root_->opener->signs(std::span(&reading.pid, 1))) {
+  } else if (const auto told = root_->opener->signs(std::span(&reading.pid, 1), use_)) {
     take_signs(told->front(), reading);
   } else {
     reading.denied = true;
@@ -130,7 +132,7 @@ void ProcessReader::take_signs(const ProcessSigns& told, Reading& reading) {
 
 // Everything that the opener tells of one process. Without an answer the signs stay as they were.
 void ProcessReader::ask_facts(Reading& reading) {
-  auto facts = root_->opener->facts(reading.pid, reading.stat.start_ticks);
+  auto facts = root_->opener->facts(reading.pid, reading.stat.start_ticks, use_);
   if (facts) {
     take_signs(facts->signs, reading);
     reading.facts = std::move(*facts);
@@ -148,7 +150,7 @@ bool ProcessReader::ask_signs(std::span<const std::uint32_t> pids, const std::fu
   for (const std::uint32_t pid : pids)
     if (cache_.contains(pid) && !leave_out(pid)) wanted.push_back(pid);
   watch.enter(0);
-  auto told = root_->opener->signs(wanted);
+  auto told = root_->opener->signs(wanted, use_);
   if (!watch.leave()) return false;
   if (!told) return true;  // They are asked for one by one, and it is noted whose are refused.
   for (std::size_t i = 0; i < wanted.size(); ++i) asked_.emplace(wanted[i], std::move((*told)[i]));

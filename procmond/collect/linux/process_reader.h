@@ -37,7 +37,9 @@ class ProcessReader {
   ProcessReader(SharedProcRoot root, const Clock& clock, TextPool& texts);
 
   std::int64_t boot_time_ms() const { return boot_time_ms_; }  // Any thread.
-  void begin_sweep();
+  // `use`: kTell..., of everybody.
+  void begin_sweep(std::uint32_t use);
+  void begin_visit(std::uint32_t use) { use_ = use; }
   // Asks at once for the signs of all of `pids` that are known, and that `leave_out` does not name. False: left behind.
   bool ask_signs(std::span<const std::uint32_t> pids, const std::function<bool(std::uint32_t)>& leave_out,
                  Watch& watch);
@@ -109,6 +111,7 @@ class ProcessReader {
   std::string stat_text_, buffer_, io_text_;
   std::atomic<std::int64_t> boot_time_ms_ = 0;
   std::uint32_t sweep_ = 0;
+  std::uint32_t use_ = kTellAllUse;
 };
 
 // Inode of our own mount namespace, 0 when it cannot be told.

@@ -13,6 +13,7 @@
 #include "collect/linux/proc_dir.h"
 #include "collect/linux/proc_root.h"
 #include "collect/linux/process_reader.h"
+#include "collect/linux/use_reader.h"
 #include "collect/linux/watched_thread.h"
 
 namespace de::collect {
@@ -27,10 +28,12 @@ class LinuxProcessSource final : public ProcessSource {
         reader_(std::make_shared<ProcessReader>(root_, clock, texts)),
         thread_({root_->options.deadline, root_->options.max_stuck}),
         opener_(root_),
+        use_(root_),
         boot_time_ms_(reader_->boot_time_ms()) {}
 
-  Result<Sweep> sweep(const RecordFn& fn, const SameFn& same) override;
-  Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn) override;
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn& same, const Demand& demand) override;
+  Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn, Wanted wanted) override;
+  void add_on_demand(std::span<const Wanting> wanting) override;
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
     return opener_.open_of(pid, process_uid);
   }
@@ -48,6 +51,7 @@ class LinuxProcessSource final : public ProcessSource {
   std::shared_ptr<ProcessReader> reader_;
   WatchedThread thread_;
   ExecutableOpener opener_;
+  UseReader use_;
   std::atomic<std::int64_t> boot_time_ms_;
 };
 
@@ -80,9 +84,9 @@ void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode
   }
 }
 
-Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn, const SameFn&) {
+Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn, const SameFn&, const Demand& demand) {
   DE_TRY(pids, list_pids(root_->fd.get()));
-  reader_->begin_sweep();
+  reader_->begin_sweep(use_of(demand.of_all));
   boot_time_ms_ = reader_->boot_time_ms();
   Sweep counts;
   counts.seen = static_cast<std::uint32_t>(pids.size());
@@ -91,7 +95,7 @@ Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn, const SameFn&) {
   return counts;
 }
 
-Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, const RecordFn& fn) {
+Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, const RecordFn& fn, Wanted wanted) {
   std::vector<std::uint32_t> chosen(pids.begin(), pids.end());
   if (chosen.empty()) {
     DE_TRY(all, list_pids(root_->fd.get()));
@@ -101,14 +105,23 @@ Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, con
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   Sweep counts;
   counts.seen = static_cast<std::uint32_t>(chosen.size());
+  reader_->begin_visit(use_of(wanted));
   read_all(chosen, Mode::Visit, fn, counts);
   return counts;
 }
 
+void LinuxProcessSource::add_on_demand(std::span<const Wanting> wanting) {
+  std::vector<Wanting> asked(wanting.begin(), wanting.end());
+  std::erase_if(asked, [this](const Wanting& one) { return thread_.is_stuck_in(one.record->pid()); });
+  use_.add(asked);
+}
+
 SourceState LinuxProcessSource::state() const {
   SourceState state;
-  state.timeouts = thread_.timeouts() + opener_.timeouts();
-  state.stuck = thread_.stuck() + opener_.stuck();
+  state.timeouts = thread_.timeouts() + opener_.timeouts() + use_.timeouts();
+  state.stuck = thread_.stuck() + opener_.stuck() + use_.stuck();
+  state.reads_fd_count = root_->opener->descriptor_reads();
+  state.reads_io = root_->opener->io_reads();
   state.max_stuck = root_->options.max_stuck;
   state.opener_is_gone = root_->opener->is_gone();
   return state;

@@ -248,11 +248,11 @@ TEST_F(RealCollector, TasksThatMakeNoSenseAreRefused) {
 // A source that makes its processes up.
 class FakeSource final : public ProcessSource {
  public:
-  Result<Sweep> sweep(const RecordFn& fn, const SameFn&) override {
+  Result<Sweep> sweep(const RecordFn& fn, const SameFn&, const Demand& demand) override {
     if (broken) return fail(Errc::Io, "list processes");
-    return visit({}, fn);
+    return visit({}, fn, demand.of_all);
   }
-  Result<Sweep> visit(std::span<const std::uint32_t>, const RecordFn& fn) override {
+  Result<Sweep> visit(std::span<const std::uint32_t>, const RecordFn& fn, Wanted) override {
     for (std::uint32_t pid = 1; pid <= processes; ++pid) {
       pb::ProcessRecord record;
       record.set_pid(pid);

@@ -29,8 +29,9 @@ std::optional<Errc> error_of(const Result<T>& result) {
   return result ? std::nullopt : std::optional(result.error().code());
 }
 
-bool is_request(Ask ask, std::uint32_t count, std::uint32_t path_bytes, const std::string& more) {
-  const OpenerRequest head{ask, count, path_bytes, 0};
+bool is_request(Ask ask, std::uint32_t count, std::uint32_t path_bytes, const std::string& more,
+                std::uint32_t use = 0) {
+  const OpenerRequest head{ask, count, path_bytes, use};
   std::string bytes(sizeof head, '\0');
   std::memcpy(bytes.data(), &head, sizeof head);
   return parse_request(bytes + more).has_value();
@@ -46,6 +47,44 @@ TEST(OpenerBounds, ARequestIsAsLongAsItSays) {
   const std::string longest = "/" + std::string(kMaxTextBytes - 1, 'x');
   EXPECT_TRUE(is_request(Ask::Program, 0, kMaxTextBytes, longest));
   EXPECT_FALSE(is_request(Ask::Program, 0, kMaxTextBytes + 1, longest + "x"));
+}
+
+TEST(OpenerBounds, UseIsAskedForByThoseWhoTellIt) {
+  const std::string one(sizeof(AskedProcess), 'x'), two = one + one;
+  EXPECT_TRUE(is_request(Ask::Use, 2, 0, two, kTellAllUse));
+  EXPECT_FALSE(is_request(Ask::Use, 2, 0, two, kTellAllUse + 1));
+  EXPECT_FALSE(is_request(Ask::Use, 2, 0, one, kTellIo));
+  EXPECT_FALSE(is_request(Ask::Use, 65, 0, std::string(65 * sizeof(AskedProcess), 'x'), kTellIo));
+  EXPECT_FALSE(is_request(Ask::Use, 0, 0, "", kTellIo));
+  for (const Ask with : {Ask::Signs, Ask::Facts, Ask::Use}) EXPECT_TRUE(is_request(with, 1, 0, one, kTellIo));
+  for (const Ask without : {Ask::Image, Ask::Executable, Ask::Environment}) {
+    EXPECT_TRUE(is_request(without, 1, 0, one));
+    EXPECT_FALSE(is_request(without, 1, 0, one, kTellIo));
+  }
+  EXPECT_FALSE(is_request(Ask::Program, 0, 4, "/bin", kTellIo));
+}
+
+TEST(OpenerBounds, OnlyTheUseThatIsAskedForIsReadAndCounted) {
+  const Child child = Child::running({"/bin/sleep", "1000"});
+  const auto ticks = parse_proc_stat(stat_of(child.pid()))->start_ticks;
+  const std::uint32_t pids[] = {child.pid(), 4'000'000'000U};
+  for (const std::uint32_t use : {0U, kTellDescriptors, kTellIo, kTellAllUse}) {
+    Opener opener(open_proc());
+    const auto told = opener.use(pids, use);
+    const auto signs = opener.signs(pids, use);
+    const auto facts = opener.facts(child.pid(), ticks, use);
+    ASSERT_TRUE(told && signs && facts);
+    ASSERT_EQ(told->size(), 2u);
+    EXPECT_EQ((*told)[0].start_ticks, ticks);
+    EXPECT_EQ((*told)[1].start_ticks, 0u);
+    for (const ToldUse& one : {(*told)[0].use, (*signs)[0].use, facts->signs.use}) {
+      EXPECT_EQ(one.descriptors >= 0, (use & kTellDescriptors) != 0);
+      EXPECT_EQ(one.has_io != 0, (use & kTellIo) != 0);
+    }
+    EXPECT_TRUE((*signs)[0].image) << "whatever is asked of the use";
+    EXPECT_EQ(opener.descriptor_reads(), (use & kTellDescriptors) != 0 ? 5u : 0u);
+    EXPECT_EQ(opener.io_reads(), (use & kTellIo) != 0 ? 5u : 0u);
+  }
 }
 
 TEST(OpenerBounds, PipesAndDirectoriesThatMayBeExecutedAreNoPrograms) {

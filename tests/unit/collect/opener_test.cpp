@@ -125,6 +125,14 @@ TEST(Opener, SignsComeInTheOrderTheyWereAskedFor) {
   EXPECT_EQ((*signs)[1].start_ticks, 0u);
   EXPECT_EQ((*signs)[2].start_ticks, start_ticks_of(one.pid()));
   EXPECT_NE((*signs)[0].image->key.inode, (*signs)[2].image->key.inode);
+  const auto use = served->use(pids, kTellAllUse);
+  ASSERT_TRUE(use) << use.error().message();
+  ASSERT_EQ(use->size(), 3u);
+  EXPECT_EQ((*use)[0].start_ticks, start_ticks_of(two.pid()));
+  EXPECT_EQ((*use)[1].start_ticks, 0u);
+  EXPECT_EQ((*use)[2].start_ticks, start_ticks_of(one.pid()));
+  EXPECT_GE((*use)[2].use.descriptors, 3);
+  EXPECT_EQ((*use)[2].use.has_io, 1u);
 }
 
 TEST(Opener, OnlyOfTheVeryProcess) {
@@ -177,7 +185,7 @@ TEST(Opener, WhatIsNoRequestIsNotServed) {
   EXPECT_FALSE(is_served(""));
   EXPECT_FALSE(is_served(std::string(7, '\0')));
   EXPECT_FALSE(is_served(request(Ask(0), 1, 0, kOne)));
-  EXPECT_FALSE(is_served(request(Ask(7), 1, 0, kOne)));
+  EXPECT_FALSE(is_served(request(Ask(99), 1, 0, kOne)));
   EXPECT_FALSE(is_served(request(Ask::Image, 2, 0, 2 * kOne)));
   EXPECT_FALSE(is_served(request(Ask::Signs, 0, 0, 0)));
   EXPECT_FALSE(is_served(request(Ask::Signs, 2, 0, kOne))) << "fewer than it says";

@@ -13,6 +13,11 @@ enum de_process_flags {
   DE_OWN_ROOT = 1 << 11,  // Its root directory is ours.
   DE_HAS_MEMORY = 1 << 12,
 };
+// What a pass is to tell beside the rest.
+enum de_process_wanted {
+  DE_WANT_FDS = 1,
+  DE_WANT_IO = 2,
+};
 // Of one pass only, with DE_PATH_CUT and DE_CWD_CUT.
 enum de_pass_flags {
   DE_TIMES_CUT = 1,

@@ -27,6 +27,7 @@ PER_CPU_PLACE(struct scratch, scratches);
 __u64 since_ns;
 __u32 turn;
 __u32 turns;
+__u32 wanted;  // enum de_process_wanted
 
 static __always_inline __u32 tty_number(struct signal_struct* signal) {
   struct tty_struct* tty = signal->tty;
@@ -69,7 +70,7 @@ __noinline int add_threads(struct scratch* scratch, __u64 signal_address) {
     out->user_ns += BPF_CORE_READ(thread, utime);
     out->system_ns += BPF_CORE_READ(thread, stime);
     out->run_ns += BPF_CORE_READ(thread, se.sum_exec_runtime);
-    if (bpf_core_field_exists(thread->ioac.read_bytes)) {
+    if ((wanted & DE_WANT_IO) && bpf_core_field_exists(thread->ioac.read_bytes)) {
       out->read_bytes += BPF_CORE_READ(thread, ioac.read_bytes);
       out->write_bytes += BPF_CORE_READ(thread, ioac.write_bytes);
     }
@@ -84,7 +85,7 @@ static __always_inline void add_times(struct scratch* scratch, struct task_struc
   out->user_ns = signal->utime + task->utime;
   out->system_ns = signal->stime + task->stime;
   out->run_ns = signal->sum_sched_runtime + task->se.sum_exec_runtime;
-  if (bpf_core_field_exists(signal->ioac.read_bytes)) {
+  if ((wanted & DE_WANT_IO) && bpf_core_field_exists(signal->ioac.read_bytes)) {
     out->read_bytes = signal->ioac.read_bytes + task->ioac.read_bytes;
     out->write_bytes = signal->ioac.write_bytes + task->ioac.write_bytes;
   }
@@ -113,6 +114,7 @@ static __always_inline void fill_metrics(struct de_process* out, struct task_str
   out->exit_state = task->exit_state;
   out->threads = signal->nr_threads;
   out->nice = task->static_prio - 120;
+  if (!(wanted & DE_WANT_FDS)) return;
   struct files_struct* files = task->files;
   out->fd_count = files ? count_fds(files->fdt->max_fds / 64, (__u64)BPF_CORE_READ(files, fdt, open_fds)) : 0;
   if (out->fd_count == CUT) out->pass_flags |= DE_FDS_CUT;
