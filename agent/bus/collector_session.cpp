@@ -149,7 +149,7 @@ Result<> CollectorSession::handle(std::unique_ptr<pb::Envelope> message, std::si
       if (!began_) return fail(Errc::Corrupt, "published before monitoring began");
       if (inbox_.size() >= kCredits) return fail(Errc::Corrupt, "published more than it has credits for");
       // Also what has no body: messages that are used again hold an empty batch.
-      if (!message->publish().has_snapshot() && !message->publish().has_gap() &&
+      if (!message->publish().has_snapshot() && !message->publish().has_gap() && !message->publish().has_table_rows() &&
           message->publish().events().events().empty())
         return fail(Errc::Corrupt, "published nothing");
       take_in(std::move(message), bytes);

@@ -21,7 +21,7 @@ constexpr std::size_t kMaxPlans = 4'096;
 
 // What SQLite asked about one way of reading a table.
 struct AskedPlan {
-  bool reads_dear = false;
+  std::vector<std::string> dear;  // Columns that it reads.
   std::vector<pb::Predicate> predicates;
 };
 struct Asked {
@@ -87,10 +87,15 @@ struct NeedVtab : sqlite3_vtab {
   };
 
   NeedVtab(void* client, std::string_view argument)
-      : sqlite3_vtab{}, asked(static_cast<Asked*>(client)), info(table_named(argument)) {}
+      : sqlite3_vtab{},
+        asked(static_cast<Asked*>(client)),
+        info(table_named(argument)),
+        columns(info.columns.begin(), info.columns.end()) {
+    std::ranges::stable_partition(columns, [this](const auto& column) { return is_dear(info, column.name); });
+  }
   std::string declaration() const {
     std::string sql;
-    for (const schema::ColumnInfo& column : info.columns)
+    for (const schema::ColumnInfo& column : columns)
       sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
              std::string(schema::to_text(column.type));
     return sql + ')';
@@ -100,6 +105,8 @@ struct NeedVtab : sqlite3_vtab {
 
   Asked* asked;
   const schema::TableInfo& info;
+  std::vector<schema::ColumnInfo>
+      columns;  // The dear ones first: of the 63rd and all behind it SQLite tells as of one.
 };
 
 void NeedVtab::add(sqlite3_index_info* from, int i, AskedPlan& plan) const {
@@ -109,7 +116,7 @@ void NeedVtab::add(sqlite3_index_info* from, int i, AskedPlan& plan) const {
   if (sqlite3_vtab_in(from, i, -1) != 0) return;  // One of many values, of which this would be the first.
   sqlite3_value* value = nullptr;
   if (sqlite3_vtab_rhs_value(from, i, &value) != SQLITE_OK || value == nullptr) return;
-  const schema::ColumnInfo& column = info.columns[static_cast<std::size_t>(constraint.iColumn)];
+  const schema::ColumnInfo& column = columns[static_cast<std::size_t>(constraint.iColumn)];
   if (is_dear(info, column.name)) return;  // It is read for those that meet the others.
   const char* collation = sqlite3_vtab_collation(from, i);
   if (column.type == schema::SqlType::Text && (collation == nullptr || std::string_view(collation) != "BINARY")) return;
@@ -134,10 +141,8 @@ int NeedVtab::plan(sqlite3_index_info* out) const {
     out->aConstraintUsage[i].argvIndex = ++used;
     add(out, i, plan);
   }
-  for (std::size_t i = 0; i < info.columns.size(); ++i) {
-    const bool is_read = (out->colUsed >> std::min<std::size_t>(i, kLastBit) & 1U) != 0;
-    plan.reads_dear = plan.reads_dear || (is_read && is_dear(info, info.columns[i].name));
-  }
+  for (std::size_t i = 0; i < columns.size() && is_dear(info, columns[i].name); ++i)
+    if ((out->colUsed >> std::min<std::size_t>(i, kLastBit) & 1U) != 0) plan.dear.emplace_back(columns[i].name);
   out->estimatedCost = used == 0 ? 1e7 : 100.0 / used;
   out->estimatedRows = used == 0 ? 1'000'000 : 10;
   out->idxStr = sqlite3_mprintf("n%lld", static_cast<sqlite3_int64>(asked->plans.size() - 1));
@@ -155,7 +160,7 @@ class NeedFinder::Impl {
  public:
   Result<> open();
   // Errors: Invalid.
-  Result<std::vector<std::vector<pb::Predicate>>> lists_of(std::string_view sql);
+  Result<ColumnNeeds> read(std::string_view sql);
 
  private:
   Asked asked_;  // Before db_: outlives it.
@@ -181,10 +186,10 @@ Result<> NeedFinder::Impl::open() {
   return {};
 }
 
-Result<std::vector<std::vector<pb::Predicate>>> NeedFinder::Impl::lists_of(std::string_view sql) {
+Result<ColumnNeeds> NeedFinder::Impl::read(std::string_view sql) {
   asked_ = Asked();
   DE_TRY(stmt, prepare_explain(db_.get(), "EXPLAIN ", sql));
-  std::vector<std::vector<pb::Predicate>> out;
+  ColumnNeeds out;
   constexpr int kOpcode = 1, kP4 = 5;
   while (sqlite3_step(stmt.get()) == SQLITE_ROW) {
     if (text_at(stmt.get(), kOpcode) != "VFilter") continue;
@@ -194,9 +199,12 @@ Result<std::vector<std::vector<pb::Predicate>>> NeedFinder::Impl::lists_of(std::
         std::from_chars(name.data() + 1, name.data() + name.size(), number).ec != std::errc{} ||
         number >= asked_.plans.size())
       return fail(Errc::Invalid, "a plan that nobody made");
-    if (asked_.plans[number].reads_dear) out.push_back(asked_.plans[number].predicates);
+    const AskedPlan& plan = asked_.plans[number];
+    if (plan.dear.empty()) continue;
+    out.columns.insert(plan.dear.begin(), plan.dear.end());
+    out.of.push_back(plan.predicates);
   }
-  if (asked_.is_full || out.empty()) return fail(Errc::Invalid, "more plans than are looked at");
+  if (asked_.is_full) return fail(Errc::Invalid, "more plans than are looked at");
   return out;
 }
 
@@ -218,9 +226,10 @@ ColumnNeeds NeedFinder::find(std::string_view sql, const std::vector<std::string
         out.columns.insert(std::string(column.name));
     }
   if (out.is_empty()) return out;
-  auto lists = impl_->lists_of(sql);
-  if (lists && lists->size() <= kMaxLists) out.of = std::move(*lists);
-  if (out.of.empty() || out.is_of_all()) out.of.assign(1, {});
+  // A view names more columns than are read through it.
+  if (auto read = impl_->read(sql)) out = std::move(*read);
+  if (out.is_empty()) return out;
+  if (out.of.empty() || out.of.size() > kMaxLists || out.is_of_all()) out.of.assign(1, {});
   return out;
 }
 

@@ -83,6 +83,12 @@ TEST(Needs, OfSeveralTablesOnlyThoseCountThatReadIt) {
             "fd_count: uid EQ 0");
 }
 
+TEST(Needs, WhatAViewNamesIsNotReadForIt) {
+  const std::string view = "WITH v AS NOT MATERIALIZED (SELECT pid, name, fd_count, io_read_bytes FROM processes) ";
+  EXPECT_EQ(needs_of(view + "SELECT name FROM v WHERE pid = 1"), "");
+  EXPECT_EQ(needs_of(view + "SELECT io_read_bytes FROM v WHERE pid = 1"), "io_read_bytes: pid EQ 1");
+}
+
 TEST(Needs, ManyAlternativesBecomeEveryProcess) {
   std::string sql = "SELECT fd_count FROM processes WHERE name = 'a'";
   for (int i = 0; i < 8; ++i) sql += " OR pid = " + std::to_string(i);

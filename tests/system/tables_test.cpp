@@ -1,0 +1,179 @@
+// Tables that another collector brings to the agent, and columns that procmond reads when somebody asks for them.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "daemoneye/broker.pb.h"
+#include "daemons.h"
+#include "health_report.h"
+#include "hostile_peer.h"
+#include "json_row.h"
+
+namespace de::system_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Tells network.connections: pid INTEGER (the key) and remote TEXT.
+class Netmond {
+ public:
+  explicit Netmond(const Host& host) : socket_(host.dir() + "/broker.sock") {}
+
+  // What the agent answers: empty when it welcomed us, and monitoring has begun.
+  std::string come(const std::string& table = "network.connections", pb::ColumnType type = pb::COLUMN_TYPE_TEXT) {
+    const Deadline end = deadline_in(10s);
+    wire_ = Wire::dial_until(socket_, end);
+    pb::Envelope greeting;
+    pb::Hello& hello = *greeting.mutable_hello();
+    hello.set_protocol_major(1);
+    hello.set_collector_id("netmond");
+    hello.set_collector_type("network");
+    hello.set_spool_id("spool-of-netmond");
+    pb::TableDescriptor& described = *hello.mutable_schema()->add_tables();
+    described.set_name(table);
+    described.set_help("Who is connected with whom");
+    add_column(described, "pid", pb::COLUMN_TYPE_INTEGER);
+    add_column(described, "remote", type);
+    described.add_key("pid");
+    if (!wire_.send(frame_of(greeting), end)) return "not sent";
+    while (const auto answer = wire_.receive(end)) {
+      pb::Envelope message;
+      if (!message.ParseFromString(*answer)) return "not a message";
+      if (message.has_refusal()) return message.refusal().reason();
+      if (message.has_begin()) return {};
+    }
+    return "hung up";
+  }
+  bool tell(pid_t pid, const std::string& remote) {
+    pb::Envelope message;
+    pb::TableRows& rows = *message.mutable_publish()->mutable_table_rows();
+    message.mutable_publish()->set_topic("events.collector.netmond");
+    rows.set_table("network.connections");
+    rows.set_scan_id(++scans_);
+    rows.set_last(true);
+    rows.set_time_ms(1'767'355'200'000);
+    pb::TableRow& row = *rows.add_rows();
+    row.add_cells()->set_int_value(pid);
+    row.add_cells()->set_string_value(remote);
+    return wire_.send(frame_of(message), deadline_in(10s));
+  }
+  // So that it is not taken for one that stands still.
+  void say_something() {
+    pb::Envelope message;
+    message.mutable_alive();
+    (void)wire_.send(frame_of(message), deadline_in(1s));
+  }
+  void go() { wire_.close(); }
+
+ private:
+  static void add_column(pb::TableDescriptor& table, const std::string& name, pb::ColumnType type) {
+    table.add_columns()->set_name(name);
+    table.mutable_columns(table.columns_size() - 1)->set_column_type(type);
+  }
+
+  const std::string socket_;
+  Wire wire_;
+  std::uint64_t scans_ = 0;
+};
+
+class Tables : public testing::Test {
+ protected:
+  void start() {
+    host.start_agent();
+    host.start_procmond();
+    ASSERT_TRUE(eventually([this] { return host.is_steady(); })) << logs_of(host);
+  }
+  std::string list() { return host.cli({"rules", "list", "--output", "csv"}).out; }
+  Ran ask(const std::string& sql) { return host.cli({"query", sql, "--output", "csv"}); }
+
+  Host host;
+};
+
+TEST_F(Tables, ARuleWaitsForItsTableAndHealsWithIt) {
+  host.write_rule("net.yaml",
+                  "id: net\nname: Net\nrequires: {tables: [network.connections]}\nsql: SELECT p.pid, p.name, n.remote "
+                  "FROM network.connections n JOIN processes p ON p.pid = n.pid WHERE n.remote = '192.0.2.66'\n"
+                  "tests:\n  match:\n    - rows: [{pid: 5, name: sh}]\n      tables: {network.connections: [{pid: 5, "
+                  "remote: 192.0.2.66}]}\n");
+  host.write_rule("typo.yaml", "id: typo\nname: Typo\nsql: SELECT pid FROM network.conections\n");
+  ASSERT_NO_FATAL_FAILURE(start());
+  EXPECT_TRUE(contains(list(), "unhealthy: no collector tells network.connections now")) << list();
+  EXPECT_TRUE(contains(host.cli({"rules", "list"}).err, "add requires: {tables: [network.conections]}"))
+      << host.cli({"rules", "list"}).err;
+  Netmond netmond(host);
+  ASSERT_EQ(netmond.come(), "") << logs_of(host);
+  EXPECT_TRUE(eventually([&] { return !contains(list(), "unhealthy: no collector"); })) << list();
+  const Ran schema = host.cli({"schema", "network.connections", "--output", "csv"});
+  EXPECT_TRUE(contains(schema.out, "network.connections,remote,TEXT")) << schema.out << schema.err;
+
+  ASSERT_TRUE(netmond.tell(host.agent.pid(), "192.0.2.66"));
+  EXPECT_TRUE(eventually([&] {
+    netmond.say_something();
+    return contains(ask("SELECT rule_id FROM alerts WHERE rule_id = 'net'").out, "net");
+  })) << logs_of(host);
+  EXPECT_TRUE(contains(ask("SELECT remote FROM network.connections").out, "192.0.2.66"));
+
+  netmond.go();
+  Ran refused;
+  EXPECT_TRUE(eventually([&] {
+    refused = ask("SELECT remote FROM network.connections");
+    return contains(refused.err, "is told by collector netmond, which has been gone since");
+  })) << refused.err;
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_TRUE(eventually([&] {
+    return contains(list(), "unhealthy: no collector tells network.connections now: netmond has been gone since");
+  })) << list();
+  EXPECT_TRUE(contains(host.cli({"health", "table"}).out, "network.connections"));
+
+  ASSERT_EQ(netmond.come(), "");
+  EXPECT_TRUE(eventually([&] { return !contains(list(), "unhealthy: no collector"); })) << list();
+}
+
+TEST_F(Tables, NobodyElseTellsOfProcesses) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  Netmond netmond(host);
+  EXPECT_TRUE(contains(netmond.come("processes"), "table processes is procmond's")) << logs_of(host);
+  EXPECT_TRUE(contains(netmond.come("processes.more"), "is procmond's"));
+  EXPECT_TRUE(contains(netmond.come("alerts"), "is the agent's own"));
+  EXPECT_TRUE(contains(netmond.come("network.\"x"), "its name must be two names"));
+  EXPECT_TRUE(contains(netmond.come("network.x", pb::COLUMN_TYPE_UNSPECIFIED), "has no known type"));
+  EXPECT_EQ(netmond.come("network.x"), "");
+}
+
+TEST_F(Tables, WhatIsReadOnDemandIsThereWhenItIsAskedFor) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  ASSERT_TRUE(eventually([&] { return contains(ask("SELECT count(*) FROM scans WHERE seen > 0").out, "1"); }));
+  EXPECT_EQ(read_health(host).counter("reads_fd_count"), 0U) << "nobody asked";
+  const std::string sql = "SELECT fd_count FROM processes WHERE pid = " + std::to_string(::getpid());
+  const Ran explained = host.cli({"query", sql, "--explain", "--output", "csv"});
+  EXPECT_TRUE(contains(explained.out, "on demand: fd_count of processes with pid = ")) << explained.out;
+  const Ran asked = ask(sql);
+  EXPECT_EQ(asked.exit_code, 0) << asked.err << logs_of(host);
+  EXPECT_GT(std::atoi(asked.out.substr(asked.out.find('\n') + 1).c_str()), 2) << asked.out << logs_of(host);
+  EXPECT_TRUE(contains(ask("SELECT count(fd_count) AS n FROM processes.snapshots").out, "n"));
+  const std::uint64_t asked_for_all = read_health(host).counter("plans");
+  EXPECT_GE(asked_for_all, 1U);
+}
+
+TEST_F(Tables, ARuleHasItsColumnsReadAndNobodyElses) {
+  host.write_rule(
+      "files.yaml",
+      "id: files\nname: Files\nsql: SELECT pid, name, fd_count FROM processes WHERE name = 'de-many-files' AND "
+      "fd_count >= 1\n");
+  ASSERT_NO_FATAL_FAILURE(start());
+  (void)host.run_from_tmp("de-many-files");
+  EXPECT_TRUE(eventually([&] {
+    return contains(ask("SELECT rule_id FROM alerts WHERE rule_id = 'files'").out, "files");
+  })) << logs_of(host);
+  EXPECT_TRUE(contains(host.cli({"health", "columns"}).out, "fd_count of processes with name = 'de-many-files'"))
+      << host.cli({"health", "columns"}).out;
+  const std::uint64_t reads = read_health(host).counter("reads_fd_count");
+  EXPECT_GE(reads, 1U);
+  EXPECT_LE(reads, 20U) << "of one process, not of all";
+  ASSERT_EQ(host.cli({"rules", "disable", "files"}).exit_code, 0);
+  EXPECT_TRUE(eventually([&] {
+    return contains(host.cli({"health", "columns.plans"}).out, "1 revoked");
+  })) << host.cli({"health", "columns"}).out;
+}
+
+}  // namespace
+}  // namespace de::system_test
