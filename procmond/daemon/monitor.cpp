@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "collect/describe.h"
 #include "daemoneye/base/fault.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
@@ -66,8 +67,8 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   monitor->why_no_iterator_ = std::move(sources.why_no_iterator);
   monitor->spare_ = std::move(sources.spare);
   monitor->why_no_spare_ = std::move(sources.why_no_spare);
-  DE_TRY(collector, collect::Collector::create(monitor->collector_options(std::move(sources.opener)), clock,
-                                               std::move(sources.feed), std::move(sources.iterator)));
+  const collect::CollectorOptions options = monitor->collector_options(std::move(sources.opener));
+  DE_TRY(collector, collect::Collector::create(options, clock, std::move(sources.feed), std::move(sources.iterator)));
   monitor->collector_ = std::move(collector);
   monitor->pressure_ =
       std::make_unique<PressureWatch>(*monitor->collector_, ledger, clock, monitor->config_.events_max_cpu_percent);
@@ -77,47 +78,11 @@ Result<std::unique_ptr<Monitor>> Monitor::create(config::ProcmondConfig config, 
   uplink_options.boot_id = monitor->collector_->boot_id();
   uplink_options.hostname = host_name();
   uplink_options.agent_uids = std::move(agent_uids);
+  uplink_options.schema = collect::describe(options);
   if (const char* token = std::getenv("DAEMONEYE_SPAWN_TOKEN")) uplink_options.spawn_token = token;
   monitor->uplink_ = std::make_unique<uplink::Uplink>(monitor->io_.get_executor(), std::move(uplink_options),
                                                       monitor->make_hooks(), *monitor->spool_, ledger, clock);
   return monitor;
-}
-
-uplink::Hooks Monitor::make_hooks() {
-  uplink::Hooks hooks;
-  hooks.set_interval = [this](std::uint32_t interval_ms) { set_interval(interval_ms); };
-  hooks.scan_now = [this] {
-    scan_requested_ = true;
-    next_scan_.cancel();
-  };
-  hooks.run_task = [this](pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
-    auto work = run_task(std::move(task), std::move(done));
-    boost::asio::co_spawn(io_, std::move(work), [](std::exception_ptr failure, Result<>) {
-      if (failure) std::rethrow_exception(failure);
-    });
-  };
-  hooks.fill_heartbeat = [this](pb::Heartbeat& beat) { fill_heartbeat(beat); };
-  return hooks;
-}
-
-void Monitor::set_interval(std::uint32_t interval_ms) {
-  interval_ms_ = interval_ms;
-  stretched_ms_ = interval_ms;
-  next_scan_.cancel();
-}
-
-link::Task<> Monitor::run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
-  auto job = [this, &task]() -> Result<pb::DetectionResult> { return collector_->run_task(task); };
-  auto result = co_await link::run_on(collect_, std::move(job));
-  pb::DetectionResult answer;
-  if (result) {
-    answer = std::move(*result);
-  } else {
-    answer.set_task_id(task.task_id());
-    answer.set_error_message(result.error().message());
-  }
-  done(std::move(answer));
-  co_return Result<>{};
 }
 
 Result<Monitor::ScanDone> Monitor::scan(std::uint64_t scan_id, bool with_snapshot) {

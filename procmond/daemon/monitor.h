@@ -53,6 +53,8 @@ class Monitor {
   uplink::Hooks make_hooks();
   link::Task<> scan_loop();
   link::Task<> one_scan();
+  void begin(link::Task<> work);
+  link::Task<> on_collector(std::function<void(collect::Collector&)> change);
   link::Task<> run_task(pb::DetectionTask task, std::function<void(pb::DetectionResult)> done);
   Result<ScanDone> scan(std::uint64_t scan_id, bool with_snapshot);
   void settle_spool_trouble();

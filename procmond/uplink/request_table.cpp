@@ -15,6 +15,7 @@ constexpr RequestRule kTable[] = {
     {pb::Envelope::kAdjustInterval, kMonitoring, 10, &Session::on_adjust},
     {pb::Envelope::kScanNow, kMonitoring, 10, &Session::on_scan_now},
     {pb::Envelope::kTask, kMonitoring, 100, &Session::on_task},
+    {pb::Envelope::kRevokeTask, kMonitoring, 100, &Session::on_revoke},
     {pb::Envelope::kLedgerAppend, kEither, 2'000, &Session::on_ledger_append},
     {pb::Envelope::kHeartbeat, kEither, 10, &Session::on_heartbeat},
     {pb::Envelope::kAlive, kEither, 10, &Session::on_alive},

@@ -16,6 +16,8 @@
 
 namespace de::uplink {
 
+constexpr std::uint64_t kMaxCredits = 4'096;
+
 enum class Phase : std::uint8_t { Greeting = 1, Waiting = 2, Monitoring = 4 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -37,6 +39,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Result<> on_adjust(const pb::Envelope& message);
   Result<> on_scan_now(const pb::Envelope& message);
   Result<> on_task(const pb::Envelope& message);
+  Result<> on_revoke(const pb::Envelope& message);
   Result<> on_ledger_append(const pb::Envelope& message);
   Result<> on_heartbeat(const pb::Envelope& message);
   Result<> on_alive(const pb::Envelope& message);
@@ -53,6 +56,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void queue(const pb::Envelope& message);
   void queue_bytes(std::string message);
   void start_task();  // The next one, when it may.
+  Result<> refuse_task(const std::string& id, const char* why);
   void note_silence(std::int64_t now_ns);
   void note_heard();
   pb::Envelope hello() const;

@@ -79,6 +79,7 @@ link::Task<> Uplink::one_session(link::Connection connection) {
   const std::uint64_t violations = counts_.violations;
   auto ended = co_await session_->run();
   session_.reset();
+  hooks_.end_session();
   if (counts_.violations != violations && !ended)
     enter("procmond", "agent.violation", "{\"reason\":" + json_string(ended.error().message()) + "}");
   co_return ended;

@@ -34,6 +34,7 @@ struct Options {
   std::string boot_id;
   std::string hostname;
   std::vector<uid_t> agent_uids;  // Who may be at the other end.
+  pb::SchemaDescriptor schema;    // What Hello says can be told.
 };
 
 // What a session may ask of the daemon; nothing else is reachable from the request table.
@@ -42,6 +43,10 @@ struct Hooks {
   std::function<void()> scan_now;
   // Runs the task away from the io thread and calls `done` on it.
   std::function<void(pb::DetectionTask, std::function<void(pb::DetectionResult)> done)> run_task;
+  // That a plan is not wanted any more: begun after the tasks before it.
+  std::function<void(std::string task_id)> revoke_task;
+  // The agent is gone, and with it all that it asked for; in the same order.
+  std::function<void()> end_session;
   std::function<void(pb::Heartbeat&)> fill_heartbeat;
 };
 

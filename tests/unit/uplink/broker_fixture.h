@@ -57,6 +57,8 @@ class BrokerTest : public testing::Test {
     hooks_.run_task = [this](pb::DetectionTask task, std::function<void(pb::DetectionResult)> done) {
       tasks_.push_back({std::move(task), std::move(done)});
     };
+    hooks_.revoke_task = [this](std::string task_id) { revoked_.push_back(std::move(task_id)); };
+    hooks_.end_session = [this] { ++sessions_ended_; };
     hooks_.fill_heartbeat = [](pb::Heartbeat& beat) { beat.set_status("ok"); };
   }
   ~BrokerTest() override {
@@ -213,6 +215,8 @@ class BrokerTest : public testing::Test {
   std::vector<std::uint32_t> intervals_;
   int scans_asked_ = 0;
   std::vector<AskedTask> tasks_;
+  std::vector<std::string> revoked_;
+  int sessions_ended_ = 0;
 };
 
 // "1-256", for the sequences of a batch.

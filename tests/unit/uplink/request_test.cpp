@@ -108,6 +108,77 @@ TEST_F(RequestTest, ResultOfABrokenSessionIsNotSentToTheNext) {
   EXPECT_FALSE(next_if_ready());
 }
 
+pb::Envelope revoke(const std::string& id) {
+  pb::Envelope message;
+  message.mutable_revoke_task()->set_task_id(id);
+  return message;
+}
+
+pb::Envelope plan(const std::string& id) {
+  pb::Envelope message = task(id);
+  message.mutable_task()->set_task_type(pb::COLLECT_COLUMNS);
+  return message;
+}
+
+TEST_F(RequestTest, APlanIsRevokedByTheDaemon) {
+  start();
+  monitor();
+  say(plan("p-1"));
+  drive([this] { return !tasks_.empty(); });
+  say(revoke("p-1"));
+  say(revoke(""));
+  drive([this] { return revoked_.size() == 2; });
+  EXPECT_EQ(revoked_, (std::vector<std::string>{"p-1", ""}));
+  tasks_[0].done(done("p-1"));
+  EXPECT_TRUE(next()->task_result().success()) << "it had begun";
+  EXPECT_EQ(uplink_->counts().violations, 0u);
+}
+
+// Else it would begin after it was revoked.
+TEST_F(RequestTest, APlanThatWaitsIsNotBegunAfterItWasRevoked) {
+  start();
+  monitor();
+  for (const auto& message : {task("t-1"), plan("p-1"), task("p-1"), plan("p-2"), plan("p-1")}) say(message);
+  say(revoke("p-1"));
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = next();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->task_result().task_id(), "p-1");
+    EXPECT_FALSE(answer->task_result().success());
+    EXPECT_EQ(answer->task_result().error_message(), "revoked");
+  }
+  EXPECT_EQ(revoked_, std::vector<std::string>{"p-1"});
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(tasks_.size(), i + 1);
+    tasks_[i].done(done(tasks_[i].task.task_id()));
+    EXPECT_TRUE(next()->task_result().success());
+  }
+  EXPECT_EQ(tasks_[1].task.task_type(), pb::CHECK_PROCESS_HASH) << "what is no plan is carried out";
+  EXPECT_EQ(tasks_[2].task.task_id(), "p-2");
+}
+
+TEST_F(RequestTest, WhatWasAskedForEndsWithTheSession) {
+  start();
+  monitor();
+  EXPECT_EQ(sessions_ended_, 0);
+  peer_.close();
+  monitor();
+  EXPECT_EQ(sessions_ended_, 1);
+  say_bytes("rubbish");
+  EXPECT_EQ(end_of_session(), Errc::Closed);
+  drive([this] { return sessions_ended_ == 2; });
+  EXPECT_EQ(sessions_ended_, 2);
+}
+
+TEST_F(RequestTest, TheGreetingSaysWhatCanBeTold) {
+  options_.schema.set_descriptor_version(1);
+  options_.schema.add_tables()->set_name("processes");
+  start();
+  const pb::Hello hello = accept_hello();
+  EXPECT_EQ(hello.schema().SerializeAsString(), options_.schema.SerializeAsString());
+  EXPECT_EQ(hello.collector_id(), "procmond");
+}
+
 TEST_F(RequestTest, LedgerEntryNamesTheUidOfTheKernelAndIsConfirmed) {
   start();
   monitor();
@@ -198,6 +269,8 @@ const std::string kHeartbeat = message([](pb::Envelope& m) { m.mutable_heartbeat
 const std::string kNoAction = append(1, "").SerializeAsString();
 const std::string kLongAction = append(1, std::string(65, 'a')).SerializeAsString();
 const std::string kLongPayload = append(1, "a", std::string(16 * 1024 + 1, ' ')).SerializeAsString();
+const std::string kRevoke = revoke("t").SerializeAsString();
+const std::string kLongRevoke = revoke(std::string(257, 't')).SerializeAsString();
 const std::string kUnknownMessage = "\xfa\x07\x01x";  // Field 127.
 const std::string kGarbage = "\xff\xff\xff\xff";
 const std::string kCutMessage = kFastBegin.substr(0, kFastBegin.size() - 1);
@@ -219,6 +292,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"TaskBeforeBegin", When::AfterWelcome, {kTask}},
                     Misbehaviour{"AdjustBeforeBegin", When::AfterWelcome, {kAdjust}},
                     Misbehaviour{"ScanNowBeforeBegin", When::AfterWelcome, {kScanNow}},
+                    Misbehaviour{"RevokeBeforeBegin", When::AfterWelcome, {kRevoke}},
                     Misbehaviour{"BeginFasterThanASecond", When::AfterWelcome, {kFastBegin}},
                     Misbehaviour{"SecondBegin", When::Monitoring, {kBegin}},
                     Misbehaviour{"AdjustFasterThanASecond", When::Monitoring, {kTooFast}},
@@ -226,6 +300,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"PublishFromTheAgent", When::Monitoring, {kPublish}},
                     Misbehaviour{"TaskResultFromTheAgent", When::Monitoring, {kTaskResult}},
                     Misbehaviour{"TaskIdTooLong", When::Monitoring, {kLongTask}},
+                    Misbehaviour{"RevokedIdTooLong", When::Monitoring, {kLongRevoke}},
                     Misbehaviour{"UnknownMessage", When::Monitoring, {kUnknownMessage}},
                     Misbehaviour{"Garbage", When::Monitoring, {kGarbage}},
                     Misbehaviour{"CutMessage", When::Monitoring, {kCutMessage}},
@@ -235,7 +310,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Misbehaviour{"LedgerPayloadTooLong", When::Monitoring, {kLongPayload}},
                     Misbehaviour{"HeartbeatFlood", When::Monitoring, Payloads(11, kHeartbeat)},
                     Misbehaviour{"ScanFlood", When::Monitoring, Payloads(11, kScanNow)},
-                    Misbehaviour{"TaskFlood", When::Monitoring, Payloads(101, kTask)}),
+                    Misbehaviour{"TaskFlood", When::Monitoring, Payloads(101, kTask)},
+                    Misbehaviour{"RevokeFlood", When::Monitoring, Payloads(101, kRevoke)}),
     [](const auto& row) { return row.param.name; });
 
 // ---- An agent that stands still ----

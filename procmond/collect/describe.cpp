@@ -1,0 +1,13 @@
+#include "collect/describe.h"
+
+#include "daemoneye/schema/describe.h"
+
+namespace de::collect {
+
+pb::SchemaDescriptor describe(const CollectorOptions& options) {
+  pb::SchemaDescriptor out;
+  schema::describe_processes({options.on_demand, options.source.collect_environment, options.hash.enabled}, out);
+  return out;
+}
+
+}  // namespace de::collect
