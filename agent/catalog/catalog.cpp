@@ -162,7 +162,10 @@ void Catalog::publish(bool is_new_schema) {
   counts_.bytes = bytes;
   std::ranges::sort(next->tables, {}, [](const mirror::ForeignTable& table) { return table.info->name; });
   for (const auto& [name, gone] : gone_) next->gone.push_back(gone);
-  if (const Description* described = processes(); described != nullptr) next->untold = described->untold;
+  if (const Description* described = processes(); described != nullptr) {
+    next->untold = described->untold;
+    next->on_demand.assign(described->on_demand.begin(), described->on_demand.end());
+  }
   tables_ = std::move(next);
 }
 

@@ -74,6 +74,7 @@ Result<> Agent::open() {
   detector_options.folds = !config_.replay;
   // A recording comes as fast as it can be read, and all of it is to be looked at.
   if (!config_.replay) detector_options.max_cpu_percent = config_.rules_max_cpu_percent;
+  detector_options.max_live_reads = config_.rules_max_live_reads;
   detector_options.host = identity_.host;
   detector_options.switches = find_switches();
   detector_options.host_source = host_.get();
@@ -260,6 +261,8 @@ serve::Context Agent::make_context() {
       [this] { return shown_; },
       [this] { return settle(); },
       [this](mirror::ColumnNeeds needs, std::int64_t limit_ms) { return collect(std::move(needs), limit_ms); },
+      [this](std::vector<mirror::LiveKey> keys, std::int64_t limit_ms) { return read_live(std::move(keys), limit_ms); },
+      config_.max_live,
       [this] { return completeness(); },
       [this] { return std::string(to_text(state_)); },
       [this](const std::string& action, const std::string& payload) { audit(action, payload); },
@@ -306,6 +309,7 @@ pb::Completeness Agent::completeness() const {
   add(intake_->reasons());
   add(detect_reasons_);
   add(event_reasons_);
+  add(live_reasons_);
   add(new_events_.reasons());
   add(canary_->reasons());
   add(catalog_->reasons());
@@ -339,6 +343,7 @@ Result<> Agent::run() {
   spawn(control_->run(*control_listener_), "control listener ended");
   spawn(housekeeping(), "housekeeping ended");
   spawn(detect_loop(), "detection ended");
+  spawn(live_loop(), "rules with AUTO JOIN ended");
   if (notify_.is_connected()) spawn(notify_loop(), "telling the service manager ended");
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
@@ -368,6 +373,7 @@ void Agent::stop() {
   hangup_.cancel();
   tick_.cancel();
   detect_wake_.cancel();
+  live_wake_.cancel();
   next_notice_.cancel();
 }
 

@@ -131,6 +131,12 @@ class Agent {
   void begin_tasks(const std::string& id);
   void send_tasks();
   void take_result(const pb::DetectionResult& result);
+  using ReadLive = std::shared_ptr<const mirror::LiveRows>;
+  std::string send_read(const std::vector<mirror::LiveKey>& keys, std::size_t& next);
+  link::Task<ReadLive> read_live(std::vector<mirror::LiveKey> keys, std::int64_t limit_ms);
+  link::Task<> live_loop();
+  link::Task<> ask_live(ingest::LiveJob job);
+  void take_live(const std::vector<ingest::LiveJob>& jobs);
   link::Task<bool> collect(mirror::ColumnNeeds needs, std::int64_t limit_ms);
   link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
@@ -156,6 +162,7 @@ class Agent {
   boost::asio::signal_set hangup_{io_};
   boost::asio::steady_timer tick_{io_};
   boost::asio::steady_timer detect_wake_{io_};
+  boost::asio::steady_timer live_wake_{io_};
   boost::asio::steady_timer next_notice_{io_};
   ServiceNotify notify_;
 
@@ -167,6 +174,9 @@ class Agent {
   std::unique_ptr<bus::Registry> registry_;
   std::unique_ptr<catalog::Catalog> catalog_;
   catalog::Demand demand_{clock_};
+  ingest::LiveJobs live_jobs_;
+  std::map<std::string, std::optional<pb::DetectionResult>> live_reads_;  // Tasks that somebody waits for.
+  std::uint64_t live_reads_made_ = 0;
   std::string process_collector_;    // That demand_ speaks to; empty: none.
   std::uint64_t rules_planned_ = 0;  // The generation of rules that demand_ knows.
   std::unique_ptr<ingest::Intake> intake_;
@@ -198,6 +208,7 @@ class Agent {
   ingest::EventQueue new_events_{clock_};             // Likewise.
   std::vector<pb::Reason> detect_reasons_;            // Of the latest snapshot,
   std::vector<pb::Reason> event_reasons_;             // and of the events since.
+  std::vector<pb::Reason> live_reasons_;              // Likewise, of the latest rule with AUTO JOIN that was asked.
   alert::OwnTroubles troubles_;
   std::vector<pb::Reason> notices_;  // No alert yet.
   bool trouble_untold_ = false;      // The last alert about ourselves could not be stored.

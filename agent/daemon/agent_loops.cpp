@@ -230,7 +230,8 @@ ingest::Round Agent::look_at_events(const pb::Completeness& known) {
     const std::vector<ingest::NewEvent> events = new_events_.pop(kNextBatch);
     if (events.empty()) return {};
     ingest::Round round = detector_->run_events(events, known);
-    if (!round.alerts.empty() || !round.reasons.empty() || clock_.steady_ns() >= until_ns) return round;
+    if (!round.alerts.empty() || !round.reasons.empty() || !round.live.empty() || clock_.steady_ns() >= until_ns)
+      return round;
   }
 }
 
@@ -241,6 +242,7 @@ link::Task<> Agent::detect_events() {
   auto round = co_await link::run_on(detect_, std::move(job));
   if (!round) co_return fail(std::move(round).error());
   event_reasons_ = std::move(round->reasons);
+  take_live(round->live);
   co_return co_await store_alerts(std::move(round->alerts));
 }
 
@@ -258,6 +260,7 @@ link::Task<> Agent::detect_snapshot() {
   };
   auto round = co_await link::run_on(detect_, std::move(job));
   if (!round) co_return fail(std::move(round).error());
+  take_live(round->live);
   if (is_snapshot) {
     detect_reasons_ = std::move(round->reasons);
     event_reasons_.clear();

@@ -96,6 +96,10 @@ void Agent::send_tasks() {
 }
 
 void Agent::take_result(const pb::DetectionResult& result) {
+  if (const auto waiting = live_reads_.find(result.task_id()); waiting != live_reads_.end()) {
+    waiting->second = result;
+    return;
+  }
   const bool is_new = demand_.take(result);
   send_tasks();
   const auto session = sessions_.find(process_collector_);

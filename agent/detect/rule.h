@@ -79,9 +79,12 @@ struct Rule {
   int priority = 5;            // 1 (first) to 10.
   Dedup dedup;
   Requirement requires_;
-  std::string sql;             // As its file has it.
-  bool is_of_osquery = false;  // dialect: osquery
-  std::string translated;      // Then what is run instead.
+  std::string sql;                       // As its file has it.
+  bool is_of_osquery = false;            // dialect: osquery
+  std::string translated;                // What is run instead, of a dialect or with AUTO JOIN; else empty.
+  std::string trigger;                   // With AUTO JOIN: the rows it is asked about; see mirror::AutoJoin.
+  std::vector<std::string> auto_joined;  // Its tables.
+  bool is_live = false;                  // Something is read from processes for it; found by check_rule().
   std::vector<RuleTest> tests;
   std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
   bool aggregates = false;          // Its rows say something about many rows; found by check_rule().
@@ -90,7 +93,7 @@ struct Rule {
   std::string digest;               // Hexadecimal, of everything its file says of this rule, except where.
   Place place;
 
-  const std::string& statement() const { return is_of_osquery ? translated : sql; }
+  const std::string& statement() const { return translated.empty() ? sql : translated; }
   bool runs_on_snapshot() const { return on != Trigger::Event; }
   bool runs_on_event() const { return on != Trigger::Snapshot; }
 };

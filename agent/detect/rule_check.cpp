@@ -1,8 +1,10 @@
 #include <algorithm>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/table.h"
 #include "detect/rule_book.h"
+#include "mirror/auto_join.h"
 #include "mirror/mirror.h"
 
 namespace de::detect {
@@ -80,9 +82,50 @@ Result<> settle_foreign(const mirror::Statement& statement, Rule& rule) {
   return {};
 }
 
+// A rule reads from processes only where it says so.
+Result<> check_live(const mirror::Statement& statement, const std::vector<std::string>& joined, Rule& rule) {
+  rule.is_live = false;
+  for (const std::string& name : statement.tables) {
+    if (schema::find_live_table(name) == nullptr) continue;
+    rule.is_live = true;
+    if (std::ranges::find(joined, name) == joined.end() &&
+        std::ranges::find(rule.auto_joined, name) == rule.auto_joined.end())
+      return fail(misfit(rule, rule.place.sql_line,
+                         "sql: " + name + " is read from processes each time: write AUTO JOIN " + name +
+                             " ... ON ... WHEN ..., which says for which rows"));
+  }
+  if (!joined.empty()) rule.auto_joined = joined;
+  return {};
+}
+
+// With every snapshot, or for the new events that its WHEN is true of.
+Result<> settle_live(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
+  const bool reads_events = std::ranges::find(statement.tables, "processes.events") != statement.tables.end();
+  if (!rule.on_given)
+    rule.on = reads_events && !rule.trigger.empty() && rule.window_ms == 0 ? Trigger::Event : Trigger::Snapshot;
+  if (rule.on == Trigger::Both)
+    return fail(
+        misfit(rule, rule.place.line, "on: both is not for rules with AUTO JOIN; use on: event or on: snapshot"));
+  if (rule.on == Trigger::Event) {
+    if (!reads_events || rule.trigger.empty())
+      return fail(misfit(rule, rule.place.line,
+                         "on: event needs FROM processes.events AUTO JOIN ... WHEN ..., which says for which events"));
+    auto shape = batch.shape(rule.trigger);
+    if (!shape) return fail(misfit(rule, rule.place.sql_line, "WHEN: " + shape.error().what()));
+    if (!shape->row_wise)
+      return fail(misfit(rule, rule.place.sql_line, "WHEN looks at one event at a time, but " + shape->why_not));
+    return {};
+  }
+  const schema::TableInfo* stored = first_stored(statement);
+  if (stored != nullptr && rule.window_ms == 0 && !statement.stored_have_start)
+    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
+  return {};
+}
+
 // Which runs a rule is fit for: docs/rules.md, "When a rule runs".
 Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& statement, Rule& rule) {
   const auto is_foreign = [](const std::string& name) { return schema::find_table(name) == nullptr; };
+  if (rule.is_live) return settle_live(batch, statement, rule);
   if (std::ranges::any_of(statement.tables, is_foreign)) return settle_foreign(statement, rule);
   auto shape = batch.shape(rule.statement());
   if (!shape) return fail(misfit(rule, rule.place.sql_line, "sql: " + shape.error().what()));
@@ -122,6 +165,12 @@ Result<> CheckSessions::set_tables(std::shared_ptr<const mirror::ForeignTables> 
 Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
   rule.unready.clear();
   DE_CHECK(check_requirement(rule));
+  auto joined = mirror::rewrite_auto_joins(rule.statement());
+  if (!joined) return fail(misfit(rule, rule.place.sql_line, "sql: " + joined.error().what()));
+  if (!joined->tables.empty()) {
+    rule.translated = joined->sql;
+    rule.trigger = joined->trigger;
+  }
   auto statement = sessions.snapshot->validate(rule.statement());
   if (!statement) {
     if (statement.error().code() == Errc::Io) return fail(std::move(statement).error().during("rule " + rule.id));
@@ -145,9 +194,10 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
       return fail(
           misfit(rule, rule.place.line,
                  "dedup.keys: the result has no column " + escape_controls(key) + suggestion(key, views(columns))));
+  DE_CHECK(check_live(*statement, joined->tables, rule));
   DE_CHECK(settle_trigger(*sessions.batch, *statement, rule));
   rule.tables = statement->tables;
-  DE_TRY(needs, sessions.snapshot->needs(rule.statement()));
+  DE_TRY(needs, sessions.snapshot->needs(rule.statement(), true));
   rule.needs = std::move(needs);
   return statement;
 }

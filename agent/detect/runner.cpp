@@ -26,6 +26,7 @@ Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirro
   matches.elapsed_us = outcome->elapsed_us;
   matches.vm_steps = outcome->vm_steps;
   matches.missing = std::move(outcome->missing);
+  matches.wanted = std::move(outcome->wanted);
   return matches;
 }
 

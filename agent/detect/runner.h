@@ -27,8 +27,9 @@ struct Matches {
   bool truncated = false;
   std::uint64_t elapsed_us = 0;
   std::uint64_t vm_steps = 0;
-  std::vector<std::size_t> events;  // Of a run over new events: which of them each row is about.
-  std::vector<pb::Reason> missing;  // Why the stored events it read may be incomplete.
+  std::vector<std::size_t> events;      // Of a run over new events: which of them each row is about.
+  std::vector<mirror::LiveKey> wanted;  // Not read yet: these are no matches.
+  std::vector<pb::Reason> missing;      // Why the stored events it read may be incomplete.
 
   // The value of a row by column name (first column of that name), or null.
   const pb::Value* find(const pb::Row& row, std::string_view column) const;

@@ -33,7 +33,8 @@ Detector::Detector(DetectorOptions options, const Clock& clock, std::unique_ptr<
       session_(std::move(session)),
       batch_(std::move(batch)),
       lineage_(*session_),
-      health_(options_.max_cpu_percent) {}
+      health_(options_.max_cpu_percent),
+      live_budget_(options_.max_live_reads) {}
 
 Result<std::unique_ptr<Detector>> Detector::open(DetectorOptions options, const Clock& clock,
                                                  const mirror::StoredSource* stored) {
@@ -129,6 +130,10 @@ Round Detector::run_rules(std::shared_ptr<const mirror::Image> image, const std:
   for (const auto& rule : rules->rules) {
     if (!rule->enabled || !rule->unready.empty() || !rule->runs_on_snapshot() || !is_wanted(*rule)) continue;
     if (passes_over(*rule, 1, round)) continue;
+    if (rule->is_live) {
+      round.live.push_back({rule, mirror::kNoStartMs, mirror::kNoEndMs});
+      continue;
+    }
     const std::int64_t rule_ns = clock_.steady_ns();
     session_->see_stored(rule->window_ms == 0 ? mirror::kNoStartMs : clock_.unix_ms() - rule->window_ms);
     const auto matches = detect::run_rule(*session_, *rule, options_.budget);
@@ -137,6 +142,45 @@ Round Detector::run_rules(std::shared_ptr<const mirror::Image> image, const std:
   }
   publish_report();
   round.elapsed_us = static_cast<std::uint64_t>((clock_.steady_ns() - begin_ns) / 1000);
+  return round;
+}
+
+Round Detector::run_live(const LiveJob& job, std::shared_ptr<const mirror::Image> image,
+                         std::shared_ptr<const mirror::LiveRows> rows, bool is_last,
+                         const pb::Completeness& completeness, std::vector<mirror::LiveKey>& wanted) {
+  Round round;
+  wanted.clear();
+  alert::Context context;
+  context.scan_id = image->scan_id;
+  context.scan_time_ms = image->scan_time_ms;
+  context.completeness = completeness;
+  context.host = options_.host;
+  context.generation = book_->snapshot()->generation;
+  if (auto loaded = session_->load(std::move(image)); !loaded) {
+    round.reasons.push_back(make_reason("ExecutionError", loaded.error().message()));
+    return round;
+  }
+  const std::int64_t begin_ns = clock_.steady_ns();
+  const std::size_t read = rows->rows.size();
+  const bool is_of_events = job.from_ms != mirror::kNoStartMs;
+  const std::int64_t window_ms = job.rule->window_ms;
+  if (is_of_events)
+    session_->see_stored(job.from_ms, job.to_ms);
+  else if (window_ms != 0)
+    session_->see_stored(clock_.unix_ms() - window_ms);
+  session_->see_live(std::move(rows), read + (is_last ? 0 : live_budget_.left(job.rule->id, begin_ns)));
+  auto matches = detect::run_rule(*session_, *job.rule, options_.budget);
+  session_->see_stored();
+  session_->see_live();
+  if (matches && !matches->wanted.empty()) {
+    live_budget_.spend(job.rule->id, matches->wanted.size());
+    wanted = std::move(matches->wanted);
+    return round;
+  }
+  take_over(*job.rule, matches, begin_ns, context, round);
+  for (const pb::Reason& reason : matches ? matches->missing : std::vector<pb::Reason>())
+    round.reasons.push_back(make_reason(reason.reason().c_str(), "rule " + job.rule->id + ": " + reason.detail()));
+  publish_report();
   return round;
 }
 
@@ -185,7 +229,7 @@ void Detector::prepare_event_rules() {
   batch_->clear();
   for (const auto& rule : book_->snapshot()->rules) {
     if (!rule->enabled || !rule->unready.empty() || !rule->runs_on_event()) continue;
-    const auto statement = batch_->add(rule->statement());
+    const auto statement = batch_->add(rule->is_live ? rule->trigger : rule->statement());
     if (statement)
       event_rules_.push_back(rule);
     else
@@ -233,7 +277,15 @@ Round Detector::run_events(std::span<const NewEvent> events, const pb::Completen
     const detect::Rule& rule = *event_rules_[statement];
     if (passes_over(rule, batch_->events_for(statement), round)) continue;
     const std::int64_t rule_ns = clock_.steady_ns();
-    take_over(rule, detect::run_rule(*batch_, statement, rule, options_.budget), rule_ns, context, round);
+    auto matches = detect::run_rule(*batch_, statement, rule, options_.budget);
+    if (rule.is_live && matches) {
+      for (const std::size_t event : matches->events)
+        round.live.push_back(
+            {event_rules_[statement], rows_[event].event->event_time_ms(), rows_[event].event->event_time_ms() + 1});
+      ++round.rules_run;
+      continue;
+    }
+    take_over(rule, matches, rule_ns, context, round);
   }
   batch_->load({});
   const std::int64_t now_ns = clock_.steady_ns();

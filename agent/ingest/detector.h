@@ -19,6 +19,7 @@
 #include "daemoneye/base/clock.h"
 #include "detect/rule_book.h"
 #include "detect/rule_health.h"
+#include "ingest/live_rules.h"
 #include "ingest/rule_changes.h"
 #include "ingest/standing_matches.h"
 #include "mirror/batch_session.h"
@@ -41,6 +42,7 @@ struct DetectorOptions {
   std::string host;
   detect::RuleSwitches switches;  // What operators said in earlier runs.
   mirror::BatchOptions batch;
+  std::uint32_t max_live_reads = 60;                // Of processes, in a minute, for one rule with AUTO JOIN.
   const mirror::HostSource* host_source = nullptr;  // Outlives the detector; null: rules see no host.
 };
 
@@ -52,6 +54,7 @@ struct RaisedAlert {
 struct Round {
   std::vector<RaisedAlert> alerts;
   std::vector<pb::Reason> reasons;  // Rules that could not be evaluated.
+  std::vector<LiveJob> live;        // Rules that are to be asked with run_live().
   std::uint64_t rules_run = 0;
   std::uint64_t elapsed_us = 0;
 };
@@ -88,6 +91,11 @@ class Detector {
   // Only the rules that read one of these tables.
   Round run_over(std::shared_ptr<const mirror::Image> image, const std::set<std::string>& tables,
                  const pb::Completeness& completeness);
+  // One of Round::live. `wanted` comes back with what must be read from processes first; then nothing was raised, and
+  // it is to be called again with these `rows`. With `is_last` what is still missing makes the answer incomplete.
+  Round run_live(const LiveJob& job, std::shared_ptr<const mirror::Image> image,
+                 std::shared_ptr<const mirror::LiveRows> rows, bool is_last, const pb::Completeness& completeness,
+                 std::vector<mirror::LiveKey>& wanted);
   // Other collectors are here from now on. Nothing when no rule is other for it. Errors: those of RuleBook.
   Result<std::optional<RuleChanges>> set_tables(std::shared_ptr<const mirror::ForeignTables> tables);
   // As of the last reload or round. Any thread.
@@ -124,6 +132,7 @@ class Detector {
   alert::Lineage lineage_;
   detect::HealthBook health_;
   StandingMatches standing_;
+  LiveBudget live_budget_;
   mutable std::mutex report_mutex_;  // For report_; a leaf.
   std::shared_ptr<const RuleReport> report_;
 };

@@ -5,6 +5,8 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/osquery/dialect.h"
+#include "daemoneye/osquery/tokens.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/table.h"
 #include "mirror/functions.h"
 #include "mirror/gate.h"
@@ -99,9 +101,13 @@ std::string removed_function(std::string_view message) {
   return "function " + std::string(name) + "() is not allowed";
 }
 
-std::string plain(sqlite3* db) {
+std::string plain(sqlite3* db, std::string_view sql) {
   const std::string message = escape_controls(sqlite3_errmsg(db));
-  // Of all tables only one leaves SQLite without a way to read it.
+  // Of all tables only these leave SQLite without a way to read them.
+  if (message == "no query solution")
+    for (const schema::TableInfo& table : schema::live_tables())
+      if (osquery::lower(sql).find(table.name.substr(table.name.find('.') + 1)) != std::string::npos)
+        return std::string(table.name) + " is read for the processes that are named: add pid = ... or a join on pid";
   if (message == "no query solution")
     return "file is answered for named paths only: add path = '...', path IN (...) or a join on path (LIKE and "
            "directory "
@@ -132,7 +138,7 @@ Error complaint_at_prepare(sqlite3* db, std::string_view sql, const std::string&
   if (code == SQLITE_NOMEM) return {Errc::Invalid, "the statement is too complex"};
   if (code == SQLITE_TOOBIG)
     return {Errc::Invalid, "a value is longer than " + in_units(static_cast<std::size_t>(kMaxValueBytes))};
-  return {Errc::Invalid, plain(db) + place(db, sql)};
+  return {Errc::Invalid, plain(db, sql) + place(db, sql)};
 }
 
 Error complaint_at_step(sqlite3* db, const std::string& refusal, const Charge& charge, const Budget& budget) {
@@ -142,7 +148,8 @@ Error complaint_at_step(sqlite3* db, const std::string& refusal, const Charge& c
   if (code == SQLITE_NOMEM) return {Errc::Exhausted, "SQLite is out of memory"};
   if (code == SQLITE_TOOBIG)
     return {Errc::Invalid, "a value is longer than " + in_units(static_cast<std::size_t>(kMaxValueBytes))};
-  if (code == SQLITE_ERROR || code == SQLITE_MISMATCH || code == SQLITE_CONSTRAINT) return {Errc::Invalid, plain(db)};
+  if (code == SQLITE_ERROR || code == SQLITE_MISMATCH || code == SQLITE_CONSTRAINT)
+    return {Errc::Invalid, plain(db, {})};
   return {Errc::Io, std::string("run query: ") + sqlite3_errmsg(db)};
 }
 

@@ -71,7 +71,8 @@ struct ForeignTables {
   std::uint64_t generation = 0;      // Another one when there are other tables, or other columns of them.
   std::vector<ForeignTable> tables;  // By name.
   std::vector<GoneTable> gone;
-  std::vector<std::string> untold;  // "processes.environment": columns of ours that no collector tells.
+  std::vector<std::string> on_demand;  // Columns of `processes` that are not in every snapshot.
+  std::vector<std::string> untold;     // "processes.environment": columns of ours that no collector tells.
 
   const ForeignTable* find(std::string_view name) const;
   const GoneTable* find_gone(std::string_view name) const;

@@ -12,6 +12,7 @@
 #include "mirror/foreign_table.h"
 #include "mirror/functions.h"
 #include "mirror/host_table.h"
+#include "mirror/live_table.h"
 #include "mirror/snapshot_schema.h"
 #include "mirror/stored_table.h"
 
@@ -104,6 +105,8 @@ Result<> Gate::harden(sqlite3* db, std::size_t max_sql_bytes) {
   for (const StoredTableName& known : kStoredTableNames) ours.push_back(known.module);
   const auto of_host = host_modules();
   for (const std::string& module : of_host) ours.push_back(module.c_str());
+  const auto live = live_modules();
+  for (const std::string& module : live) ours.push_back(module.c_str());
   ours.push_back(nullptr);
   if (sqlite3_drop_modules(db, ours.data()) != SQLITE_OK) return fail(Errc::Io, "SQLite does not drop its modules");
   // Room for the words with which a statement is explained and for what its dialect puts in front of it; the length
@@ -149,6 +152,11 @@ int Gate::read(std::string_view table, std::string_view column, std::string_view
   if (is_host_table(table)) {
     tables_.emplace(table);
     if (!column.empty()) columns_.insert(std::string(table) + "." + lower(column));
+    return SQLITE_OK;
+  }
+  if (const schema::TableInfo* live = schema::find_live_table(table); live != nullptr) {
+    tables_.emplace(live->name);
+    if (!column.empty()) columns_.insert(std::string(live->name) + "." + lower(column));
     return SQLITE_OK;
   }
   if (const ForeignInfo* info = foreign_ == nullptr ? nullptr : foreign_->find(schema, lower(table)); info != nullptr) {

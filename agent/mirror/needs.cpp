@@ -21,6 +21,7 @@ constexpr std::size_t kMaxPlans = 4'096;
 
 // What SQLite asked about one way of reading a table.
 struct AskedPlan {
+  bool is_history = false;
   std::vector<std::string> dear;  // Columns that it reads.
   std::vector<pb::Predicate> predicates;
 };
@@ -135,6 +136,7 @@ int NeedVtab::plan(sqlite3_index_info* out) const {
     return SQLITE_OK;
   }
   AskedPlan& plan = asked->plans.emplace_back();
+  plan.is_history = info.name == "processes.history";
   int used = 0;
   for (int i = 0; i < out->nConstraint; ++i) {
     if (out->aConstraint[i].usable == 0) continue;
@@ -159,10 +161,12 @@ bool ColumnNeeds::is_of_all() const {
 class NeedFinder::Impl {
  public:
   Result<> open();
+  void look_at_history(bool yes) { of_history_ = yes; }
   // Errors: Invalid.
   Result<ColumnNeeds> read(std::string_view sql);
 
  private:
+  bool of_history_ = false;
   Asked asked_;  // Before db_: outlives it.
   Db db_;
 };
@@ -200,7 +204,7 @@ Result<ColumnNeeds> NeedFinder::Impl::read(std::string_view sql) {
         number >= asked_.plans.size())
       return fail(Errc::Invalid, "a plan that nobody made");
     const AskedPlan& plan = asked_.plans[number];
-    if (plan.dear.empty()) continue;
+    if (plan.dear.empty() || (plan.is_history && !of_history_)) continue;
     out.columns.insert(plan.dear.begin(), plan.dear.end());
     out.of.push_back(plan.predicates);
   }
@@ -217,12 +221,14 @@ Result<std::unique_ptr<NeedFinder>> NeedFinder::create() {
   return std::unique_ptr<NeedFinder>(new NeedFinder(std::move(impl)));
 }
 
-ColumnNeeds NeedFinder::find(std::string_view sql, const std::vector<std::string>& columns_used) {
+ColumnNeeds NeedFinder::find(std::string_view sql, const std::vector<std::string>& columns_used, bool of_history) {
   ColumnNeeds out;
+  impl_->look_at_history(of_history);
   for (const std::string_view table : {"processes", "processes.history"})
     for (const schema::ColumnInfo& column : table_named(table).columns) {
       const std::string full = std::string(table) + "." + std::string(column.name);
-      if (is_dear(table_named(table), column.name) && std::ranges::find(columns_used, full) != columns_used.end())
+      if ((of_history || table == "processes") && is_dear(table_named(table), column.name) &&
+          std::ranges::find(columns_used, full) != columns_used.end())
         out.columns.insert(std::string(column.name));
     }
   if (out.is_empty()) return out;

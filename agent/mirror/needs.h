@@ -38,7 +38,8 @@ class NeedFinder {
 
   // `sql` has passed the gate; `columns_used` are those it reads ("processes.fd_count"). Values are those that are
   // written in the statement. Never fails: what is not understood needs every process.
-  ColumnNeeds find(std::string_view sql, const std::vector<std::string>& columns_used);
+  // With `of_history` what it will read there counts, too.
+  ColumnNeeds find(std::string_view sql, const std::vector<std::string>& columns_used, bool of_history);
 
  private:
   class Impl;

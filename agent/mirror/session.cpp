@@ -13,6 +13,7 @@
 #include "mirror/functions.h"
 #include "mirror/gate.h"
 #include "mirror/host_table.h"
+#include "mirror/live_table.h"
 #include "mirror/mirror.h"
 #include "mirror/plan.h"
 #include "mirror/stored_table.h"
@@ -38,18 +39,20 @@ class Session::Impl {
                       const OnColumns& on_columns, const OnRow& on_row);
   Result<Statement> validate(std::string_view sql);
   Result<Explanation> explain(std::string_view sql);
-  Result<ColumnNeeds> needs(std::string_view sql);
+  Result<ColumnNeeds> needs(std::string_view sql, bool of_history);
 
   std::shared_ptr<const Image> image;
   StoredTables stored;  // Before db_: outlives it.
   HostTables host;      // Likewise.
   ForeignView foreign;  // Likewise.
+  LiveView live;        // Likewise.
 
  private:
   Result<Stmt> admit(std::string_view sql, const Charge& charge, const Budget& budget) {
     stored.start();
     host.start();
     foreign.start();
+    live.start();
     auto stmt = mirror::admit(db_.get(), gate_, sql, max_sql_bytes_, charge, budget);
     if (!stmt) return fail(explain_absence(std::move(stmt).error()));
     return stmt;
@@ -78,6 +81,7 @@ Result<> Session::Impl::open() {
   DE_CHECK(add_stored_modules(db_.get(), stored));
   DE_CHECK(add_host_modules(db_.get(), host));
   DE_CHECK(foreign.add_module(db_.get()));
+  DE_CHECK(add_live_modules(db_.get(), live));
   gate_.allow(&foreign);
   DE_CHECK(Gate::harden(db_.get(), max_sql_bytes_));
   DE_TRY(empty, empty_image());
@@ -100,6 +104,7 @@ Result<> Session::Impl::load(std::shared_ptr<const Image> next) {
     done = exec(db_.get(), "PRAGMA processes.cache_size=-256");
   if (done) done = connect_stored_tables(db_.get(), "processes");
   if (done) done = connect_host_tables(db_.get(), "processes");
+  if (done) done = connect_live_tables(db_.get(), "processes");
   if (done) done = foreign.show(db_.get(), next->foreign);
   gate_.attach(db_.get());
   if (done) image = std::move(next);  // Kept as long as SQLite points into it.
@@ -143,6 +148,13 @@ Error Session::Impl::explain_absence(Error error) const {
 // Who writes `*` does not ask for a column in particular.
 void Session::Impl::note_untold_columns(std::string_view sql, std::vector<pb::Reason>& missing) const {
   if (foreign.tables() == nullptr) return;
+  for (const std::string& column : foreign.tables()->on_demand) {
+    if (!gate_.columns().contains("processes.history." + column) || sql.find(column) == std::string_view::npos)
+      continue;
+    pb::Reason& reason = missing.emplace_back();
+    reason.set_reason("SchemaUnavailable");
+    reason.set_detail("processes.history has " + column + " of those snapshots only for which somebody asked for it");
+  }
   for (const std::string& column : foreign.tables()->untold) {
     const std::string_view bare = std::string_view(column).substr(column.rfind('.') + 1);
     if (!gate_.columns().contains(column) || sql.find(bare) == std::string_view::npos) continue;
@@ -160,6 +172,8 @@ Result<Outcome> Session::Impl::step(sqlite3_stmt* stmt, Charge& charge, const Bu
   if (!outcome) return outcome;
   outcome->missing = std::move(host.missing);
   std::ranges::move(foreign.missing, std::back_inserter(outcome->missing));
+  std::ranges::move(live.missing, std::back_inserter(outcome->missing));
+  outcome->wanted.assign(live.wanted.begin(), live.wanted.end());
   note_untold_columns(sqlite3_sql(stmt), outcome->missing);
   for (const StoredTableName& known : kStoredTableNames) {
     const StoredTables::Span seen = stored.seen(known.table);
@@ -203,7 +217,7 @@ Result<Explanation> Session::Impl::explain(std::string_view sql) {
   return out;
 }
 
-Result<ColumnNeeds> Session::Impl::needs(std::string_view sql) {
+Result<ColumnNeeds> Session::Impl::needs(std::string_view sql, bool of_history) {
   if (busy_) return fail(Errc::Conflict, "look at query: one is running in this session");
   Meter meter(db_.get(), busy_, clock_, kValidateBudget);
   DE_CHECK(admit(sql, meter.charge, kValidateBudget));
@@ -211,7 +225,7 @@ Result<ColumnNeeds> Session::Impl::needs(std::string_view sql) {
     DE_TRY(made, NeedFinder::create());
     finder_ = std::move(made);
   }
-  return finder_->find(sql, sorted(gate_.columns()));
+  return finder_->find(sql, sorted(gate_.columns()), of_history);
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -226,6 +240,10 @@ Result<std::unique_ptr<Session>> Session::create(Origin origin, const Clock& clo
 
 Result<> Session::load(std::shared_ptr<const Image> image) { return impl_->load(std::move(image)); }
 const std::shared_ptr<const Image>& Session::image() const { return impl_->image; }
+void Session::see_live(std::shared_ptr<const LiveRows> rows, std::size_t max_wanted) {
+  impl_->live.rows = std::move(rows);
+  impl_->live.max_wanted = max_wanted;
+}
 void Session::see_stored(std::int64_t from_ms, std::int64_t to_ms) {
   impl_->stored.from_ms = from_ms;
   impl_->stored.to_ms = to_ms;
@@ -237,6 +255,6 @@ Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params
 Result<Statement> Session::validate(std::string_view sql) { return impl_->validate(sql); }
 Result<Explanation> Session::explain(std::string_view sql) { return impl_->explain(sql); }
 
-Result<ColumnNeeds> Session::needs(std::string_view sql) { return impl_->needs(sql); }
+Result<ColumnNeeds> Session::needs(std::string_view sql, bool of_history) { return impl_->needs(sql, of_history); }
 
 }  // namespace de::mirror

@@ -22,6 +22,7 @@
 #include "daemoneye/base/result.h"
 #include "mirror/host_source.h"
 #include "mirror/image.h"
+#include "mirror/live.h"
 #include "mirror/needs.h"
 #include "mirror/stored_source.h"
 #include "mirror/value.h"
@@ -66,6 +67,8 @@ struct Outcome {
   std::vector<Looked> stored;
   // Why what is stored and it looked at may be incomplete.
   std::vector<pb::Reason> missing;
+  // Of live tables: what must be read before the statement can be answered. The rows of this run are not an answer.
+  std::vector<LiveKey> wanted;
 };
 
 // What is known about a statement that passed the gate, without running it.
@@ -107,6 +110,10 @@ class Session {
   // From now on statements see nothing that is stored but what is of this time; the defaults lift the limit.
   void see_stored(std::int64_t from_ms = kNoStartMs, std::int64_t to_ms = kNoEndMs);
 
+  // From now on live tables have these rows; what is not among them is wanted, of at most so many processes. Null:
+  // there is nobody who reads them.
+  void see_live(std::shared_ptr<const LiveRows> rows = nullptr, std::size_t max_wanted = 0);
+
   // Runs one SELECT; `params` fill its `?` in order and must be as many. `on_columns` is called once before the first
   // row (also when there is none). Rows already delivered before an error are not to be used.
   // Errors: Invalid (refused, wrong SQL, wrong number of parameters, failure of a function such as a bad pattern),
@@ -118,7 +125,7 @@ class Session {
   Result<Statement> validate(std::string_view sql);
   Result<Explanation> explain(std::string_view sql);
   // What it reads that is not in every snapshot. Errors: those of validate().
-  Result<ColumnNeeds> needs(std::string_view sql);
+  Result<ColumnNeeds> needs(std::string_view sql, bool of_history);
 
  private:
   class Impl;

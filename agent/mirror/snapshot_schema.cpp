@@ -2,6 +2,7 @@
 
 #include "daemoneye/schema/process_columns.h"
 #include "mirror/host_table.h"
+#include "mirror/live_table.h"
 #include "mirror/stored_table.h"
 
 namespace de::mirror {
@@ -81,7 +82,9 @@ Result<> create_snapshot_schema(sqlite3* db) {
   // Only their names are part of an image; every session that opens one brings what is stored with it.
   DE_CHECK(add_stored_modules(db, nothing_stored()));
   DE_CHECK(add_host_modules(db, no_host()));
+  DE_CHECK(add_live_modules(db, no_live()));
   DE_CHECK(create_stored_tables(db, "main"));
+  DE_CHECK(create_live_tables(db, "main"));
   return create_host_tables(db, "main");
 }
 

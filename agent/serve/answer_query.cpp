@@ -5,6 +5,7 @@
 #include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 #include "ingest/past_snapshot.h"
+#include "mirror/auto_join.h"
 #include "mirror/proto_value.h"
 #include "serve/answers.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t kMinTimeoutMs = 1;
 constexpr std::size_t kMaxParams = 32;
+constexpr int kLiveTurns = 8;
 
 mirror::Value to_value(const pb::Value& value) {
   switch (value.kind_case()) {
@@ -51,7 +53,8 @@ void add_missing(pb::Completeness& completeness, std::span<const pb::Reason> mis
 }
 
 Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& request, const mirror::Budget& budget,
-                         const pb::Completeness& completeness, const std::string& file_dir) {
+                         const pb::Completeness& completeness, const std::string& file_dir,
+                         std::vector<mirror::LiveKey>& wanted) {
   std::vector<mirror::Value> params;
   for (const pb::Value& value : request.params()) params.push_back(to_value(value));
   Answer answer(completeness, file_dir);
@@ -65,6 +68,7 @@ Result<Answer> run_query(mirror::Session& session, const pb::QueryRequest& reque
     return answer.rows.add(row);
   };
   DE_TRY(outcome, session.run(request.sql(), params, budget, on_columns, on_row));
+  wanted = std::move(outcome.wanted);
   add_missing(*answer.trailer.mutable_completeness(), outcome.missing);
   // Cut where the asker wanted it cut is complete; cut before, by a limit of ours, is not.
   if (outcome.truncated && (request.limit_rows() == 0 || outcome.rows < request.limit_rows()))
@@ -159,9 +163,13 @@ namespace {
 
 // In place: what follows sees the agent's own SQL only.
 Result<> translate(pb::QueryRequest& request) {
-  if (request.dialect() != pb::DIALECT_OSQUERY) return {};
-  DE_TRY(translated, osquery::from_osquery(request.sql()));
-  request.set_sql(std::move(translated));
+  if (request.dialect() == pb::DIALECT_OSQUERY) {
+    DE_TRY(translated, osquery::from_osquery(request.sql()));
+    request.set_sql(std::move(translated));
+    request.clear_dialect();
+  }
+  DE_TRY(joined, mirror::rewrite_auto_joins(request.sql()));
+  request.set_sql(std::move(joined.sql));
   return {};
 }
 
@@ -184,7 +192,7 @@ link::Task<mirror::ColumnNeeds> find_needs(Context& context, mirror::Session& se
   auto image = context.image();
   auto job = [&session, &request, &image]() -> Result<mirror::ColumnNeeds> {
     if (!translate(request) || (image && !session.load(image))) return mirror::ColumnNeeds();
-    auto needs = session.needs(request.sql());
+    auto needs = session.needs(request.sql(), false);
     return needs ? std::move(*needs) : mirror::ColumnNeeds();
   };
   co_return co_await link::run_on(context.readers, std::move(job));
@@ -216,8 +224,10 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     degrade(completeness, "CollectionFailed",
             "columns that are collected on demand did not come in time: " + joined(needs.columns));
   budget.is_unwanted = is_unwanted.get();
-  auto job = [&session, &image, &request, &budget, &completeness, &context,
-              &collected]() -> Result<std::shared_ptr<Answer>> {
+  auto live = request.has_as_of_ms() ? nullptr : std::make_shared<mirror::LiveRows>();
+  std::vector<mirror::LiveKey> wanted;
+  auto job = [&session, &image, &request, &budget, &completeness, &context, &collected, &live,
+              &wanted]() -> Result<std::shared_ptr<Answer>> {
     DE_CHECK(translate(request));
     if (request.has_as_of_ms()) {
       DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
@@ -225,6 +235,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
       completeness = std::move(past.completeness);
     }
     if (image) DE_CHECK(session->load(image));
+    session->see_live(live, context.max_live);
     const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
       if (!answer) return fail(std::move(answer).error());
       return std::make_shared<Answer>(std::move(*answer));
@@ -235,10 +246,25 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
       case pb::QUERY_VALIDATE:
         return wrap(validate_query(*session, request));
       default:
-        return wrap(run_query(*session, request, budget, completeness, context.file_dir));
+        return wrap(run_query(*session, request, budget, completeness, context.file_dir, wanted));
     }
   };
-  auto answer = co_await link::run_on(context.readers, std::move(job));
+  auto answer = co_await link::run_on(context.readers, job);
+  // What it says of a process may lead to another one.
+  for (int turn = 0; turn < kLiveTurns && answer && !wanted.empty(); ++turn) {
+    auto read = co_await context.read_live(std::move(wanted), budget.time_ms);
+    if (!read) break;
+    auto more = std::make_shared<mirror::LiveRows>(**read);
+    more->rows.insert(live->rows.begin(), live->rows.end());
+    live = std::move(more);
+    wanted.clear();
+    answer = co_await link::run_on(context.readers, job);
+  }
+  if (answer && !wanted.empty())
+    degrade(*(*answer)->trailer.mutable_completeness(), "ResourceLimit",
+            "the statement asks for more processes with what it read of others than " + std::to_string(kLiveTurns) +
+                " times");
+  session->see_live();
   // After a memory overrun the session may hold on to what it got: a fresh one is cheaper than a doubt.
   if (answer || answer.error().code() == Errc::Invalid) shelf.put_back(std::move(session));
   if (!answer) {

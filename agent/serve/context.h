@@ -76,6 +76,11 @@ struct Context {
   std::function<link::Task<>()> settle;
   // Has columns on demand collected. Returns whether the current snapshot has them, which takes a moment.
   std::function<link::Task<bool>(mirror::ColumnNeeds needs, std::int64_t limit_ms)> collect;
+  // Reads from processes. What is in neither part of the answer did not come in time.
+  std::function<link::Task<std::shared_ptr<const mirror::LiveRows>>(std::vector<mirror::LiveKey> keys,
+                                                                    std::int64_t limit_ms)>
+      read_live;
+  std::size_t max_live = 0;  // Processes, for one statement.
   std::function<pb::Completeness()> completeness;
   std::function<std::string()> state;  // Of the agent's state machine.
   // An entry for the ledger: action and JSON payload.

@@ -5,6 +5,7 @@
 #include "daemoneye/schema/alert_columns.h"
 #include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/host_columns.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/process_columns.h"
 #include "daemoneye/schema/scan_columns.h"
 
@@ -103,6 +104,7 @@ std::span<const TableInfo> tables() {
          "collection_time_ms", history_infos()},
         {"scans", "The snapshots that are stored, one row each", "collection_time_ms", infos_of(&scan_columns)},
         {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)}};
+    for (const TableInfo& table : live_tables()) out.push_back(table);
     for (std::size_t i = 0; i < kHostTables; ++i) out.push_back(host_table_info(static_cast<HostTable>(i)));
     return out;
   }();
@@ -113,6 +115,7 @@ const TableInfo* find_table(std::string_view name) {
   if (name == "processes.snapshots" || name == "snapshots") name = "processes";
   if (name == "events") name = "processes.events";
   if (name == "history") name = "processes.history";
+  if (const TableInfo* live = find_live_table(name); live != nullptr) name = live->name;
   for (const TableInfo& table : tables())
     if (table.name == name) return &table;
   return nullptr;

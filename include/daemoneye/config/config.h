@@ -121,6 +121,8 @@ struct AgentConfig {
   std::vector<std::string> file_dirs = {"/bin",  "/dev", "/etc",  "/home", "/lib", "/opt",
                                         "/root", "/run", "/sbin", "/tmp",  "/usr", "/var"};
   std::uint32_t max_files = 10'000;
+  std::uint32_t max_live = 1'024;
+  std::uint32_t rules_max_live_reads = 60;
   std::uint32_t table_max_rows = 100'000;
   std::uint32_t table_max_mb = 32;
   RunBudget rules{1000, 32, 1000};

@@ -15,7 +15,7 @@ using testing::UnorderedElementsAre;
 // "fd_count: name EQ sshd & pid GT 5 | all".
 std::string needs_of(const std::string& sql) {
   auto session = std::move(*Session::create(Origin::Rule, system_clock()));
-  const auto needs = session->needs(sql);
+  const auto needs = session->needs(sql, true);
   if (!needs) return needs.error().what();
   std::string out;
   for (const std::string& column : needs->columns) out += (out.empty() ? "" : ",") + column;

@@ -108,6 +108,8 @@ class ControlTest : public testing::Test {
         [this] { return image_; },
         [this] { return settle(); },
         [this](mirror::ColumnNeeds needs, std::int64_t) { return collect(std::move(needs)); },
+        [this](std::vector<mirror::LiveKey> keys, std::int64_t) { return read_live(std::move(keys)); },
+        std::size_t{3},
         [this] { return known_; },
         [] { return "SteadyState"; },
         [this](const std::string& action, const std::string& payload) { audited_.push_back(action + " " + payload); },
@@ -139,6 +141,19 @@ class ControlTest : public testing::Test {
   link::Task<bool> collect(mirror::ColumnNeeds needs) {
     collected_.push_back(std::move(needs));
     co_return can_collect_;
+  }
+  // What procmond would read: one file of each process, named after it.
+  link::Task<std::shared_ptr<const mirror::LiveRows>> read_live(std::vector<mirror::LiveKey> keys) {
+    auto out = std::make_shared<mirror::LiveRows>();
+    for (const mirror::LiveKey& key : keys) {
+      live_read_.push_back(key.pid);
+      const std::string path = "/file/" + std::to_string(key.pid);
+      if (live_fails_.empty())
+        out->rows[key].push_back({key.pid, std::string("uid"), std::int64_t{3}, path});
+      else
+        out->failed[key.table] = live_fails_;
+    }
+    co_return std::shared_ptr<const mirror::LiveRows>(std::move(out));
   }
   // What the agent does before a query is answered.
   link::Task<> settle() {
@@ -292,6 +307,8 @@ class ControlTest : public testing::Test {
   catalog::Demand demand_{clock_};
   std::vector<mirror::ColumnNeeds> collected_;
   bool can_collect_ = true;
+  std::vector<std::int64_t> live_read_;
+  std::string live_fails_;
   std::vector<std::string> audited_;
   std::vector<std::string> switched_;
   std::optional<gid_t> admins_;
