@@ -9,8 +9,8 @@
 namespace de::collect {
 namespace {
 
-constexpr std::uint64_t kTickNs = 10'000'000;
-constexpr std::int64_t kTickMs = 10;
+constexpr std::uint64_t kUnitNs = 10'000'000;
+constexpr std::int64_t kUnitMs = 10;
 
 template <class Uid>
 Uid to_uid(std::string_view bytes) {
@@ -43,7 +43,7 @@ void LiveProcesses::identify(KernelEvent& event) const {
   record.set_pid(event.pid);
   if (event.start_ns != 0) {
     record.set_process_uid(process_uid(boot_.boot_id, event.pid, event.start_ns));
-    record.set_start_time_ms(boot_.time_ms + static_cast<std::int64_t>(event.start_ns / kTickNs) * kTickMs);
+    record.set_start_time_ms(boot_.time_ms + static_cast<std::int64_t>(event.start_ns / kUnitNs) * kUnitMs);
     record.set_ppid(event.ppid);
     if (event.ppid != 0 && event.parent_start_ns != 0)
       record.set_parent_uid(process_uid(boot_.boot_id, event.ppid, event.parent_start_ns));

@@ -13,7 +13,7 @@ bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
 }
 bool is_quote(char c) { return c == '"' || c == '\''; }
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_gap(char c) { return c == ' ' || c == '\t'; }
 
 // Ends of an unquoted value in a list, a query string, a shell word or JSON.
 bool ends_value(char c) { return std::string_view(" \t\r\n\"'&,;|)}]<>`").find(c) != std::string_view::npos; }
@@ -39,7 +39,7 @@ std::size_t append_userinfo(std::string& out, std::string_view rest) {
 // The name that ends right before `at` ('=' or ':' there), without quotes around it.
 std::string_view name_before(std::string_view text, std::size_t at) {
   std::size_t end = at;
-  while (end > 0 && is_blank(text[end - 1]) && at - end < 2) --end;
+  while (end > 0 && is_gap(text[end - 1]) && at - end < 2) --end;
   if (end > 0 && is_quote(text[end - 1])) --end;
   if (end > 0 && text[end - 1] == '\\') --end;  // \"name\" inside a quoted script.
   std::size_t begin = end;
@@ -47,7 +47,7 @@ std::string_view name_before(std::string_view text, std::size_t at) {
   return text.substr(begin, end - begin);
 }
 
-bool looks_like_path(std::string_view value) {
+bool is_path_like(std::string_view value) {
   return value.starts_with('/') || value.starts_with("./") || value.starts_with("~/") || value.starts_with("../");
 }
 
@@ -57,7 +57,7 @@ struct Span {
 };
 Span value_after(std::string_view text, std::size_t at, NameKind kind) {
   std::size_t begin = at + 1;
-  while (begin < text.size() && is_blank(text[begin]) && begin - at < 4) ++begin;
+  while (begin < text.size() && is_gap(text[begin]) && begin - at < 4) ++begin;
   // "NAME= next" is an empty value in a shell; "name: value" and `name = "value"` are pairs.
   if (text[at] == '=' && begin != at + 1 && (begin == text.size() || !is_quote(text[begin]))) return {begin, 0};
   if (kind == NameKind::Header) {
@@ -84,8 +84,8 @@ Span secret_at(std::string_view text, std::size_t at) {
   if (kind == NameKind::Plain) return {at, 0};
   const Span value = value_after(text, at, kind);
   const std::string_view shown = text.substr(value.begin, value.length);
-  if (kind == NameKind::Key && looks_like_path(shown)) return {at, 0};
-  const bool is_directory = (name == "PWD" || name == "OLDPWD" || name == "pwd") && looks_like_path(shown);
+  if (kind == NameKind::Key && is_path_like(shown)) return {at, 0};
+  const bool is_directory = (name == "PWD" || name == "OLDPWD" || name == "pwd") && is_path_like(shown);
   if (is_directory || text.substr(value.begin).starts_with(kRedacted)) return {at, 0};
   return value;
 }

@@ -13,7 +13,7 @@ constexpr std::size_t kEventHead = 16;      // u32 what, u32 cpu, u64 timestamp_
 constexpr std::uint16_t kDone = 3;          // NLMSG_DONE: the only type the connector sends.
 
 // enum proc_cn_event
-constexpr std::uint32_t kNone = 0, kFork = 1, kExec = 2, kExit = 0x80000000;
+constexpr std::uint32_t kNoEvent = 0, kFork = 1, kExec = 2, kExit = 0x80000000;
 
 template <class Int>
 Int load(std::string_view bytes, std::size_t at) {
@@ -32,7 +32,7 @@ std::uint32_t number(std::string_view data, std::size_t index) { return load<std
 // `data` follows the event's head. False: too short for what it claims to be.
 bool read_data(std::uint32_t what, std::string_view data, ConnectorMessage& out) {
   switch (what) {
-    case kNone:  // err
+    case kNoEvent:  // err
       if (data.size() < 4) return false;
       out.what = ConnectorWhat::Ack;
       out.status = number(data, 0);

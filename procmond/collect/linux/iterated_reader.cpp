@@ -22,8 +22,6 @@
 namespace de::collect {
 namespace {
 
-constexpr std::size_t kKeepBuffer = 64UL * 1024;
-
 void set_cgroup(std::string path, pb::ProcessRecord& out) {
   out.set_cgroup(std::move(path));
   const ContainerName container = container_of(out.cgroup());

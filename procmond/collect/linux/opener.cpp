@@ -54,7 +54,7 @@ tl::unexpected<Error> no_answer() { return fail(Errc::Corrupt, "the opener gives
 
 Result<Packet> exchange(int socket, std::span<const char> request) {
   DE_CHECK(send_packet(socket, request));
-  return receive_packet(socket, kMaxAnswerBytes);
+  return receive_packet(socket, kMaxToldBytes);
 }
 
 template <class T>

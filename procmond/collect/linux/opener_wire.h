@@ -97,7 +97,7 @@ struct AnswerHead {
   std::uint32_t count = 0;
 };
 
-constexpr std::size_t kMaxAnswerBytes =
+constexpr std::size_t kMaxToldBytes =
     sizeof(AnswerHead) + (kMaxAsked * sizeof(ToldSigns) > sizeof(ToldFacts) + kLinks * kMaxTextBytes
                               ? kMaxAsked * sizeof(ToldSigns)
                               : sizeof(ToldFacts) + kLinks * kMaxTextBytes);

@@ -18,7 +18,7 @@
 namespace de::collect {
 namespace {
 
-constexpr std::size_t kReadBytes = 64UL * 1024;
+constexpr std::size_t kPassBytes = 64UL * 1024;
 
 }  // namespace
 
@@ -55,13 +55,15 @@ Result<> ProcessIterator::read(const Pass& pass, const RecordFn& fn) {
   programs_->skeleton->bss->since_ns = pass.since_ns;
   programs_->skeleton->bss->turn = pass.turn;
   programs_->skeleton->bss->turns = pass.turns;
-  programs_->skeleton->bss->wanted = (pass.with_descriptors ? DE_WANT_FDS : 0U) | (pass.with_io ? DE_WANT_IO : 0U);
+  programs_->skeleton->bss->wanted = 0;
+  if (pass.with_descriptors) programs_->skeleton->bss->wanted |= DE_WANT_FDS;
+  if (pass.with_io) programs_->skeleton->bss->wanted |= DE_WANT_IO;
   const UniqueFd fd(bpf_iter_create(bpf_link__fd(programs_->link)));
   if (!fd) {
     const std::error_code os = last_os_error();
     return fail(access_error(os) == Errc::Denied ? Errc::Denied : Errc::Io, "begin a pass over all processes", os);
   }
-  std::vector<char> buffer(kReadBytes);
+  std::vector<char> buffer(kPassBytes);
   std::size_t filled = 0;
   for (;;) {
     const ssize_t got = ::read(fd.get(), buffer.data() + filled, buffer.size() - filled);

@@ -18,8 +18,7 @@
 namespace de::collect {
 namespace {
 
-constexpr int kMaxTries = 3;  // A process that execs faster than we read stays as last read.
-constexpr std::size_t kKeepBuffer = 64UL * 1024;
+constexpr int kMaxRefreshes = 3;  // A process that execs faster than we read stays as last read.
 
 std::uint64_t short_hash(std::string_view bytes) { return load_le<std::uint64_t>(crypto::sha256(bytes).data()); }
 
@@ -161,7 +160,7 @@ bool ProcessReader::ask_signs(std::span<const std::uint32_t> pids, const std::fu
 // looked at again afterwards.
 Outcome ProcessReader::refresh(Reading& reading, bool may_wait) {
   const bool is_program = !reading.stat.is_kernel_thread();
-  for (int tries = 0; tries < kMaxTries; ++tries) {
+  for (int tries = 0; tries < kMaxRefreshes; ++tries) {
     part_.Clear();
     if (is_program && may_wait && !reading.facts) ask_facts(reading);
     SlowColumns::Found found = slow_.read(*reading.dir, reading.stat, reading.facts, part_);

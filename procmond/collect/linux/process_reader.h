@@ -28,6 +28,7 @@ enum class Outcome : std::uint8_t { Read, Unreadable, Vanished, LeftBehind };
 constexpr std::uint64_t kTickNs = 10'000'000;
 constexpr std::uint64_t kTickMs = 10;
 constexpr std::size_t kMaxStatBytes = 4096;
+constexpr std::size_t kKeepBuffer = 64UL * 1024;
 constexpr std::uint32_t kRefreshSweeps = 8;            // Slow columns of an unchanged process are at most this old.
 constexpr std::int64_t kMinCpuWindowNs = 100'000'000;  // Shorter ones measure the 10 ms tick, not the process.
 

@@ -86,7 +86,7 @@ void LinuxProcessSource::read_all(std::span<const std::uint32_t> pids, Mode mode
 
 Result<Sweep> LinuxProcessSource::sweep(const RecordFn& fn, const SameFn&, const Demand& demand) {
   DE_TRY(pids, list_pids(root_->fd.get()));
-  reader_->begin_sweep(use_of(demand.of_all));
+  reader_->begin_sweep(use_parts(demand.of_all));
   boot_time_ms_ = reader_->boot_time_ms();
   Sweep counts;
   counts.seen = static_cast<std::uint32_t>(pids.size());
@@ -105,7 +105,7 @@ Result<Sweep> LinuxProcessSource::visit(std::span<const std::uint32_t> pids, con
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   Sweep counts;
   counts.seen = static_cast<std::uint32_t>(chosen.size());
-  reader_->begin_visit(use_of(wanted));
+  reader_->begin_visit(use_parts(wanted));
   read_all(chosen, Mode::Visit, fn, counts);
   return counts;
 }

@@ -12,7 +12,7 @@ namespace {
 
 // Each of them holds a channel to the opener, which the sweeps need as well.
 constexpr std::uint32_t kMaxStuckUses = 4;
-constexpr std::uint32_t kBatch = 0;  // No process: one of many.
+constexpr std::uint32_t kOneOfMany = 0;  // In place of a pid.
 
 void set_use(const ProcRoot& root, const ToldUseOf& told, const Wanting& wanting) {
   pb::ProcessRecord& record = *wanting.record;
@@ -29,7 +29,7 @@ void set_use(const ProcRoot& root, const ToldUseOf& told, const Wanting& wanting
 
 }  // namespace
 
-std::uint32_t use_of(Wanted wanted) {
+std::uint32_t use_parts(Wanted wanted) {
   return ((wanted & kFdCount) != 0 ? kTellDescriptors : 0) | ((wanted & kIo) != 0 ? kTellIo : 0);
 }
 
@@ -50,8 +50,8 @@ void UseReader::add_batch(std::span<const Wanting> wanting) {
     columns |= one.columns;
     pids.push_back(one.record->pid());
   }
-  const std::uint32_t subject = pids.size() == 1 ? pids[0] : kBatch;
-  const auto told = ask(subject, std::move(pids), use_of(columns));
+  const std::uint32_t subject = pids.size() == 1 ? pids[0] : kOneOfMany;
+  const auto told = ask(subject, std::move(pids), use_parts(columns));
   for (std::size_t i = 0; i < wanting.size(); ++i) {
     if (told) {
       set_use(*root_, (*told)[i], wanting[i]);

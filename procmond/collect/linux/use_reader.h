@@ -15,7 +15,7 @@
 namespace de::collect {
 
 // Of the columns: kTell...
-std::uint32_t use_of(Wanted wanted);
+std::uint32_t use_parts(Wanted wanted);
 
 class UseReader {
  public:
