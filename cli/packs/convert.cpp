@@ -75,6 +75,15 @@ bool is_path_named(const Named& named, const std::string& alias) {
   return false;
 }
 
+// A rule says for which rows something is read from processes, which osquery's SQL has no words for.
+Result<> refuse_live(const Named& named) {
+  for (const osquery::TableUse& table : named.tables)
+    if (const auto live = osquery::live_table_of(table.name); !live.empty())
+      return fail(Errc::Invalid, table.name + " is read from processes each time: a rule names it with AUTO JOIN " +
+                                     std::string(live) + " ... ON ... WHEN ...; a query by hand may name it as it is");
+  return {};
+}
+
 Result<> check_files(const Named& named) {
   for (const auto& use : named.tables)
     if (use.name == "file" && !is_path_named(named, use.alias))
@@ -184,6 +193,7 @@ Result<Converted> convert(const Query& query, const ConvertOptions& options) {
   DE_TRY(named, osquery::look_at(query.sql));
   DE_CHECK(check_form(named, query.sql));
   DE_CHECK(osquery::check_names(named, query.sql));
+  DE_CHECK(refuse_live(named));
   DE_CHECK(check_functions(named));
   DE_CHECK(check_patterns(named, query.sql));
   DE_CHECK(check_files(named));

@@ -169,7 +169,9 @@ Result<Converted> convert(const Document& rule, std::span<const Document* const>
   out.is_served = source.is_served;
   out.sql = "SELECT " + std::string(source.columns) + " FROM " + out.table + " WHERE " + std::string(source.event) +
             (source.event.empty() ? "" : " AND ") + detection.sql;
-  DE_TRY(yaml, to_rule_file(rule, out, "on: event\n", options));
+  // A table that a collector may tell one day: the rule waits for it.
+  const std::string running = out.is_served ? "on: event\n" : "on: snapshot\nrequires: {tables: [" + out.table + "]}\n";
+  DE_TRY(yaml, to_rule_file(rule, out, running, options));
   out.yaml = std::move(yaml);
   return out;
 }

@@ -18,7 +18,7 @@ struct Converted {
   std::string yaml;  // A rule file.
   std::string sql;
   std::string table;
-  bool is_served = true;  // Else this version has no such table yet, and the rule waits.
+  bool is_served = true;  // Else it waits for a collector that tells the table.
 };
 
 struct ConvertOptions {

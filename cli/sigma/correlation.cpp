@@ -270,6 +270,8 @@ Result<Converted> convert_correlation(const Document& correlation, const std::ve
   out.id = id;
   out.table = std::string(source->table);
   out.is_served = source->is_served;
+  if (!out.is_served)
+    return fail(c.wrong(*node, "of " + out.table + " only what it has now is kept; a correlation looks back"));
   DE_TRY(sql, to_sql(c, id));
   out.sql = std::move(sql);
   DE_TRY(yaml, to_rule_file(correlation, out, running(c), options));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/table.h"
 
 namespace de::osquery {
@@ -106,6 +107,9 @@ constexpr ViewColumn kProcessNamespaces[] = {
     {"uts_namespace", "CAST(json_extract(namespaces,'$.uts')AS TEXT)"},
 };
 
+constexpr ViewColumn kProcessEnvs[] = {{"pid", "pid"}, {"key", "key"}, {"value", "value"}};
+constexpr ViewColumn kProcessOpenFiles[] = {{"pid", "pid"}, {"fd", "fd"}, {"path", "path"}};
+
 constexpr View kViews[] = {
     {"processes", "FROM processes.processes", false, kProcesses},
     {"process_events", "FROM processes.events WHERE event_type='exec'", false, kProcessEvents},
@@ -114,6 +118,8 @@ constexpr View kViews[] = {
      "coalesce(on_disk_state,'')NOT IN('deleted','memfd')GROUP BY executable_path",
      true, kHash},
     {"process_namespaces", "FROM processes.processes", false, kProcessNamespaces},
+    {"process_envs", "FROM processes.environments", false, kProcessEnvs},
+    {"process_open_files", "FROM processes.open_files", false, kProcessOpenFiles},
 };
 
 // Served under osquery's name and with its columns by a table of our own.
@@ -141,13 +147,9 @@ constexpr Reason kReasons[] = {
     {"listening_ports", kSockets},
     {"logged_in_users", "sessions are not collected"},
     {"magic", kContents},
-    {"process_envs",
-     "environments are left out unless collect.environment says otherwise, and are masked; they are in "
-     "processes.environment"},
     {"process_file_events", "changes of files are not collected"},
     {"process_memory_map", "the memory of processes is not looked at"},
-    {"process_open_files", "open files are not collected"},
-    {"process_open_pipes", "open files are not collected"},
+    {"process_open_pipes", "who has the other end of a pipe is not collected"},
     {"process_open_sockets", kSockets},
     {"shell_history", kContents},
     {"socket_events", kSockets},
@@ -188,6 +190,13 @@ std::span<const View> views() { return kViews; }
 const View* find_view(std::string_view table) {
   const auto* at = std::ranges::find(kViews, table, &View::name);
   return at == std::end(kViews) ? nullptr : at;
+}
+
+std::string_view live_table_of(std::string_view table) {
+  constexpr std::string_view kFrom = "FROM ";
+  const View* view = find_view(table);
+  if (view == nullptr || schema::find_live_table(view->from.substr(kFrom.size())) == nullptr) return {};
+  return view->from.substr(kFrom.size());
 }
 
 std::string view_sql(const View& view) {

@@ -28,6 +28,8 @@ struct View {
 // Those that are views; the others that are served have osquery's names and columns in our own schema.
 std::span<const View> views();
 const View* find_view(std::string_view table);
+// The table of ours behind a view whose rows are read from processes each time; empty for others.
+std::string_view live_table_of(std::string_view table);
 // "processes AS NOT MATERIALIZED (SELECT ...)"
 std::string view_sql(const View& view);
 
