@@ -46,6 +46,7 @@ Collector::Collector(std::unique_ptr<TextPool> texts, std::unique_ptr<ProcessSou
       texts_(std::move(texts)),
       source_(std::move(source)),
       on_demand_(options.on_demand),
+      environments_(options.source.collect_environment),
       hasher_(options.hash.enabled ? ExeHasher::start(options.hash, clock) : nullptr),
       image_hashes_(hasher_ && feed ? std::make_unique<ImageHashes>(*hasher_, *source_) : nullptr),
       feed_(std::move(feed)),
@@ -352,7 +353,7 @@ pb::DetectionResult Collector::run_task(const pb::DetectionTask& task) {
     result.set_success(accepted.has_value());
     if (!accepted) result.set_error_message(accepted.error().message());
   } else {
-    result = collect::run_task(task, *source_, hasher_.get());
+    result = collect::run_task(task, *source_, hasher_.get(), environments_);
   }
   const std::lock_guard lock(mutex_);
   ++counts_.tasks;

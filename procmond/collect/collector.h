@@ -154,6 +154,7 @@ class Collector {
   const std::unique_ptr<TextPool> texts_;  // Before its users.
   const std::unique_ptr<ProcessSource> source_;
   const bool on_demand_;
+  const bool environments_;
   const std::unique_ptr<ExeHasher> hasher_;           // Null when hashing is off.
   const std::unique_ptr<ImageHashes> image_hashes_;   // The same.
   std::unordered_set<FileKey, FileKeyHash> pending_;  // Images of this scan without a hash; bounded.

@@ -14,6 +14,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "collect/file_key.h"
 #include "collect/on_demand.h"
@@ -76,6 +78,15 @@ struct Executable {
   FileKey key;
 };
 
+struct OpenFile {
+  std::uint32_t descriptor = 0;
+  std::optional<std::string> path;  // As the kernel prints it: "socket:[1]"; absent when it could not be told.
+};
+struct OpenFiles {
+  std::vector<OpenFile> files;
+  bool is_cut = false;  // There are more.
+};
+
 class ProcessSource {
  public:
   virtual ~ProcessSource() = default;
@@ -94,6 +105,11 @@ class ProcessSource {
   // Reads columns on demand of records that it has handed out, in as few calls as it can; what cannot be told stays
   // absent. May be called from within a RecordFn.
   virtual void add_on_demand(std::span<const Wanting> /*wanting*/) {}
+
+  // What the process with this identity has open, at most `limit` descriptors. Errors: as open_executable.
+  virtual Result<OpenFiles> open_files(std::uint32_t /*pid*/, std::string_view /*process_uid*/, std::size_t /*limit*/) {
+    return fail(Errc::Unsupported, "open files are not told here");
+  }
 
   // Opens what the process with this identity is running. May be called from within a RecordFn.
   // Any thread. Errors: NotFound (gone, or the pid is another's now), Denied, Unsupported (not a regular file, or one

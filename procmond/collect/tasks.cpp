@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collect/conformance.h"
+#include "collect/live_tables.h"
 #include "daemoneye/base/text.h"
 
 namespace de::collect {
@@ -241,6 +242,15 @@ void compare(const pb::DetectionTask& task, pb::DetectionResult& result) {
   result.set_success(true);
 }
 
+void look_live(const pb::DetectionTask& task, ProcessSource& source, bool environments, pb::DetectionResult& result) {
+  if (!task.has_live_read()) return refuse(result, "live_read: is missing");
+  if (const Result<> read = read_live(task.live_read(), environments, source, result); !read) {
+    result.clear_rows();
+    return refuse(result, read.error().message());
+  }
+  result.set_success(true);
+}
+
 }  // namespace
 
 bool matches_glob(std::string_view pattern, std::string_view text) {
@@ -263,7 +273,8 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher) {
+pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher,
+                             bool environments) {
   pb::DetectionResult result;
   result.set_task_id(task.task_id());
   if (task.process_filter().executable_pattern().size() > kMaxPatternBytes) {
@@ -283,6 +294,9 @@ pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& sourc
       break;
     case pb::CHECK_CONFORMANCE:
       compare(task, result);
+      break;
+    case pb::READ_LIVE:
+      look_live(task, source, environments, result);
       break;
     default:
       refuse(result, "task_type: not one of a process collector's");

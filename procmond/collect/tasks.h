@@ -26,9 +26,11 @@ constexpr std::size_t kMaxTaskHashes = 16;
 //  VERIFY_EXECUTABLE     selected by hash_check.executable_path or process_filter: reads the running images anew;
 //                        hash_result.success only if each is still the file on disk and has the expected hash, if any.
 //  CHECK_CONFORMANCE     see conformance.h.
+//  READ_LIVE             see live_tables.h.
 // COLLECT_COLUMNS is the collector's own.
-// `hasher` may be null: then the last two are refused.
-pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher);
+// `hasher` may be null: then what takes hashes is refused; so are environments where they are not collected.
+pb::DetectionResult run_task(const pb::DetectionTask& task, ProcessSource& source, ExeHasher* hasher,
+                             bool environments = false);
 
 // `*` any bytes, `?` one byte, everything else itself; over the whole text.
 bool matches_glob(std::string_view pattern, std::string_view text);

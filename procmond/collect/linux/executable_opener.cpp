@@ -2,10 +2,7 @@
 
 #include <utility>
 
-#include "collect/identity.h"
-#include "collect/linux/proc_dir.h"
-#include "collect/linux/proc_stat.h"
-#include "collect/linux/process_reader.h"
+#include "collect/linux/process_start.h"
 
 namespace de::collect {
 namespace {
@@ -20,13 +17,8 @@ Result<Executable> keep(Result<UniqueFd> opened) {
 }
 
 Result<Executable> open_now(const ProcRoot& root, std::uint32_t pid, const std::string& uid) {
-  DE_TRY(dir, ProcDir::open(root.fd.get(), pid));
-  std::string text;
-  DE_TRY(read, dir.read("stat", text, kMaxStatBytes));
-  DE_TRY(stat, parse_proc_stat(read));
-  if (process_uid(root.boot_id, pid, stat.start_ticks * kTickNs) != uid)
-    return fail(Errc::NotFound, "the pid belongs to another process now");
-  return keep(root.opener->open_executable(pid, stat.start_ticks));
+  DE_TRY(start_ticks, start_of(root, pid, uid));
+  return keep(root.opener->open_executable(pid, start_ticks));
 }
 
 }  // namespace

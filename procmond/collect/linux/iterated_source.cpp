@@ -34,6 +34,9 @@ class IteratedSource final : public ProcessSource {
   Result<Sweep> sweep(const RecordFn& fn, const SameFn& same, const Demand& demand) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn, Wanted wanted) override;
   void add_on_demand(std::span<const Wanting> wanting) override;
+  Result<OpenFiles> open_files(std::uint32_t pid, std::string_view process_uid, std::size_t limit) override {
+    return fallback_->open_files(pid, process_uid, limit);
+  }
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
     return fallback_->open_executable(pid, process_uid);
   }

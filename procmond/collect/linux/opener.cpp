@@ -52,9 +52,9 @@ class Cursor {
 
 tl::unexpected<Error> no_answer() { return fail(Errc::Corrupt, "the opener gives no answer of its"); }
 
-Result<Packet> exchange(int socket, std::span<const char> request) {
+Result<Packet> exchange(int socket, std::span<const char> request, std::size_t max_bytes) {
   DE_CHECK(send_packet(socket, request));
-  return receive_packet(socket, kMaxToldBytes);
+  return receive_packet(socket, max_bytes);
 }
 
 template <class T>
@@ -114,14 +114,14 @@ bool Opener::is_gone() {
 }
 
 // `count`: what the answer's head has to say.
-Result<Packet> Opener::ask(std::span<const char> request, std::uint32_t count) {
+Result<Packet> Opener::ask(std::span<const char> request, std::uint32_t count, std::size_t max_bytes) {
   Packet out;
   if (proc_) {
     if (!answer(proc_.get(), request, out)) return fail(Errc::Invalid, "ask the opener: no request of its");
   } else {
     const Lease lease(*this);
     if (!lease) return fail(Errc::Exhausted, "every channel to the opener waits for a process");
-    auto received = exchange(lease.socket(), request);
+    auto received = exchange(lease.socket(), request, max_bytes);
     if (!received && received.error().code() == Errc::TooLarge) return no_answer();
     if (!received) {
       is_gone_ = true;
@@ -151,12 +151,12 @@ Result<Packet> Opener::ask_many(Ask what, std::span<const std::uint32_t> pids, s
   return ask(request, count);
 }
 
-Result<Packet> Opener::ask_one(const OpenerRequest& head, std::uint32_t pid, std::uint64_t start_ticks,
-                               std::uint32_t count) {
+Result<Packet> Opener::ask_one(const OpenerRequest& head, const AskedProcess& process, std::uint32_t count,
+                               std::size_t max_bytes) {
   std::vector<char> request;
   append(request, head);
-  append(request, AskedProcess{pid, 0, start_ticks});
-  return ask(request, count);
+  append(request, process);
+  return ask(request, count, max_bytes);
 }
 
 Result<std::vector<ProcessSigns>> Opener::signs(std::span<const std::uint32_t> pids, std::uint32_t use) {
@@ -188,7 +188,7 @@ Result<std::vector<ToldUseOf>> Opener::use(std::span<const std::uint32_t> pids, 
 
 Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t use) {
   count_reads(use, 1);
-  DE_TRY(received, ask_one({what, 1, 0, use}, pid, start_ticks, 1));
+  DE_TRY(received, ask_one({what, 1, 0, use}, {pid, 0, start_ticks}, 1));
   Cursor cursor(received.bytes);
   AnswerHead head;
   ToldFacts told;
@@ -211,8 +211,34 @@ Result<ProcessFacts> Opener::facts(Ask what, std::uint32_t pid, std::uint64_t st
   return out;
 }
 
+Result<OpenedFiles> Opener::files(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t from) {
+  DE_TRY(received, ask_one({Ask::Files, 1, 0, 0}, {pid, from, start_ticks}, 1, kMaxFilesAnswerBytes));
+  Cursor cursor(received.bytes);
+  AnswerHead head;
+  ToldFiles told;
+  if (!cursor.take(head) || !cursor.take(told)) return no_answer();
+  OpenedFiles out;
+  while (!cursor.is_at_end()) {
+    ToldLink link;
+    std::string text;
+    if (out.files.size() == kMaxToldFiles || !cursor.take(link)) return no_answer();
+    if (link.bytes > kMaxTextBytes || !cursor.take(text, link.bytes)) return no_answer();
+    OpenedFile& file = out.files.emplace_back();
+    file.descriptor = link.descriptor;
+    if (link.error != 0) {
+      file.link = told_error(link.error, "read link");
+    } else {
+      file.link = std::move(text);
+    }
+  }
+  // Whoever goes on from there gets somewhere.
+  if (told.next != 0 && told.next <= from) return no_answer();
+  out.next = told.next;
+  return out;
+}
+
 Result<UniqueFd> Opener::open(Ask what, std::uint32_t pid, std::uint64_t start_ticks) {
-  DE_TRY(received, ask_one({what, 1, 0, 0}, pid, start_ticks, 0));
+  DE_TRY(received, ask_one({what, 1, 0, 0}, {pid, 0, start_ticks}, 0));
   if (!received.fd) return no_answer();
   return std::move(received.fd);
 }

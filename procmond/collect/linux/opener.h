@@ -45,6 +45,15 @@ struct ProcessFacts {
   Result<FileFacts> look_up(const std::string& path) const;
 };
 
+struct OpenedFile {
+  std::uint32_t descriptor = 0;
+  Result<std::string> link = fail(Errc::NotFound, "not asked");
+};
+struct OpenedFiles {
+  std::vector<OpenedFile> files;
+  std::uint32_t next = 0;  // The least descriptor of those that are left; 0: none is.
+};
+
 class Opener {
  public:
   // Reads by itself.
@@ -64,6 +73,8 @@ class Opener {
   Result<ProcessFacts> image(std::uint32_t pid, std::uint64_t start_ticks) {
     return facts(Ask::Image, pid, start_ticks, 0);
   }
+  // The open descriptors from `from` on, as many as one answer holds.
+  Result<OpenedFiles> files(std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t from);
   Result<UniqueFd> open_executable(std::uint32_t pid, std::uint64_t start_ticks);
   Result<UniqueFd> open_environment(std::uint32_t pid, std::uint64_t start_ticks);
   // A regular file that somebody may execute. `path` is absolute.
@@ -76,9 +87,10 @@ class Opener {
 
  private:
   class Lease;
-  Result<Packet> ask(std::span<const char> request, std::uint32_t count);
+  Result<Packet> ask(std::span<const char> request, std::uint32_t count, std::size_t max_bytes = kMaxToldBytes);
   Result<Packet> ask_many(Ask what, std::span<const std::uint32_t> pids, std::uint32_t use);
-  Result<Packet> ask_one(const OpenerRequest& head, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t count);
+  Result<Packet> ask_one(const OpenerRequest& head, const AskedProcess& process, std::uint32_t count,
+                         std::size_t max_bytes = kMaxToldBytes);
   Result<ProcessFacts> facts(Ask what, std::uint32_t pid, std::uint64_t start_ticks, std::uint32_t use);
   void count_reads(std::uint32_t use, std::size_t processes);
   Result<UniqueFd> open(Ask what, std::uint32_t pid, std::uint64_t start_ticks);

@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "collect/linux/exe_file.h"
 #include "collect/linux/proc_dir.h"
@@ -139,6 +141,31 @@ void tell_facts(Found& found, bool image_only, std::uint32_t use, Packet& out) {
   for (const std::string& link : links) out.bytes.insert(out.bytes.end(), link.begin(), link.end());
 }
 
+void tell_files(const ProcDir& dir, std::uint32_t from, Packet& out) {
+  const auto descriptors = dir.numbers("fd", from, kMaxToldFiles + 1);
+  if (!descriptors) return refuse(errno_of(descriptors.error()), out);
+  ToldFiles head;
+  std::vector<char> links;
+  std::size_t told = 0;
+  for (const std::uint32_t descriptor : *descriptors) {
+    if (told == kMaxToldFiles || links.size() >= kMaxFilesBytes) {
+      head.next = descriptor;
+      break;
+    }
+    ++told;
+    const Result<std::string> text = dir.link(("fd/" + std::to_string(descriptor)).c_str());
+    if (!text && text.error().code() == Errc::NotFound) continue;  // Closed in the meantime.
+    const ToldLink link{descriptor, text ? 0 : errno_of(text.error()),
+                        static_cast<std::uint32_t>(text ? std::min(text->size(), kMaxTextBytes) : 0)};
+    const auto* bytes = reinterpret_cast<const char*>(&link);
+    links.insert(links.end(), bytes, bytes + sizeof link);
+    if (text) links.insert(links.end(), text->data(), text->data() + link.bytes);
+  }
+  put(out, AnswerHead{0, 1});
+  put(out, head);
+  out.bytes.insert(out.bytes.end(), links.begin(), links.end());
+}
+
 void open_below(const ProcDir& dir, const char* name, Packet& out) {
   UniqueFd fd(::openat(dir.fd(), name, kOpenFlags));
   if (!fd) return refuse(errno, out);
@@ -167,6 +194,7 @@ void answer_one(int proc_fd, const ParsedRequest& request, Packet& out) {
   if (found->signs.start_ticks != asked.start_ticks) return refuse(ENOENT, out);  // The pid is another's now.
   if (request.ask == Ask::Facts || request.ask == Ask::Image)
     return tell_facts(*found, request.ask == Ask::Image, request.use, out);
+  if (request.ask == Ask::Files) return tell_files(found->dir, asked.from, out);
   open_below(found->dir, request.ask == Ask::Executable ? "exe" : "environ", out);
 }
 
@@ -194,6 +222,7 @@ std::optional<ParsedRequest> parse_request(std::span<const char> request) {
     case Ask::Executable:
     case Ask::Environment:
     case Ask::Use:
+    case Ask::Files:
       if (head.path_bytes != 0 || head.count == 0 || head.count > (takes_many(head.ask) ? kMaxAsked : 1))
         return std::nullopt;
       if (rest.size() != head.count * sizeof(AskedProcess)) return std::nullopt;

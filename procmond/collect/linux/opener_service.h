@@ -1,6 +1,6 @@
 // The other end of an Opener's channels: see opener.h and opener_answer.h.
 //
-// Residual risk: the capabilities of the process that calls this read any file. What bounds it are its seven requests.
+// Residual risk: the capabilities of the process that calls this read any file. What bounds it are its eight requests.
 //
 // Thread: one per channel.
 #pragma once

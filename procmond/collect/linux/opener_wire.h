@@ -20,6 +20,7 @@ enum class Ask : std::uint32_t {
   Program = 5,      // By path: a regular file that somebody may execute, opened for reading.
   Image = 6,        // Of one: as Facts, but nothing that is not about its exe.
   Use = 7,          // Of many processes, whoever has the pid now: only what they use.
+  Files = 8,        // Of one: the numbers of its open descriptors and the texts of their links, a part of them.
 };
 
 // What is told of a process's use.
@@ -37,7 +38,7 @@ constexpr std::array<const char*, kNamespaceCount> kNamespaceNames{"ns/cgroup", 
 
 struct AskedProcess {
   std::uint32_t pid = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t from = 0;         // Of Files: lesser descriptors are not told.
   std::uint64_t start_ticks = 0;  // The identity, checked before anything is read. Not looked at for Signs and Use.
 };
 
@@ -90,14 +91,29 @@ struct ToldFacts {
   std::array<std::uint32_t, kLinks> link_bytes{};
 };
 
+// Followed by the files, each by the text of its link.
+struct ToldFiles {
+  std::uint32_t next = 0;  // The least descriptor of those that are left; 0: none is.
+  std::uint32_t reserved = 0;
+};
+struct ToldLink {
+  std::uint32_t descriptor = 0;
+  std::int32_t error = 0;  // errno; then there is no text.
+  std::uint32_t bytes = 0;
+};
+constexpr std::size_t kMaxToldFiles = 512;           // Of one answer,
+constexpr std::size_t kMaxFilesBytes = 48UL * 1024;  // which ends with the one that makes it so long.
+
 struct AnswerHead {
   std::int32_t error = 0;  // errno of the whole request; nothing follows then.
-  // Signs, Use: as many ToldSigns or ToldUseOf follow. Facts, Image: one ToldFacts. Otherwise a descriptor comes with
-  // it.
+  // Signs, Use: as many ToldSigns or ToldUseOf follow. Facts, Image: one ToldFacts. Files: one ToldFiles. Otherwise a
+  // descriptor comes with it.
   std::uint32_t count = 0;
 };
 
-constexpr std::size_t kMaxToldBytes =
+constexpr std::size_t kMaxFilesAnswerBytes =
+    sizeof(AnswerHead) + sizeof(ToldFiles) + kMaxFilesBytes + sizeof(ToldLink) + kMaxTextBytes;
+constexpr std::size_t kMaxToldBytes =  // Of any other answer.
     sizeof(AnswerHead) + (kMaxAsked * sizeof(ToldSigns) > sizeof(ToldFacts) + kLinks * kMaxTextBytes
                               ? kMaxAsked * sizeof(ToldSigns)
                               : sizeof(ToldFacts) + kLinks * kMaxTextBytes);

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 namespace de::collect {
 namespace {
@@ -23,6 +24,12 @@ Dir open_dir(int at, const char* name) {
   DIR* dir = fd >= 0 ? ::fdopendir(fd) : nullptr;
   if (dir == nullptr && fd >= 0) ::close(fd);
   return {dir, &::closedir};
+}
+
+std::optional<std::uint32_t> number_of(std::string_view name) {
+  std::uint32_t number = 0;
+  const auto [end, ec] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return ec == std::errc{} && end == name.data() + name.size() ? std::optional(number) : std::nullopt;
 }
 
 }  // namespace
@@ -44,12 +51,10 @@ Result<std::vector<std::uint32_t>> list_pids(int proc_fd) {
     errno = 0;
     const dirent* entry = ::readdir(dir.get());
     if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    std::uint32_t pid = 0;
-    const auto [end, ec] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (ec != std::errc{} || end != name.data() + name.size() || pid == 0) continue;  // /proc/self, /proc/sys, ...
+    const std::optional<std::uint32_t> pid = number_of(entry->d_name);
+    if (!pid || *pid == 0) continue;  // /proc/self, /proc/sys, ...
     if (pids.size() == kMaxPids) return fail(Errc::Io, "list processes: more than a kernel can have");
-    pids.push_back(pid);
+    pids.push_back(*pid);
   }
   // Half a list would read as a massacre: everything not on it would be reported as ended.
   if (errno != 0) return fail(Errc::Io, "list processes", last_os_error());
@@ -127,6 +132,22 @@ Result<std::uint32_t> ProcDir::count(const char* name, std::uint32_t limit) cons
     if (entry_name != "." && entry_name != "..") ++entries;
   }
   return entries;
+}
+
+Result<std::vector<std::uint32_t>> ProcDir::numbers(const char* name, std::uint32_t from, std::size_t limit) const {
+  const Dir dir = open_dir(fd_.get(), name);
+  if (!dir) {
+    const std::error_code os = last_os_error();
+    return fail(access_error(os), name, os);
+  }
+  std::vector<std::uint32_t> out;
+  while (out.size() < limit) {
+    const dirent* entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
+    const std::optional<std::uint32_t> number = number_of(entry->d_name);
+    if (number && *number >= from) out.push_back(*number);
+  }
+  return out;
 }
 
 Owner ProcDir::owner() const {

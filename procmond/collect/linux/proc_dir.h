@@ -46,6 +46,9 @@ class ProcDir {
   std::uint64_t inode(const char* name) const;
   // Entries of a directory other than "." and "..", counted up to `limit`. Errors: NotFound, Denied, Io.
   Result<std::uint32_t> count(const char* name, std::uint32_t limit) const;
+  // Entries of a directory that are numbers from `from` on, in the directory's order, at most `limit`.
+  // Errors: NotFound, Denied, Io.
+  Result<std::vector<std::uint32_t>> numbers(const char* name, std::uint32_t from, std::size_t limit) const;
   Owner owner() const;
   int fd() const { return fd_.get(); }
 

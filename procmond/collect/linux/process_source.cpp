@@ -9,6 +9,7 @@
 
 #include "collect/identity.h"
 #include "collect/linux/executable_opener.h"
+#include "collect/linux/file_lister.h"
 #include "collect/linux/iterated_source.h"
 #include "collect/linux/proc_dir.h"
 #include "collect/linux/proc_root.h"
@@ -29,11 +30,15 @@ class LinuxProcessSource final : public ProcessSource {
         thread_({root_->options.deadline, root_->options.max_stuck}),
         opener_(root_),
         use_(root_),
+        files_(root_),
         boot_time_ms_(reader_->boot_time_ms()) {}
 
   Result<Sweep> sweep(const RecordFn& fn, const SameFn& same, const Demand& demand) override;
   Result<Sweep> visit(std::span<const std::uint32_t> pids, const RecordFn& fn, Wanted wanted) override;
   void add_on_demand(std::span<const Wanting> wanting) override;
+  Result<OpenFiles> open_files(std::uint32_t pid, std::string_view process_uid, std::size_t limit) override {
+    return files_.list(pid, process_uid, limit);
+  }
   Result<Executable> open_executable(std::uint32_t pid, std::string_view process_uid) override {
     return opener_.open_of(pid, process_uid);
   }
@@ -52,6 +57,7 @@ class LinuxProcessSource final : public ProcessSource {
   WatchedThread thread_;
   ExecutableOpener opener_;
   UseReader use_;
+  FileLister files_;
   std::atomic<std::int64_t> boot_time_ms_;
 };
 
@@ -118,8 +124,8 @@ void LinuxProcessSource::add_on_demand(std::span<const Wanting> wanting) {
 
 SourceState LinuxProcessSource::state() const {
   SourceState state;
-  state.timeouts = thread_.timeouts() + opener_.timeouts() + use_.timeouts();
-  state.stuck = thread_.stuck() + opener_.stuck() + use_.stuck();
+  state.timeouts = thread_.timeouts() + opener_.timeouts() + use_.timeouts() + files_.timeouts();
+  state.stuck = thread_.stuck() + opener_.stuck() + use_.stuck() + files_.stuck();
   state.reads_fd_count = root_->opener->descriptor_reads();
   state.reads_io = root_->opener->io_reads();
   state.max_stuck = root_->options.max_stuck;

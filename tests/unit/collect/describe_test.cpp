@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -51,12 +52,41 @@ TEST(DescribeCollector, WhatIsSwitchedOffIsLeftOut) {
   }
 }
 
+TEST(DescribeCollector, LiveTablesAreReadByPid) {
+  const pb::SchemaDescriptor all = describe(everything());
+  std::map<std::string, const pb::TableDescriptor*> live;
+  for (const pb::TableDescriptor& table : all.tables())
+    if (table.live()) live[table.name()] = &table;
+  ASSERT_EQ(live.size(), 2u);
+  EXPECT_EQ(columns_of(all, "processes.open_files", false),
+            (std::set<std::string>{"pid", "process_uid", "fd", "path"}));
+  EXPECT_EQ(columns_of(all, "processes.environments", false),
+            (std::set<std::string>{"pid", "process_uid", "key", "value"}));
+  for (const auto& [name, table] : live) {
+    ASSERT_EQ(table->key_size(), 1) << name;
+    EXPECT_EQ(table->key(0), "pid");
+    ASSERT_EQ(table->joins_size(), 1) << name;
+    EXPECT_EQ(table->joins(0).column() + " " + table->joins(0).table() + " " + table->joins(0).other_column(),
+              "pid processes pid");
+    EXPECT_FALSE(table->help().empty());
+    for (const pb::ColumnDescriptor& column : table->columns()) {
+      EXPECT_FALSE(column.help().empty()) << column.name();
+      EXPECT_NE(column.column_type(), pb::COLUMN_TYPE_UNSPECIFIED);
+    }
+  }
+  CollectorOptions options = everything();
+  options.source.collect_environment = false;
+  const pb::SchemaDescriptor less = describe(options);
+  EXPECT_TRUE(columns_of(less, "processes.environments", false).empty());
+  EXPECT_FALSE(columns_of(less, "processes.open_files", false).empty());
+}
+
 // A greeting is read before anybody is trusted: it has a limit, and this is the most of it.
 TEST(DescribeCollector, FitsIntoAGreeting) {
   pb::Envelope envelope;
   pb::Hello& hello = *envelope.mutable_hello();
   *hello.mutable_schema() = describe(everything());
-  EXPECT_GE(hello.schema().tables_size(), 2);
+  EXPECT_EQ(hello.schema().tables_size(), 4);
   hello.set_collector_id("procmond");
   for (std::string* text : {hello.mutable_version(), hello.mutable_boot_id(), hello.mutable_hostname(),
                             hello.mutable_spawn_token(), hello.mutable_spool_id()})

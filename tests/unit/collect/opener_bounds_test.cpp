@@ -64,6 +64,15 @@ TEST(OpenerBounds, UseIsAskedForByThoseWhoTellIt) {
   EXPECT_FALSE(is_request(Ask::Program, 0, 4, "/bin", kTellIo));
 }
 
+TEST(OpenerBounds, FilesAreAskedForOfOneProcess) {
+  const std::string one(sizeof(AskedProcess), 'x');
+  EXPECT_TRUE(is_request(Ask::Files, 1, 0, one));
+  EXPECT_FALSE(is_request(Ask::Files, 2, 0, one + one));
+  EXPECT_FALSE(is_request(Ask::Files, 1, 0, one, kTellIo));
+  EXPECT_FALSE(is_request(Ask::Files, 1, 4, one + "/bin"));
+  EXPECT_FALSE(is_request(Ask::Files, 0, 0, ""));
+}
+
 TEST(OpenerBounds, OnlyTheUseThatIsAskedForIsReadAndCounted) {
   const Child child = Child::running({"/bin/sleep", "1000"});
   const auto ticks = parse_proc_stat(stat_of(child.pid()))->start_ticks;

@@ -135,6 +135,55 @@ TEST(Opener, SignsComeInTheOrderTheyWereAskedFor) {
   EXPECT_EQ((*use)[2].use.has_io, 1u);
 }
 
+TEST(Opener, FilesComeInPartsUntilThereAreNone) {
+  TempDir dir;
+  const std::string path = dir.write("held", "x");
+  const Child child([&path] {
+    for (int i = 0; i < 700; ++i) (void)!::open(path.c_str(), O_RDONLY);
+    (void)!::dup2(0, 900);
+  });
+  const std::uint64_t ticks = start_ticks_of(child.pid());
+  Served served(1);
+  std::vector<std::uint32_t> descriptors;
+  int parts = 0;
+  for (std::uint32_t from = 0; parts == 0 || from != 0; ++parts) {
+    const auto part = served->files(child.pid(), ticks, from);
+    ASSERT_TRUE(part) << part.error().message();
+    EXPECT_LE(part->files.size(), kMaxToldFiles);
+    for (const OpenedFile& file : part->files) {
+      EXPECT_GE(file.descriptor, from);
+      EXPECT_TRUE(descriptors.empty() || file.descriptor > descriptors.back());
+      descriptors.push_back(file.descriptor);
+      const std::string link = "/proc/" + std::to_string(child.pid()) + "/fd/" + std::to_string(file.descriptor);
+      EXPECT_EQ(file.link.value(), std::filesystem::read_symlink(link).string());
+    }
+    from = part->next;
+  }
+  EXPECT_EQ(parts, 2);
+  EXPECT_GT(descriptors.size(), 700u);
+  EXPECT_EQ(descriptors.back(), 900u);
+  EXPECT_EQ(served->files(child.pid(), ticks, 900)->files.size(), 1u);
+  EXPECT_TRUE(served->files(child.pid(), ticks, 901)->files.empty());
+  EXPECT_EQ(served->files(child.pid(), ticks + 1, 0).error().code(), Errc::NotFound) << "another process";
+}
+
+TEST(Opener, LongLinksMakeSmallerParts) {
+  TempDir dir;
+  std::string deep = dir.path();
+  for (int i = 0; i < 15; ++i) deep += "/" + std::string(200, static_cast<char>('a' + i));
+  std::filesystem::create_directories(deep);
+  const std::string path = dir.write(deep.substr(dir.path().size() + 1) + "/held", "x");
+  const Child child([&path] {
+    for (int i = 0; i < 40; ++i) (void)!::open(path.c_str(), O_RDONLY);
+  });
+  Served served(1);
+  const auto first = served->files(child.pid(), start_ticks_of(child.pid()), 0);
+  ASSERT_TRUE(first) << first.error().message();
+  EXPECT_LT(first->files.size(), 40u);
+  EXPECT_EQ(first->files.back().link.value(), path);
+  EXPECT_GT(first->next, first->files.back().descriptor);
+}
+
 TEST(Opener, OnlyOfTheVeryProcess) {
   const Child child = Child::running({"/bin/sleep", "1000"});
   const std::uint64_t ticks = start_ticks_of(child.pid());
@@ -248,6 +297,16 @@ TEST(Opener, AnAnswerThatIsNoneIsRefused) {
         head + bytes_of(ToldFacts()) + "and more", bytes_of(AnswerHead{0, 2}) + bytes_of(ToldFacts())}) {
     ASSERT_EQ(::send(theirs.get(), said.data(), said.size(), 0), static_cast<ssize_t>(said.size()));
     EXPECT_EQ(opener.facts(1, 1).error().code(), Errc::Corrupt) << said.size();
+  }
+  const std::string entry = bytes_of(ToldLink{5, 0, 1}) + "x";
+  std::string many;
+  for (std::size_t i = 0; i <= kMaxToldFiles; ++i) many += bytes_of(ToldLink{1, 0, 0});
+  for (const std::string& said :
+       {head, head + bytes_of(ToldFiles()) + "short", head + bytes_of(ToldFiles()) + bytes_of(ToldLink{1, 0, 9}) + "x",
+        head + bytes_of(ToldFiles()) + bytes_of(ToldLink{1, 0, ~0U}), head + bytes_of(ToldFiles{7, 0}) + entry,
+        head + bytes_of(ToldFiles()) + many}) {
+    ASSERT_EQ(::send(theirs.get(), said.data(), said.size(), 0), static_cast<ssize_t>(said.size()));
+    EXPECT_EQ(opener.files(1, 1, 7).error().code(), Errc::Corrupt) << said.size();
   }
   const std::string without_file = bytes_of(AnswerHead{0, 0});
   ASSERT_EQ(::send(theirs.get(), without_file.data(), without_file.size(), 0), 8);

@@ -1,0 +1,177 @@
+#include "collect/live_tables.h"
+
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemoneye/base/text.h"
+#include "daemoneye/schema/describe.h"
+#include "daemoneye/schema/process_columns.h"
+
+namespace de::collect {
+namespace {
+
+using schema::SqlType;
+
+struct LiveColumn {
+  const char* name;
+  SqlType type;
+  const char* help;
+};
+
+constexpr char kFiles[] = "processes.open_files";
+constexpr LiveColumn kFileColumns[] = {
+    {"pid", SqlType::Integer, "Process id: which process is asked"},
+    {"process_uid", SqlType::Text, "Identity of the process, as in processes"},
+    {"fd", SqlType::Integer, "Number of the descriptor"},
+    {"path", SqlType::Text, "What it leads to, as the kernel prints it: a path, socket:[1], pipe:[1], anon_inode:[x]"},
+};
+
+constexpr char kEnvironments[] = "processes.environments";
+constexpr LiveColumn kEnvironmentColumns[] = {
+    {"pid", SqlType::Integer, "Process id: which process is asked"},
+    {"process_uid", SqlType::Text, "Identity of the process, as in processes"},
+    {"key", SqlType::Text, "What is before the first '='"},
+    {"value", SqlType::Text, "What is behind it, masked as in processes; NULL where there is no '='"},
+};
+
+void describe_table(const char* name, const char* help, std::span<const LiveColumn> columns,
+                    pb::SchemaDescriptor& out) {
+  pb::TableDescriptor& table = *out.add_tables();
+  table.set_name(name);
+  table.set_help(help);
+  table.set_live(true);
+  table.add_key("pid");
+  pb::JoinHint& hint = *table.add_joins();
+  hint.set_column("pid");
+  hint.set_table("processes");
+  hint.set_other_column("pid");
+  for (const LiveColumn& column : columns) {
+    pb::ColumnDescriptor& described = *table.add_columns();
+    described.set_name(column.name);
+    described.set_column_type(schema::to_wire(column.type));
+    described.set_help(column.help);
+  }
+}
+
+// Fills the list of rows until an answer is full, and remembers what did not fit.
+class LiveRows {
+ public:
+  explicit LiveRows(pb::DetectionResult& result) : result_(result) {}
+
+  void add(std::uint32_t pid, const std::string& uid, pb::TableRow rest) {
+    ++matched_;
+    pb::TableRow row;
+    row.add_cells()->set_int_value(pid);
+    row.add_cells()->set_string_value(uid);
+    for (pb::Literal& cell : *rest.mutable_cells()) row.add_cells()->Swap(&cell);
+    const std::size_t bytes = row.ByteSizeLong() + 8;  // Tag and length.
+    is_full_ |= bytes_ + bytes > kMaxLiveBytes;
+    if (is_full_) return;
+    bytes_ += bytes;
+    result_.add_rows()->Swap(&row);
+  }
+  void note_cut(std::uint32_t pid) { cut_.push_back(pid); }
+  void finish() {
+    std::string note;
+    if (is_full_)
+      note = "result capped: " + std::to_string(result_.rows_size()) + " of " + std::to_string(matched_) +
+             " rows fit the answer";
+    for (const std::uint32_t pid : cut_)
+      note += (note.empty() ? "" : "; ") + ("pid " + std::to_string(pid) + " has more than is told");
+    if (!note.empty()) result_.set_error_message(note);
+  }
+
+ private:
+  pb::DetectionResult& result_;
+  std::size_t matched_ = 0;
+  std::size_t bytes_ = 0;
+  bool is_full_ = false;
+  std::vector<std::uint32_t> cut_;
+};
+
+Result<std::vector<std::uint32_t>> pids_of(const pb::LiveRead& read) {
+  if (read.keys().empty() || read.keys_size() > kMaxLiveKeys) return fail(Errc::Invalid, "keys: 1 to 64 pids");
+  std::vector<std::uint32_t> out;
+  for (const pb::Literal& key : read.keys()) {
+    if (!key.has_int_value()) return fail(Errc::Invalid, "keys: a pid is an integer");
+    if (key.int_value() > 0 && key.int_value() <= std::numeric_limits<std::int32_t>::max())
+      out.push_back(static_cast<std::uint32_t>(key.int_value()));  // Nobody has any other.
+  }
+  return out;
+}
+
+struct Named {
+  std::uint32_t pid = 0;
+  std::string uid;
+};
+
+Result<> read_files(std::span<const std::uint32_t> pids, ProcessSource& source, LiveRows& rows) {
+  std::vector<Named> alive;
+  const auto note = [&alive](pb::ProcessRecord& record, const auto&) {
+    if (!record.process_uid().empty()) alive.push_back({record.pid(), record.process_uid()});
+  };
+  DE_TRY(visited, source.visit(pids, note, kNothing));
+  (void)visited;
+  for (const Named& process : alive) {
+    // Gone since, or nothing may be told: then there are no rows.
+    const Result<OpenFiles> opened = source.open_files(process.pid, process.uid, kMaxOpenFiles);
+    if (!opened) continue;
+    const std::string uid = schema::uid_text(process.uid);
+    for (const OpenFile& file : opened->files) {
+      pb::TableRow row;
+      row.add_cells()->set_int_value(file.descriptor);
+      pb::Literal& path = *row.add_cells();
+      if (file.path) path.set_string_value(*file.path);
+      rows.add(process.pid, uid, std::move(row));
+    }
+    if (opened->is_cut) rows.note_cut(process.pid);
+  }
+  return {};
+}
+
+Result<> read_environments(std::span<const std::uint32_t> pids, ProcessSource& source, LiveRows& rows) {
+  const auto add = [&rows](pb::ProcessRecord& record, const auto&) {
+    const std::string uid = schema::uid_text(record.process_uid());
+    for (const std::string& entry : record.environment()) {
+      const std::size_t equals = entry.find('=');
+      pb::TableRow row;
+      row.add_cells()->set_string_value(entry.substr(0, equals));
+      pb::Literal& value = *row.add_cells();
+      if (equals != entry.npos) value.set_string_value(entry.substr(equals + 1));
+      rows.add(record.pid(), uid, std::move(row));
+    }
+    if (record.environment_cut()) rows.note_cut(record.pid());
+  };
+  DE_TRY(visited, source.visit(pids, add, kNothing));
+  (void)visited;
+  return {};
+}
+
+}  // namespace
+
+void describe_live_tables(bool environments, pb::SchemaDescriptor& out) {
+  describe_table(kFiles, "What processes have open, read when asked: WHERE pid = or IN, or joined to processes",
+                 kFileColumns, out);
+  if (environments)
+    describe_table(kEnvironments,
+                   "Environments of processes, read when asked: WHERE pid = or IN, or joined to processes",
+                   kEnvironmentColumns, out);
+}
+
+Result<> read_live(const pb::LiveRead& read, bool environments, ProcessSource& source, pb::DetectionResult& result) {
+  const bool wants_files = read.table() == kFiles;
+  if (!wants_files && read.table() != kEnvironments)
+    return fail(Errc::NotFound, "no live table '" + escape_controls(read.table().substr(0, 64)) + "'");
+  if (!wants_files && !environments)
+    return fail(Errc::Unsupported, "processes.environments: collect.environment is false");
+  DE_TRY(pids, pids_of(read));
+  if (pids.empty()) return {};  // To a source, no pids are all of them.
+  LiveRows rows(result);
+  DE_CHECK(wants_files ? read_files(pids, source, rows) : read_environments(pids, source, rows));
+  rows.finish();
+  return {};
+}
+
+}  // namespace de::collect
