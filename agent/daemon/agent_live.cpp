@@ -129,7 +129,9 @@ link::Task<> Agent::ask_live(ingest::LiveJob job) {
       live_reasons_ = std::move(round->reasons);
       co_return co_await store_alerts(std::move(round->alerts));
     }
-    auto read = co_await read_live(std::exchange(wanted, {}), kRuleReadMs);
+    std::vector<mirror::LiveKey> keys;
+    keys.swap(wanted);
+    auto read = co_await read_live(std::move(keys), kRuleReadMs);
     if (!read) co_return fail(std::move(read).error());
     auto more = std::make_shared<mirror::LiveRows>(**read);
     more->rows.insert(rows->rows.begin(), rows->rows.end());

@@ -135,7 +135,7 @@ ExitCode import_rules(const RulesImportCommand& command, Answer& answer, const S
   const Counts& counts = import.counts();
   say(streams, std::to_string(counts.converted) + " converted" +
                    (command.into.empty() ? " (nothing is written without --into DIR)" : " into " + command.into) +
-                   ", " + std::to_string(counts.waiting) + " wait for a table this version has not, " +
+                   ", " + std::to_string(counts.waiting) + " wait for a collector that tells their table, " +
                    std::to_string(counts.refused) + " refused");
   return shown == ExitCode::Complete && counts.refused > 0 ? ExitCode::Degraded : shown;
 }

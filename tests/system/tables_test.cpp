@@ -1,7 +1,9 @@
 // Tables that another collector brings to the agent, and columns that procmond reads when somebody asks for them.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "daemoneye/base/unique_fd.h"
 #include "daemoneye/broker.pb.h"
 #include "daemons.h"
 #include "health_report.h"
@@ -175,6 +177,40 @@ TEST_F(Tables, ARuleHasItsColumnsReadAndNobodyElses) {
   EXPECT_TRUE(eventually([&] {
     return contains(host.cli({"health", "columns.plans"}).out, "1 revoked");
   })) << host.cli({"health", "columns"}).out;
+}
+
+TEST_F(Tables, OpenFilesAreReadFromTheProcess) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  const std::string path = host.demo_dir() + "/held-open";
+  const UniqueFd held(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  ASSERT_TRUE(held);
+  const std::string sql =
+      "SELECT fd FROM processes.open_files WHERE pid = " + std::to_string(::getpid()) + " AND path = '" + path + "'";
+  Ran ran;
+  EXPECT_TRUE(eventually([&] { return contains((ran = ask(sql)).out, "\n" + std::to_string(held.get())); }))
+      << ran.out << ran.err << logs_of(host);
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ask("SELECT fd FROM processes.open_files").exit_code, 2);
+  ran = ask("SELECT key FROM processes.environments WHERE pid = " + std::to_string(::getpid()));
+  EXPECT_EQ(ran.exit_code, 3) << "not collected here";
+  EXPECT_TRUE(contains(ran.err, "collect.environment")) << ran.err;
+}
+
+TEST_F(Tables, ARuleLooksIntoAProcessThatHasJustBegun) {
+  host.write_rule("opens.yaml",
+                  "id: opens\nname: Opens\nsql: SELECT e.pid, e.name, f.fd, f.path FROM processes.events e AUTO JOIN "
+                  "processes.open_files f ON f.pid = e.pid WHEN e.event_type = 'exec' AND e.name = 'de-opens' WHERE "
+                  "f.fd = 0\n");
+  ASSERT_NO_FATAL_FAILURE(start());
+  EXPECT_TRUE(contains(list(), "opens,medium,yes,event")) << list();
+  const pid_t pid = host.run_from_tmp("de-opens");
+  Ran ran;
+  EXPECT_TRUE(eventually([&] {
+    ran = ask("SELECT data FROM alerts WHERE rule_id = 'opens'");
+    return contains(ran.out, std::to_string(pid));
+  })) << ran.out
+      << ran.err << list() << logs_of(host);
+  EXPECT_TRUE(contains(ran.out, "path")) << ran.out;
 }
 
 }  // namespace

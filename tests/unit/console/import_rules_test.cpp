@@ -43,17 +43,17 @@ TEST_F(ImportRules, SaysOfEachFileWhatBecameOfIt) {
   const Outcome done = import({"--into", target.c_str(), "--source", "https://rules.example/"});
   EXPECT_EQ(done.code, ExitCode::Degraded) << "one of them will detect nothing";
   EXPECT_THAT(done.out, HasSubstr("sub/a.yml,"));
-  EXPECT_THAT(done.out, HasSubstr("b.yml,waits,sigma-two,for the table network.connections"));
+  EXPECT_THAT(done.out, HasSubstr("b.yml,waits,sigma-two,for a collector that tells the table network.connections"));
   EXPECT_THAT(done.out, HasSubstr("c.yaml,refused,"));
   EXPECT_THAT(done.out, HasSubstr("/sigma/c.yaml:6:9: process_creation has no field"));
   EXPECT_THAT(done.out, HasSubstr("another of these files has the same id"));
   EXPECT_THAT(done.out, Not(HasSubstr("e.txt")));
   EXPECT_THAT(done.err,
-              HasSubstr("1 converted into " + target + ", 1 wait for a table this version has not, 2 refused"));
+              HasSubstr("1 converted into " + target + ", 1 wait for a collector that tells their table, 2 refused"));
   const std::string rule = read(target + "/sigma-one.yaml");
   EXPECT_THAT(rule, HasSubstr("author: \"Ann\""));
   EXPECT_THAT(rule, HasSubstr("source: \"https://rules.example/"));
-  EXPECT_FALSE(std::filesystem::exists(target + "/sigma-two.yaml"));
+  EXPECT_THAT(read(target + "/sigma-two.yaml"), HasSubstr("on: snapshot\nrequires: {tables: [network.connections]}\n"));
 }
 
 // They name each other across files, whichever is read first.
