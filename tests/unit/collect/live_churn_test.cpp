@@ -12,19 +12,19 @@
 namespace de::collect {
 namespace {
 
-constexpr const char* kBoot = "6a1f0d3e-8c57-5b42-9e10-4d61656d6f6e";
-constexpr std::int64_t kBootMs = 1'700'000'000'000;
-constexpr std::uint64_t kMs = 1'000'000;
+constexpr const char* kChurnBoot = "6a1f0d3e-8c57-5b42-9e10-4d61656d6f6e";
+constexpr std::int64_t kChurnBootMs = 1'700'000'000'000;
+constexpr std::uint64_t kChurnMs = 1'000'000;
 
 class LiveChurn : public testing::Test {
  protected:
   LiveChurn() {
-    live.set_boot({kBoot, kBootMs});
+    live.set_boot({kChurnBoot, kChurnBootMs});
     live.set_fed(true);
-    alive.emplace(1, kMs);
+    alive.emplace(1, kChurnMs);
     scan();
   }
-  std::int64_t now_ms() const { return kBootMs + static_cast<std::int64_t>(now / kMs); }
+  std::int64_t now_ms() const { return kChurnBootMs + static_cast<std::int64_t>(now / kChurnMs); }
   static pb::ProcessRecord record_of(std::uint32_t pid) {
     pb::ProcessRecord record;
     record.set_pid(pid);
@@ -34,7 +34,7 @@ class LiveChurn : public testing::Test {
     return record;
   }
   void tell(KernelEventKind kind, std::uint32_t pid) {
-    now += kMs;
+    now += kChurnMs;
     if (kind == KernelEventKind::Fork) alive[pid] = now;
     KernelEvent event;
     event.kind = kind;
@@ -42,7 +42,7 @@ class LiveChurn : public testing::Test {
     event.start_ns = alive.at(pid);
     event.time_ns = now;
     event.ppid = 1;
-    event.parent_start_ns = kMs;
+    event.parent_start_ns = kChurnMs;
     pb::ProcessRecord seen = record_of(pid);
     event.seen = &seen;
     live.identify(event);
@@ -52,12 +52,12 @@ class LiveChurn : public testing::Test {
     count();
   }
   void scan() {
-    now += kMs;
+    now += kChurnMs;
     live.begin(now_ms(), events, now);
     for (const auto& [pid, start_ns] : alive) {
       pb::ProcessRecord record = record_of(pid);
       record.set_ppid(pid == 1 ? 0 : 1);
-      record.set_process_uid(process_uid(kBoot, pid, start_ns));
+      record.set_process_uid(process_uid(kChurnBoot, pid, start_ns));
       record.set_state("S");
       live.observe(record, events);
     }
@@ -77,7 +77,7 @@ class LiveChurn : public testing::Test {
   EventList events;
   std::map<std::uint32_t, std::uint64_t> alive;  // pid, start.
   std::map<std::string, int> starts, exits;      // By process_uid.
-  std::uint64_t now = 1'000'000 * kMs;
+  std::uint64_t now = 1'000'000 * kChurnMs;
 };
 
 TEST_F(LiveChurn, TheDeadWhoseEndWasLostAreKeptNoLongerThanToTheNextScan) {

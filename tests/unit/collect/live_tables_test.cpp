@@ -36,7 +36,9 @@ pb::DetectionTask live_task(const char* table, std::initializer_list<std::int64_
 pb::DetectionResult read_now(const pb::DetectionTask& task, ProcessSource& source, bool environments = true) {
   pb::DetectionResult result = run_task(task, source, nullptr, environments);
   EXPECT_EQ(result.task_id(), "l-1");
-  if (!result.success()) EXPECT_EQ(result.rows_size(), 0);
+  if (!result.success()) {
+    EXPECT_EQ(result.rows_size(), 0);
+  }
   for (const pb::TableRow& row : result.rows()) EXPECT_EQ(row.cells_size(), 4);
   return result;
 }

@@ -47,7 +47,9 @@ class OnDemandScan : public testing::TestWithParam<const char*> {
     EventList events;
     const auto done = collector_->scan([&](pb::ProcessRecord& record) { records[record.pid()].Swap(&record); }, events);
     EXPECT_TRUE(done);
-    if (done) EXPECT_EQ(done->reported(), records.size()) << "everybody is handed out, and once";
+    if (done) {
+      EXPECT_EQ(done->reported(), records.size()) << "everybody is handed out, and once";
+    }
     return records;
   }
   static pb::DetectionTask task(const std::string& id, std::initializer_list<const char*> columns) {
@@ -92,7 +94,9 @@ TEST_P(OnDemandScan, ASourceReadsWhatItIsTold) {
     ASSERT_TRUE(records.contains(self));
     EXPECT_EQ(told_in(records.at(self)), demand.of_all);
     EXPECT_TRUE(records.at(self).has_memory_usage());
-    if (demand.of_all == kNothing) EXPECT_EQ(told_anything(records), 0u);
+    if (demand.of_all == kNothing) {
+      EXPECT_EQ(told_anything(records), 0u);
+    }
     const SourceState after = source->state();
     EXPECT_EQ(after.reads_fd_count > before.reads_fd_count, (demand.of_all & kFdCount) != 0);
     EXPECT_EQ(after.reads_io > before.reads_io, (demand.of_all & kIo) != 0);

@@ -80,7 +80,9 @@ TEST_F(WantedOfMany, AreAskedForTogether) {
   for (const auto& [pid, record] : out_) {
     const bool is_told = pid >= 51 && pid % 7 != 0;
     EXPECT_EQ(record.has_fd_count(), is_told) << pid;
-    if (is_told) EXPECT_EQ(record.fd_count(), pid);
+    if (is_told) {
+      EXPECT_EQ(record.fd_count(), pid);
+    }
     EXPECT_EQ(record.name(), "x");
   }
 }
