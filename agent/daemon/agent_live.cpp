@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "daemon/agent.h"
+#include "daemoneye/base/text.h"
 #include "daemoneye/log/log.h"
 
 namespace de::daemon {
@@ -25,10 +26,11 @@ schema::Cell to_cell(const pb::Literal& value) {
 void add_rows(const pb::DetectionResult& result, const std::string& table, std::span<const mirror::LiveKey> asked,
               mirror::LiveRows& out) {
   if (!result.success()) {
-    out.failed[table] = result.error_message();
+    out.failed[table] = escape_controls(result.error_message());
     return;
   }
   for (const mirror::LiveKey& key : asked) out.rows[key];
+  if (!result.error_message().empty()) out.cut[table] = escape_controls(result.error_message());
   for (const pb::TableRow& row : result.rows()) {
     if (row.cells_size() == 0) continue;
     const auto found = out.rows.find({table, row.cells(0).int_value()});
@@ -94,7 +96,16 @@ link::Task<Agent::ReadLive> Agent::read_live(std::vector<mirror::LiveKey> keys, 
 
 void Agent::take_live(const std::vector<ingest::LiveJob>& jobs) {
   if (jobs.empty()) return;
+  const std::uint64_t before = live_jobs_.shed();
   for (const ingest::LiveJob& job : jobs) live_jobs_.add(job);
+  if (live_jobs_.shed() > before) {
+    pb::Reason reason;
+    reason.set_reason("ResourceLimit");
+    reason.set_subject("live");
+    reason.set_detail("rules with AUTO JOIN come faster than processes can be read: " +
+                      std::to_string(live_jobs_.shed()) + " times one was not asked");
+    live_reasons_.assign(1, std::move(reason));
+  }
   live_wake_.cancel();
 }
 
@@ -135,6 +146,7 @@ link::Task<> Agent::ask_live(ingest::LiveJob job) {
     if (!read) co_return fail(std::move(read).error());
     auto more = std::make_shared<mirror::LiveRows>(**read);
     more->rows.insert(rows->rows.begin(), rows->rows.end());
+    more->cut.insert(rows->cut.begin(), rows->cut.end());
     rows = std::move(more);
   }
 }

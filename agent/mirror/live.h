@@ -22,7 +22,8 @@ struct LiveKey {
 
 struct LiveRows {
   std::map<LiveKey, std::vector<ForeignRow>> rows;  // A process that is gone has none.
-  std::map<std::string, std::string> failed;        // By table: why nothing of it could be read.
+  std::map<std::string, std::string> failed;        // By table: why nothing of it could be read,
+  std::map<std::string, std::string> cut;           // or why there is less than there should be.
 };
 
 }  // namespace de::mirror

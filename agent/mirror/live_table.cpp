@@ -96,7 +96,11 @@ const std::vector<ForeignRow>* LiveView::find(const schema::TableInfo& table, st
   }
   LiveKey key{name, pid};
   const auto found = rows->rows.find(key);
-  if (found != rows->rows.end()) return &found->second;
+  if (found != rows->rows.end()) {
+    if (const auto cut = rows->cut.find(name); cut != rows->cut.end())
+      note("CollectionFailed", name + ": " + cut->second);
+    return &found->second;
+  }
   if (wanted.size() + rows->rows.size() >= max_wanted)
     note("ResourceLimit", name + " was read for the first " + std::to_string(max_wanted) + " processes only");
   else

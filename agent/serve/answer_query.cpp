@@ -256,6 +256,7 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     if (!read) break;
     auto more = std::make_shared<mirror::LiveRows>(**read);
     more->rows.insert(live->rows.begin(), live->rows.end());
+    more->cut.insert(live->cut.begin(), live->cut.end());
     live = std::move(more);
     wanted.clear();
     answer = co_await link::run_on(context.readers, job);

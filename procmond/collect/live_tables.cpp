@@ -7,53 +7,34 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/describe.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/process_columns.h"
 
 namespace de::collect {
 namespace {
 
-using schema::SqlType;
+constexpr std::string_view kFiles = "processes.open_files";
+constexpr std::string_view kEnvironments = "processes.environments";
 
-struct LiveColumn {
-  const char* name;
-  SqlType type;
-  const char* help;
-};
-
-constexpr char kFiles[] = "processes.open_files";
-constexpr LiveColumn kFileColumns[] = {
-    {"pid", SqlType::Integer, "Process id: which process is asked"},
-    {"process_uid", SqlType::Text, "Identity of the process, as in processes"},
-    {"fd", SqlType::Integer, "Number of the descriptor"},
-    {"path", SqlType::Text, "What it leads to, as the kernel prints it: a path, socket:[1], pipe:[1], anon_inode:[x]"},
-};
-
-constexpr char kEnvironments[] = "processes.environments";
-constexpr LiveColumn kEnvironmentColumns[] = {
-    {"pid", SqlType::Integer, "Process id: which process is asked"},
-    {"process_uid", SqlType::Text, "Identity of the process, as in processes"},
-    {"key", SqlType::Text, "What is before the first '='"},
-    {"value", SqlType::Text, "What is behind it, masked as in processes; NULL where there is no '='"},
-};
-
-void describe_table(const char* name, const char* help, std::span<const LiveColumn> columns,
-                    pb::SchemaDescriptor& out) {
+void describe_table(const schema::TableInfo& known, pb::SchemaDescriptor& out) {
   pb::TableDescriptor& table = *out.add_tables();
-  table.set_name(name);
-  table.set_help(help);
+  table.set_name(std::string(known.name));
+  table.set_help(std::string(known.help));
   table.set_live(true);
   table.add_key("pid");
   pb::JoinHint& hint = *table.add_joins();
   hint.set_column("pid");
   hint.set_table("processes");
   hint.set_other_column("pid");
-  for (const LiveColumn& column : columns) {
+  for (const schema::ColumnInfo& column : known.columns) {
     pb::ColumnDescriptor& described = *table.add_columns();
-    described.set_name(column.name);
+    described.set_name(std::string(column.name));
     described.set_column_type(schema::to_wire(column.type));
-    described.set_help(column.help);
+    described.set_help(std::string(column.help));
   }
 }
+
+constexpr std::size_t kMaxNoteBytes = 200;  // Of what is said about single processes.
 
 // Fills the list of rows until an answer is full, and remembers what did not fit.
 class LiveRows {
@@ -72,14 +53,16 @@ class LiveRows {
     bytes_ += bytes;
     result_.add_rows()->Swap(&row);
   }
-  void note_cut(std::uint32_t pid) { cut_.push_back(pid); }
+  void note(std::uint32_t pid, const char* what) {
+    const bool is_room = notes_.size() < kMaxNoteBytes;
+    if (is_room) notes_ += (notes_.empty() ? "pid " : "; pid ") + std::to_string(pid) + what;
+  }
   void finish() {
     std::string note;
     if (is_full_)
       note = "result capped: " + std::to_string(result_.rows_size()) + " of " + std::to_string(matched_) +
              " rows fit the answer";
-    for (const std::uint32_t pid : cut_)
-      note += (note.empty() ? "" : "; ") + ("pid " + std::to_string(pid) + " has more than is told");
+    if (!notes_.empty()) note += (note.empty() ? "" : "; ") + notes_;
     if (!note.empty()) result_.set_error_message(note);
   }
 
@@ -88,7 +71,7 @@ class LiveRows {
   std::size_t matched_ = 0;
   std::size_t bytes_ = 0;
   bool is_full_ = false;
-  std::vector<std::uint32_t> cut_;
+  std::string notes_;
 };
 
 Result<std::vector<std::uint32_t>> pids_of(const pb::LiveRead& read) {
@@ -115,9 +98,9 @@ Result<> read_files(std::span<const std::uint32_t> pids, ProcessSource& source, 
   DE_TRY(visited, source.visit(pids, note, kNothing));
   (void)visited;
   for (const Named& process : alive) {
-    // Gone since, or nothing may be told: then there are no rows.
     const Result<OpenFiles> opened = source.open_files(process.pid, process.uid, kMaxOpenFiles);
-    if (!opened) continue;
+    if (!opened && opened.error().code() != Errc::NotFound) rows.note(process.pid, " could not be read");
+    if (!opened) continue;  // Or it is gone since.
     const std::string uid = schema::uid_text(process.uid);
     for (const OpenFile& file : opened->files) {
       pb::TableRow row;
@@ -126,7 +109,7 @@ Result<> read_files(std::span<const std::uint32_t> pids, ProcessSource& source, 
       if (file.path) path.set_string_value(*file.path);
       rows.add(process.pid, uid, std::move(row));
     }
-    if (opened->is_cut) rows.note_cut(process.pid);
+    if (opened->is_cut) rows.note(process.pid, " has more than is told");
   }
   return {};
 }
@@ -142,7 +125,7 @@ Result<> read_environments(std::span<const std::uint32_t> pids, ProcessSource& s
       if (equals != entry.npos) value.set_string_value(entry.substr(equals + 1));
       rows.add(record.pid(), uid, std::move(row));
     }
-    if (record.environment_cut()) rows.note_cut(record.pid());
+    if (record.environment_cut()) rows.note(record.pid(), " has more than is told");
   };
   DE_TRY(visited, source.visit(pids, add, kNothing));
   (void)visited;
@@ -152,12 +135,8 @@ Result<> read_environments(std::span<const std::uint32_t> pids, ProcessSource& s
 }  // namespace
 
 void describe_live_tables(bool environments, pb::SchemaDescriptor& out) {
-  describe_table(kFiles, "What processes have open, read when asked: WHERE pid = or IN, or joined to processes",
-                 kFileColumns, out);
-  if (environments)
-    describe_table(kEnvironments,
-                   "Environments of processes, read when asked: WHERE pid = or IN, or joined to processes",
-                   kEnvironmentColumns, out);
+  for (const schema::TableInfo& table : schema::live_tables())
+    if (environments || table.name != kEnvironments) describe_table(table, out);
 }
 
 Result<> read_live(const pb::LiveRead& read, bool environments, ProcessSource& source, pb::DetectionResult& result) {

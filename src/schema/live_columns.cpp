@@ -12,13 +12,13 @@ constexpr ColumnInfo kOpenFiles[] = {
     {"pid", Integer, Unit::None, true, "Process id"},
     {"process_uid", Text, Unit::None, false, "Whose it is; compare it, pids are reused"},
     {"fd", Integer, Unit::None, false, "Number of the descriptor"},
-    {"path", Text, Unit::None, false, "What it leads to: a path, or the kernel's name such as socket:[1234]"},
+    {"path", Text, Unit::None, false, "What it leads to: a path, or the kernel's name such as socket:[1234]; NULL when it may not be told"},
 };
 constexpr ColumnInfo kEnvironments[] = {
     {"pid", Integer, Unit::None, true, "Process id"},
     {"process_uid", Text, Unit::None, false, "Whose it is; compare it, pids are reused"},
     {"key", Text, Unit::None, false, "Name of the variable"},
-    {"value", Text, Unit::None, false, "What it is set to; secrets are masked"},
+    {"value", Text, Unit::None, false, "What it is set to; secrets are masked; NULL where there is no '='"},
 };
 constexpr TableInfo kTables[] = {
     {"processes.open_files", "What a process has open now; read when it is asked for by pid", "", kOpenFiles},

@@ -152,6 +152,7 @@ class ControlTest : public testing::Test {
         out->rows[key].push_back({key.pid, std::string("uid"), std::int64_t{3}, path});
       else
         out->failed[key.table] = live_fails_;
+      if (!live_cut_.empty()) out->cut[key.table] = live_cut_;
     }
     co_return std::shared_ptr<const mirror::LiveRows>(std::move(out));
   }
@@ -308,7 +309,7 @@ class ControlTest : public testing::Test {
   std::vector<mirror::ColumnNeeds> collected_;
   bool can_collect_ = true;
   std::vector<std::int64_t> live_read_;
-  std::string live_fails_;
+  std::string live_fails_, live_cut_;
   std::vector<std::string> audited_;
   std::vector<std::string> switched_;
   std::optional<gid_t> admins_;

@@ -61,6 +61,14 @@ TEST_F(LiveQueries, AFailureIsSaidAndNotAskedForAgain) {
   EXPECT_THAT(reply.trailer->completeness().reasons(0).detail(), HasSubstr("set collect.environment"));
 }
 
+TEST_F(LiveQueries, WhatIsCutIsSaid) {
+  live_cut_ = "pid 1 has more than is told";
+  const Reply reply = query("SELECT path FROM processes.open_files WHERE pid = 1");
+  EXPECT_EQ(reply.rows.size(), 1U);
+  ASSERT_EQ(reply.trailer->completeness().reasons_size(), 1);
+  EXPECT_THAT(reply.trailer->completeness().reasons(0).detail(), HasSubstr("pid 1 has more than is told"));
+}
+
 TEST_F(LiveQueries, WithoutAPidItIsRefused) {
   const Reply reply = query("SELECT path FROM processes.open_files");
   EXPECT_EQ(reply.status(), pb::STATUS_REFUSED);
