@@ -75,7 +75,7 @@ TEST_F(ImportRules, CorrelationsAndFiltersAreAboutOtherFiles) {
   EXPECT_THAT(done.out, HasSubstr("y.yml,converted,sigma-two,"));
   EXPECT_THAT(done.out, HasSubstr("no rule with the id or name none is among these files"));
   EXPECT_THAT(done.err,
-              HasSubstr("2 converted into " + target + ", 0 wait for a table this version has not, 2 refused"));
+              HasSubstr("2 converted into " + target + ", 0 wait for a collector that tells their table, 2 refused"));
   EXPECT_THAT(read(target + "/sigma-three.yaml"), HasSubstr("'root'"));
   EXPECT_THAT(read(target + "/sigma-two.yaml"), HasSubstr("'root'"));
   EXPECT_FALSE(std::filesystem::exists(target + "/sigma-one.yaml"));
