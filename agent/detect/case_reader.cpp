@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/table.h"
 #include "detect/rule_reader.h"
 #include "mirror/stored_row.h"
@@ -81,8 +82,11 @@ Result<std::map<std::string, std::vector<TestRow>>> read_foreign(std::string_vie
   std::map<std::string, std::vector<TestRow>> out;
   if (!tables.is_map()) return fail(complaint(file, tables, "tables must be a map: {network.connections: [...]}"));
   for (const auto& [name, list] : tables.entries) {
-    if (schema::find_table(name.text) != nullptr || name.text.find('.') == std::string::npos)
-      return fail(complaint(file, name, "tables: is for those of other collectors, as network.connections"));
+    const bool is_ours = schema::find_table(name.text) != nullptr && schema::find_live_table(name.text) == nullptr;
+    if (is_ours || name.text.find('.') == std::string::npos)
+      return fail(complaint(file, name,
+                            "tables: is for those of other collectors, as network.connections, and for live tables, "
+                            "as processes.open_files"));
     if (!list.is_list() || list.items.size() > kMaxTestRows)
       return fail(
           complaint(file, list, "a test needs rows: a list of at most " + std::to_string(kMaxTestRows) + " maps"));

@@ -116,6 +116,9 @@ Result<std::string> run_test(mirror::Session& session, const Rule& rule, const R
   if (!image && image.error().code() != Errc::Invalid) return fail(std::move(image).error());
   if (!image) return image.error().message();
   DE_CHECK(session.load(mirror::with_foreign(**image, tables)));
+  auto live = live_rows_of(test);
+  if (!live) return live.error().what();
+  session.see_live(std::move(*live));  // Other processes than these have nothing.
   const auto matches = run_rule(session, rule, mirror::kRuleBudget);
   if (!matches) return matches.error().message();
   if (test.must_match && matches->rows.empty()) return std::string("expected a match, found none");

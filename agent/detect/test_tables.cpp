@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/live_columns.h"
 
 namespace de::detect {
 namespace {
@@ -77,6 +78,7 @@ Result<std::shared_ptr<const mirror::ForeignTables>> tables_of(const RuleTest& t
   auto out = std::make_shared<mirror::ForeignTables>();
   out->generation = generation;
   for (const auto& [name, given] : test.foreign) {
+    if (schema::find_live_table(name) != nullptr) continue;
     const mirror::ForeignTable* table = known == nullptr ? nullptr : known->find(name);
     auto info = table == nullptr ? guess(name, given) : table->info;
     DE_TRY(rows, to_rows(*info, given));
@@ -87,6 +89,25 @@ Result<std::shared_ptr<const mirror::ForeignTables>> tables_of(const RuleTest& t
       if (!test.foreign.contains(table.info->name))
         out->tables.push_back({table.info, std::make_shared<mirror::ForeignRows>()});
   return std::shared_ptr<const mirror::ForeignTables>(std::move(out));
+}
+
+Result<std::shared_ptr<const mirror::LiveRows>> live_rows_of(const RuleTest& test) {
+  auto out = std::make_shared<mirror::LiveRows>();
+  for (const auto& [name, given] : test.foreign) {
+    const schema::TableInfo* table = schema::find_live_table(name);
+    if (table == nullptr) continue;
+    mirror::ForeignInfo info;
+    info.name = name;
+    for (const schema::ColumnInfo& column : table->columns)
+      info.columns.push_back({std::string(column.name), column.type, {}, {}});
+    DE_TRY(rows, to_rows(info, given));
+    for (const mirror::ForeignRow& row : rows->rows) {
+      const auto* pid = std::get_if<std::int64_t>(&row.front());
+      if (pid == nullptr) return fail(Errc::Invalid, "a row of " + name + " without a pid");
+      out->rows[{name, *pid}].push_back(row);
+    }
+  }
+  return std::shared_ptr<const mirror::LiveRows>(std::move(out));
 }
 
 }  // namespace de::detect

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "detect/rule_book.h"
+#include "detect/runner.h"
 
 namespace de::detect {
 namespace {
@@ -31,6 +32,25 @@ TEST(AutoJoinRules, RunForNewEventsOrWithSnapshots) {
   EXPECT_THAT(settled("SELECT e.pid FROM processes.events e AUTO JOIN open_files f ON f.pid = e.pid WHEN e.name = 'x'",
                       "window: 5m"),
               StartsWith("snapshot live: "));
+}
+
+TEST(AutoJoinRules, TestsBringWhatIsRead) {
+  auto sessions = std::move(*CheckSessions::create(system_clock()));
+  auto rules = parse_rule_text(
+      "r.yaml",
+      "id: a\nsql: SELECT e.pid FROM processes.events e AUTO JOIN processes.open_files f ON f.pid = e.pid WHEN e.name "
+      "= "
+      "'nc' WHERE f.path LIKE '/etc/%'\ntests:\n  match:\n    - events: [{pid: 5, name: nc}]\n      tables: "
+      "{processes.open_files: [{pid: 5, fd: 3, path: /etc/shadow}]}\n  no_match:\n    - events: [{pid: 5, name: sh}]\n"
+      "      tables: {processes.open_files: [{pid: 5, path: /etc/shadow}]}\n    - events: [{pid: 5, name: nc}]\n"
+      "      tables: {processes.open_files: [{pid: 6, path: /etc/shadow}]}\n    - events: [{pid: 5, name: nc}]\n");
+  ASSERT_TRUE(rules) << rules.error().message();
+  ASSERT_TRUE(check_rule(sessions, rules->front()));
+  const auto report = test_rule(rules->front(), system_clock());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->passed, 4U) << (report->failures.empty() ? "" : report->failures.front().message);
+  rules->front().tests.front().foreign["processes.open_files"].front().front() = {"nothing", std::string("x")};
+  EXPECT_THAT(test_rule(rules->front(), system_clock())->failures.front().message, HasSubstr("no column nothing"));
 }
 
 TEST(AutoJoinRules, SayWhatIsWrong) {
