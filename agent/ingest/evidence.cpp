@@ -6,6 +6,7 @@
 
 #include "alert/raise.h"
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/table.h"
 #include "detect/runner.h"
 #include "ingest/past_snapshot.h"
 #include "mirror/batch_session.h"
@@ -47,6 +48,10 @@ class Search {
     if (!out_.row) return concluded("what it was raised about is not stored any more");
     if (rule_ == nullptr) return concluded("the rule is not there any more");
     if (rule_->digest != alert_.rule_digest()) return concluded("the rule was changed since");
+    const auto is_not_kept = [](const std::string& table) { return schema::find_table(table) == nullptr; };
+    if (rule_->is_live || std::ranges::any_of(rule_->tables, is_not_kept))
+      return concluded(
+          "what the rule read from processes or from other collectors is not kept: it cannot be asked again");
     if (alert_.has_event()) return ask_of_event();
     return ask_of_snapshot();
   }

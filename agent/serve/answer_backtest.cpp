@@ -3,6 +3,7 @@
 
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/alert_columns.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/table.h"
 #include "ingest/backtest.h"
 #include "serve/answers.h"
@@ -18,7 +19,7 @@ using Rules = std::vector<std::shared_ptr<const detect::Rule>>;
 // Errors: Unsupported.
 Result<> check_stored(const detect::Rule& rule) {
   for (const std::string& name : rule.tables)
-    if (schema::find_table(name) == nullptr)
+    if (schema::find_table(name) == nullptr || schema::find_live_table(name) != nullptr)
       return fail(Errc::Unsupported, "rule " + rule.id + " reads " + name +
                                          ", of which nothing is stored: it cannot be tried on the past");
   return {};

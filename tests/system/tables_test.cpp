@@ -211,6 +211,13 @@ TEST_F(Tables, ARuleLooksIntoAProcessThatHasJustBegun) {
   })) << ran.out
       << ran.err << list() << logs_of(host);
   EXPECT_TRUE(contains(ran.out, "path")) << ran.out;
+  // Of what it read nothing is stored.
+  ran = host.cli({"rules", "backtest", "opens", "--since", "1h"});
+  EXPECT_TRUE(contains(ran.err, "it cannot be tried on the past")) << ran.out << ran.err;
+  const std::string listed = ask("SELECT id FROM alerts WHERE rule_id = 'opens' LIMIT 1").out;
+  const std::string id = listed.substr(listed.find('\n') + 1, 8);
+  ran = host.cli({"alerts", "show", id, "--evidence"});
+  EXPECT_TRUE(contains(ran.out, "is not kept: it cannot be asked again")) << ran.out << ran.err;
 }
 
 }  // namespace
