@@ -83,7 +83,6 @@ class Import {
     } else if (const std::string whole = documents_.only_for(place); !whole.empty()) {
       add(file, "part", made->id, "of the correlation \"" + whole + "\", without alerts of its own");
     } else if (!made->is_served) {
-      if (!command_.into.empty()) DE_CHECK(write_rule(command_.into, made->id, made->yaml));
       add(file, "waits", made->id, "for a collector that tells the table " + made->table);
     } else {
       if (!command_.into.empty()) DE_CHECK(write_rule(command_.into, made->id, made->yaml));
