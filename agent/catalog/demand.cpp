@@ -3,41 +3,19 @@
 #include <algorithm>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/predicate.h"
 
 namespace de::catalog {
 namespace {
 
 constexpr std::string_view kCheckId = "conformance-";
 
-std::string_view symbol(pb::PredicateOp op) {
-  switch (op) {
-    case pb::PREDICATE_OP_EQ:
-      return "=";
-    case pb::PREDICATE_OP_NE:
-      return "<>";
-    case pb::PREDICATE_OP_LT:
-      return "<";
-    case pb::PREDICATE_OP_LE:
-      return "<=";
-    case pb::PREDICATE_OP_GT:
-      return ">";
-    case pb::PREDICATE_OP_GE:
-      return ">=";
-    case pb::PREDICATE_OP_LIKE:
-      return "LIKE";
-    case pb::PREDICATE_OP_GLOB:
-      return "GLOB";
-    default:
-      return "IN";
-  }
-}
-
 template <class Predicates>
 std::string words_of(const Predicates& predicates) {
   std::string out;
   for (const pb::Predicate& one : predicates) {
     const pb::Literal& value = one.values(0);
-    out += (out.empty() ? " with " : " and ") + one.column() + " " + std::string(symbol(one.op())) + " ";
+    out += (out.empty() ? " with " : " and ") + one.column() + " " + std::string(schema::to_text(one.op())) + " ";
     out +=
         value.has_int_value() ? std::to_string(value.int_value()) : "'" + escape_controls(value.string_value()) + "'";
   }

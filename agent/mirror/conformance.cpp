@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "daemoneye/schema/predicate.h"
 #include "mirror/database.h"
 
 namespace de::mirror {
@@ -61,31 +62,6 @@ constexpr int kCasesPerCheck = 900;  // Of about 40 bytes each.
 
 constexpr pb::PredicateOp kCompare[] = {pb::PREDICATE_OP_EQ, pb::PREDICATE_OP_NE, pb::PREDICATE_OP_LT,
                                         pb::PREDICATE_OP_LE, pb::PREDICATE_OP_GT, pb::PREDICATE_OP_GE};
-
-const char* symbol(pb::PredicateOp op) {
-  switch (op) {
-    case pb::PREDICATE_OP_EQ:
-      return "=";
-    case pb::PREDICATE_OP_NE:
-      return "<>";
-    case pb::PREDICATE_OP_LT:
-      return "<";
-    case pb::PREDICATE_OP_LE:
-      return "<=";
-    case pb::PREDICATE_OP_GT:
-      return ">";
-    case pb::PREDICATE_OP_GE:
-      return ">=";
-    case pb::PREDICATE_OP_IN:
-      return "IN";
-    case pb::PREDICATE_OP_LIKE:
-      return "LIKE";
-    case pb::PREDICATE_OP_GLOB:
-      return "GLOB";
-    default:
-      return "";
-  }
-}
 
 pb::Literal literal(const std::string& text) {
   pb::Literal out;
@@ -148,8 +124,9 @@ class Reference {
     std::string list;
     for (int i = 0; i < one.predicate().values_size(); ++i) list += i == 0 ? "?" : ",?";
     const bool in = one.predicate().op() == pb::PREDICATE_OP_IN;
-    DE_TRY(select, statement("SELECT count(*) FROM " + table + " WHERE value " + symbol(one.predicate().op()) +
-                             (in ? " (" + list + ")" : " " + list)));
+    DE_TRY(select,
+           statement("SELECT count(*) FROM " + table + " WHERE value " +
+                     std::string(schema::to_text(one.predicate().op())) + (in ? " (" + list + ")" : " " + list)));
     for (int i = 0; i < one.predicate().values_size(); ++i) (void)bind(select, i + 1, one.predicate().values(i));
     if (sqlite3_step(select) != SQLITE_ROW) return fail(sqlite_error(db_.get(), "compare a value"));
     const bool found = sqlite3_column_int(select, 0) != 0;

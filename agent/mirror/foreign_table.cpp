@@ -41,12 +41,8 @@ struct ForeignVtab : sqlite3_vtab {
 };
 
 std::string ForeignVtab::declaration() const {
-  std::string sql;
-  if (const ForeignTable* table = find(); table != nullptr)
-    for (const ForeignColumn& column : table->info->columns)
-      sql +=
-          (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + column.name + "\" " + std::string(schema::to_text(column.type));
-  return sql + ')';
+  const ForeignTable* table = find();
+  return table == nullptr ? std::string("CREATE TABLE x(nothing)") : declaration_of(table->info->columns);
 }
 
 // The key is only compared where its type makes equal values equal in every collation that is asked for.

@@ -40,13 +40,7 @@ struct HostVtab : sqlite3_vtab {
         tables(static_cast<const HostTables::Module*>(client)->shared),
         which(static_cast<const HostTables::Module*>(client)->table) {}
 
-  std::string declaration() const {
-    std::string sql;
-    for (const schema::ColumnInfo& column : schema::host_table_info(which).columns)
-      sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
-             std::string(schema::to_text(column.type));
-    return sql + ')';
-  }
+  std::string declaration() const { return declaration_of(schema::host_table_info(which).columns); }
   int plan(sqlite3_index_info* info) const;
 
   HostTables* tables;

@@ -41,13 +41,7 @@ struct LiveVtab : sqlite3_vtab {
       : sqlite3_vtab{},
         view(static_cast<LiveView::Module*>(client)->shared),
         info(static_cast<LiveView::Module*>(client)->table) {}
-  std::string declaration() const {
-    std::string sql;
-    for (const schema::ColumnInfo& column : info->columns)
-      sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
-             std::string(schema::to_text(column.type));
-    return sql + ')';
-  }
+  std::string declaration() const { return declaration_of(info->columns); }
   // `pid` is the first column. Without it there is no plan: nobody reads every process for one question.
   int plan(sqlite3_index_info* out) const {
     for (int i = 0; i < out->nConstraint; ++i) {

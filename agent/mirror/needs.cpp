@@ -94,13 +94,7 @@ struct NeedVtab : sqlite3_vtab {
         columns(info.columns.begin(), info.columns.end()) {
     std::ranges::stable_partition(columns, [this](const auto& column) { return is_dear(info, column.name); });
   }
-  std::string declaration() const {
-    std::string sql;
-    for (const schema::ColumnInfo& column : columns)
-      sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
-             std::string(schema::to_text(column.type));
-    return sql + ')';
-  }
+  std::string declaration() const { return declaration_of(columns); }
   int plan(sqlite3_index_info* out) const;
   void add(sqlite3_index_info* from, int i, AskedPlan& plan) const;
 

@@ -13,14 +13,6 @@
 namespace de::mirror {
 namespace {
 
-std::string declaration_of(StoredTable table) {
-  std::string sql;
-  for (const schema::ColumnInfo& column : info_of(table).columns)
-    sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
-           std::string(schema::to_text(column.type));
-  return sql + ')';
-}
-
 struct StoredVtab : sqlite3_vtab {
   struct Cursor : sqlite3_vtab_cursor {
     ~Cursor() { finish(false); }
@@ -44,7 +36,7 @@ struct StoredVtab : sqlite3_vtab {
       : sqlite3_vtab{},
         tables(static_cast<const StoredTables::Module*>(client)->shared),
         which(static_cast<const StoredTables::Module*>(client)->table) {}
-  std::string declaration() const { return declaration_of(which); }
+  std::string declaration() const { return declaration_of(info_of(which).columns); }
   int plan(sqlite3_index_info* info) const { return plan_stored(which, info); }
 
   StoredTables* tables;

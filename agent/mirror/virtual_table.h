@@ -18,7 +18,19 @@
 #include <string>
 #include <string_view>
 
+#include "daemoneye/schema/table.h"
+
 namespace de::mirror {
+
+// "CREATE TABLE x(...)" of columns that have a name and a type, as schema::ColumnInfo.
+template <class Columns>
+std::string declaration_of(const Columns& columns) {
+  std::string sql;
+  for (const auto& column : columns)
+    sql += (sql.empty() ? "CREATE TABLE x(\"" : ",\"") + std::string(column.name) + "\" " +
+           std::string(schema::to_text(column.type));
+  return sql + ')';
+}
 
 template <class Table>
 Table& table_of(const sqlite3_vtab_cursor& cursor) {
