@@ -47,6 +47,21 @@ Result<std::unique_ptr<Agent>> Agent::bring_up(config::AgentConfig config, confi
   return agent;
 }
 
+ingest::DetectorOptions Agent::detector_options() const {
+  ingest::DetectorOptions out;
+  out.rules_dirs = config_.paths.rules_dirs;
+  out.budget = rule_budget(config_);
+  out.dedup_seconds = config_.dedup_seconds;
+  out.folds = !config_.replay;
+  // A recording comes as fast as it can be read, and all of it is to be looked at.
+  if (!config_.replay) out.max_cpu_percent = config_.rules_max_cpu_percent;
+  out.max_live_reads = config_.rules_max_live_reads;
+  out.host = identity_.host;
+  out.switches = find_switches();
+  out.host_source = host_.get();
+  return out;
+}
+
 // Store first: it refuses a second agent on the same directory before anything else is touched.
 Result<> Agent::open() {
   store::StoreOptions store_options;
@@ -67,18 +82,7 @@ Result<> Agent::open() {
   show_tables();
   DE_TRY(mirror, mirror::Mirror::create());
   mirror_ = std::move(mirror);
-  ingest::DetectorOptions detector_options;
-  detector_options.rules_dirs = config_.paths.rules_dirs;
-  detector_options.budget = rule_budget(config_);
-  detector_options.dedup_seconds = config_.dedup_seconds;
-  detector_options.folds = !config_.replay;
-  // A recording comes as fast as it can be read, and all of it is to be looked at.
-  if (!config_.replay) detector_options.max_cpu_percent = config_.rules_max_cpu_percent;
-  detector_options.max_live_reads = config_.rules_max_live_reads;
-  detector_options.host = identity_.host;
-  detector_options.switches = find_switches();
-  detector_options.host_source = host_.get();
-  DE_TRY(detector, ingest::Detector::open(std::move(detector_options), clock_, stored_.get()));
+  DE_TRY(detector, ingest::Detector::open(detector_options(), clock_, stored_.get()));
   detector_ = std::move(detector);
   DE_TRY(loaded, detector_->reload());
   (void)loaded;  // No rules yet is a state that health reports.

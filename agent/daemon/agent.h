@@ -77,6 +77,7 @@ class Agent {
   Agent(config::AgentConfig config, config::SettingsSource source, AgentIdentity identity, Launched launched,
         const Clock& clock);
   Result<> open();
+  ingest::DetectorOptions detector_options() const;
   Result<> listen();
   Result<> open_sinks();
   Result<std::unique_ptr<sink::Sink>> make_sink(const config::SinkConfig& entry);

@@ -104,7 +104,7 @@ void Agent::take_live(const std::vector<ingest::LiveJob>& jobs) {
     reason.set_subject("live");
     reason.set_detail("rules with AUTO JOIN come faster than processes can be read: " +
                       std::to_string(live_jobs_.shed()) + " times one was not asked");
-    live_reasons_.assign(1, std::move(reason));
+    live_reasons_ = {reason};
   }
   live_wake_.cancel();
 }

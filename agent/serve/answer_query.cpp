@@ -198,6 +198,50 @@ link::Task<mirror::ColumnNeeds> find_needs(Context& context, mirror::Session& se
   co_return co_await link::run_on(context.readers, std::move(job));
 }
 
+// One statement, asked again when more was read for it.
+struct QueryRun {
+  Context& context;
+  mirror::Session& session;
+  pb::QueryRequest& request;
+  const mirror::Budget budget;
+  pb::Completeness completeness;
+  std::shared_ptr<const mirror::Image> image;
+  const std::string collected;             // On demand, in words.
+  std::shared_ptr<mirror::LiveRows> live;  // Null: nobody reads anything.
+  std::vector<mirror::LiveKey> wanted;     // Of the latest run.
+
+  Result<std::shared_ptr<Answer>> run();
+  void add(const mirror::LiveRows& read) {
+    auto more = std::make_shared<mirror::LiveRows>(read);
+    more->rows.insert(live->rows.begin(), live->rows.end());
+    more->cut.insert(live->cut.begin(), live->cut.end());
+    live = std::move(more);
+  }
+};
+
+Result<std::shared_ptr<Answer>> QueryRun::run() {
+  DE_CHECK(translate(request));
+  if (request.has_as_of_ms()) {
+    DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
+    image = std::move(past.image);
+    completeness = std::move(past.completeness);
+  }
+  if (image) DE_CHECK(session.load(image));
+  session.see_live(live, context.max_live);
+  const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
+    if (!answer) return fail(std::move(answer).error());
+    return std::make_shared<Answer>(std::move(*answer));
+  };
+  switch (request.mode()) {
+    case pb::QUERY_EXPLAIN:
+      return wrap(explain_query(session, request, budget, collected));
+    case pb::QUERY_VALIDATE:
+      return wrap(validate_query(session, request));
+    default:
+      return wrap(run_query(session, request, budget, completeness, context.file_dir, wanted));
+  }
+}
+
 }  // namespace
 
 link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Peer peer, pb::QueryRequest request,
@@ -224,44 +268,20 @@ link::Task<Answer> answer_query(Context& context, SessionShelf& shelf, link::Pee
     degrade(completeness, "CollectionFailed",
             "columns that are collected on demand did not come in time: " + joined(needs.columns));
   budget.is_unwanted = is_unwanted.get();
-  auto live = request.has_as_of_ms() ? nullptr : std::make_shared<mirror::LiveRows>();
-  std::vector<mirror::LiveKey> wanted;
-  auto job = [&session, &image, &request, &budget, &completeness, &context, &collected, &live,
-              &wanted]() -> Result<std::shared_ptr<Answer>> {
-    DE_CHECK(translate(request));
-    if (request.has_as_of_ms()) {
-      DE_TRY(past, ingest::past_snapshot(context.store, request.as_of_ms()));
-      image = std::move(past.image);
-      completeness = std::move(past.completeness);
-    }
-    if (image) DE_CHECK(session->load(image));
-    session->see_live(live, context.max_live);
-    const auto wrap = [](Result<Answer> answer) -> Result<std::shared_ptr<Answer>> {
-      if (!answer) return fail(std::move(answer).error());
-      return std::make_shared<Answer>(std::move(*answer));
-    };
-    switch (request.mode()) {
-      case pb::QUERY_EXPLAIN:
-        return wrap(explain_query(*session, request, budget, collected));
-      case pb::QUERY_VALIDATE:
-        return wrap(validate_query(*session, request));
-      default:
-        return wrap(run_query(*session, request, budget, completeness, context.file_dir, wanted));
-    }
-  };
+  QueryRun query{context, *session, request, budget, std::move(completeness), std::move(image), collected, {}, {}};
+  if (!request.has_as_of_ms()) query.live = std::make_shared<mirror::LiveRows>();
+  auto job = [&query] { return query.run(); };
   auto answer = co_await link::run_on(context.readers, job);
   // What it says of a process may lead to another one.
-  for (int turn = 0; turn < kLiveTurns && answer && !wanted.empty(); ++turn) {
-    auto read = co_await context.read_live(std::move(wanted), budget.time_ms);
+  for (int turn = 0; turn < kLiveTurns && answer && !query.wanted.empty(); ++turn) {
+    std::vector<mirror::LiveKey> keys;
+    keys.swap(query.wanted);
+    auto read = co_await context.read_live(std::move(keys), budget.time_ms);
     if (!read) break;
-    auto more = std::make_shared<mirror::LiveRows>(**read);
-    more->rows.insert(live->rows.begin(), live->rows.end());
-    more->cut.insert(live->cut.begin(), live->cut.end());
-    live = std::move(more);
-    wanted.clear();
+    query.add(**read);
     answer = co_await link::run_on(context.readers, job);
   }
-  if (answer && !wanted.empty())
+  if (answer && !query.wanted.empty())
     degrade(*(*answer)->trailer.mutable_completeness(), "ResourceLimit",
             "the statement asks for more processes with what it read of others than " + std::to_string(kLiveTurns) +
                 " times");
