@@ -39,6 +39,14 @@ std::size_t size_of(const schema::Cell& cell) {
   return kCellBytes + (text == nullptr ? 0 : text->size());
 }
 
+// Whatever reads them need not look again.
+bool is_same_schema(const mirror::ForeignTables& left, const mirror::ForeignTables& right) {
+  const auto same_table = [](const auto& one, const auto& other) { return *one.info == *other.info; };
+  const auto same_name = [](const auto& one, const auto& other) { return one.name == other.name; };
+  return std::ranges::equal(left.tables, right.tables, same_table) &&
+         std::ranges::equal(left.gone, right.gone, same_name);
+}
+
 }  // namespace
 
 Result<> Catalog::check(const std::string& collector, bool owns_processes, const pb::SchemaDescriptor& schema) const {
@@ -68,7 +76,7 @@ void Catalog::join(const std::string& collector, bool owns_processes, const pb::
   member.described = schema.tables_size() > 0;
   member.description = std::move(*description);
   for (const auto& info : member.description.tables) gone_.erase(info->name);
-  publish(true);
+  publish();
 }
 
 void Catalog::leave(const std::string& collector) {
@@ -78,7 +86,7 @@ void Catalog::leave(const std::string& collector) {
     if (gone_.size() < kMaxGone || gone_.contains(info->name))
       gone_.insert_or_assign(info->name, mirror::GoneTable{info->name, collector, clock_.unix_ms()});
   members_.erase(found);
-  publish(true);
+  publish();
 }
 
 Result<> Catalog::add_rows(const mirror::ForeignInfo& info, pb::TableRows& part, Telling& telling) {
@@ -142,14 +150,12 @@ Result<bool> Catalog::take(const std::string& collector, pb::TableRows&& part) {
   counts_.rows += done.rows->rows.size();
   auto& told = member.told[part.table()];
   told = std::move(done.rows);
-  publish(false);
+  publish();
   return true;
 }
 
-void Catalog::publish(bool is_new_schema) {
+void Catalog::publish() {
   auto next = std::make_shared<mirror::ForeignTables>();
-  if (is_new_schema) ++generation_;
-  next->generation = generation_;
   std::uint64_t bytes = 0;
   for (const auto& [id, member] : members_) {
     for (const auto& info : member.description.tables) {
@@ -166,6 +172,7 @@ void Catalog::publish(bool is_new_schema) {
     next->untold = described->untold;
     next->on_demand.assign(described->on_demand.begin(), described->on_demand.end());
   }
+  next->generation = tables_->generation + (is_same_schema(*tables_, *next) ? 0 : 1);
   tables_ = std::move(next);
 }
 

@@ -66,14 +66,13 @@ class Catalog {
     std::map<std::string, bool> shed;                                        // The same: the last one was.
   };
   Result<> add_rows(const mirror::ForeignInfo& info, pb::TableRows& part, Telling& telling);
-  void publish(bool is_new_schema);
+  void publish();
 
   const Clock& clock_;
   const Limits limits_;
   std::map<std::string, Member> members_;
   std::map<std::string, mirror::GoneTable> gone_;  // By name.
   std::shared_ptr<const mirror::ForeignTables> tables_ = std::make_shared<mirror::ForeignTables>();
-  std::uint64_t generation_ = 0;
   Counts counts_;
 };
 

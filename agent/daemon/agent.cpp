@@ -151,12 +151,12 @@ Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
   if (user != identity_.users_of_collectors.end() && peer.uid != user->second)
     return fail(Errc::Denied, "collector " + id + " must be uid " + std::to_string(user->second) +
                                   " by the agent's configuration, not " + std::to_string(peer.uid));
-  DE_CHECK(catalog_->check(id, owns_processes(id), hello.schema()));
   const auto supervisor = supervisors_.find(id);
-  if (supervisor == supervisors_.end()) return {};
-  const bool is_ours = peer.pid == supervisor->second->counts().pid &&
-                       (!tokens_.is_expected(id) || tokens_.redeem(id, hello.spawn_token()));
-  return is_ours ? Result<>() : fail(Errc::Denied, "collector " + id + " is not the process this agent started");
+  const bool is_ours =
+      supervisor == supervisors_.end() || (peer.pid == supervisor->second->counts().pid &&
+                                           (!tokens_.is_expected(id) || tokens_.redeem(id, hello.spawn_token())));
+  if (!is_ours) return fail(Errc::Denied, "collector " + id + " is not the process this agent started");
+  return catalog_->check(id, owns_processes(id), hello.schema());  // Nobody else learns which names are taken.
 }
 
 Result<std::unique_ptr<sink::Sink>> Agent::make_sink(const config::SinkConfig& entry) {

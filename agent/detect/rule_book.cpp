@@ -66,6 +66,7 @@ class RuleBook::Impl {
   std::map<std::string, Files> files_;  // By directory.
   std::map<std::string, std::string> directory_errors_;
   std::uint64_t generation_ = 0;
+  std::uint64_t tables_generation_ = 0;
 };
 
 // Where and why, or nothing. A rule that fails its own test would not find what it is there for.
@@ -211,7 +212,9 @@ Result<bool> RuleBook::Impl::reload() {
 }
 
 Result<bool> RuleBook::Impl::set_tables(std::shared_ptr<const mirror::ForeignTables> tables) {
+  const std::uint64_t generation = tables ? tables->generation : 0;
   DE_CHECK(sessions_.set_tables(std::move(tables)));
+  if (std::exchange(tables_generation_, generation) == generation) return false;
   const auto depends = [](const auto& rule) {
     return !rule->unready.empty() || std::ranges::any_of(rule->tables, [](const std::string& name) {
       return schema::find_table(name) == nullptr;

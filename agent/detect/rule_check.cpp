@@ -64,9 +64,14 @@ const schema::TableInfo* first_stored(const mirror::Statement& statement) {
   return nullptr;
 }
 
-std::string without_limit(const schema::TableInfo& stored) {
-  return "the rule reads " + std::string(stored.name) + " without a time limit; add window: 10m, or a lower limit of " +
-         std::string(stored.time_column) + " to its SQL";
+// With every snapshot it would read all that is stored.
+Result<> check_limit(const mirror::Statement& statement, const Rule& rule) {
+  const schema::TableInfo* stored = first_stored(statement);
+  if (stored == nullptr || rule.window_ms != 0 || statement.stored_have_start) return {};
+  return fail(misfit(rule, rule.place.line,
+                     "the rule reads " + std::string(stored->name) +
+                         " without a time limit; add window: 10m, or a lower limit of " +
+                         std::string(stored->time_column) + " to its SQL"));
 }
 
 // It runs with every snapshot, and whenever one of its tables is told anew.
@@ -76,10 +81,7 @@ Result<> settle_foreign(const mirror::Statement& statement, Rule& rule) {
     return fail(misfit(rule, rule.place.line,
                        "on: " + std::string(to_text(rule.on)) +
                            " is for rules over processes and processes.events alone; use on: snapshot"));
-  const schema::TableInfo* stored = first_stored(statement);
-  if (stored != nullptr && rule.window_ms == 0 && !statement.stored_have_start)
-    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
-  return {};
+  return check_limit(statement, rule);
 }
 
 // A rule reads from processes only where it says so.
@@ -116,10 +118,7 @@ Result<> settle_live(mirror::BatchSession& batch, const mirror::Statement& state
       return fail(misfit(rule, rule.place.sql_line, "WHEN looks at one event at a time, but " + shape->why_not));
     return {};
   }
-  const schema::TableInfo* stored = first_stored(statement);
-  if (stored != nullptr && rule.window_ms == 0 && !statement.stored_have_start)
-    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
-  return {};
+  return check_limit(statement, rule);
 }
 
 // Which runs a rule is fit for: docs/rules.md, "When a rule runs".
@@ -142,9 +141,7 @@ Result<> settle_trigger(mirror::BatchSession& batch, const mirror::Statement& st
     return fail(misfit(rule, rule.place.line,
                        "on: " + std::string(to_text(rule.on)) + " is for rules that look at one row at a time, but " +
                            shape->why_not + "; use on: snapshot" + (stored != nullptr ? " and a window" : "")));
-  if (stored != nullptr && rule.runs_on_snapshot() && rule.window_ms == 0 && !statement.stored_have_start)
-    return fail(misfit(rule, rule.place.line, without_limit(*stored)));
-  return {};
+  return rule.runs_on_snapshot() ? check_limit(statement, rule) : Result<>();
 }
 
 }  // namespace

@@ -108,8 +108,7 @@ void NeedVtab::add(sqlite3_index_info* from, int i, AskedPlan& plan) const {
   const auto& constraint = from->aConstraint[i];
   const auto op = operation(constraint.op);
   if (!op || constraint.iColumn < 0 || plan.predicates.size() >= NeedFinder::kMaxPredicates) return;
-  if (sqlite3_vtab_in(from, i, -1) != 0) return;  // One of many values, of which this would be the first.
-  sqlite3_value* value = nullptr;
+  sqlite3_value* value = nullptr;  // Stays so for a list of values.
   if (sqlite3_vtab_rhs_value(from, i, &value) != SQLITE_OK || value == nullptr) return;
   const schema::ColumnInfo& column = columns[static_cast<std::size_t>(constraint.iColumn)];
   if (is_dear(info, column.name)) return;  // It is read for those that meet the others.

@@ -79,8 +79,9 @@ class Netmond {
 
 class Tables : public testing::Test {
  protected:
-  void start() {
-    host.start_agent();
+  // With that interval the next snapshot is far away: what comes before it came by itself.
+  void start(const std::vector<std::string>& settings = {"--set", "scan_interval_ms=600000"}) {
+    host.start_agent(settings);
     host.start_procmond();
     ASSERT_TRUE(eventually([this] { return host.is_steady(); })) << logs_of(host);
   }

@@ -164,6 +164,21 @@ TEST_F(CatalogTest, MoreRowsThanThereIsRoomForAreShedAndCounted) {
   EXPECT_THAT(ask("SELECT address FROM network.connections"), ElementsAre("d"));
 }
 
+TEST_F(CatalogTest, ItsGenerationIsOfTheTablesAlone) {
+  join("netmond", one_table(kTable));
+  const std::uint64_t first = catalog_.tables()->generation;
+  join("other", {});
+  pb::TableRows rows = telling(kTable);
+  add_row(rows, 1, "a", 1);
+  ASSERT_TRUE(catalog_.take("netmond", std::move(rows)));
+  join("netmond", one_table(kTable));
+  EXPECT_EQ(catalog_.tables()->generation, first) << "the same tables, whoever comes";
+  catalog_.leave("other");
+  EXPECT_EQ(catalog_.tables()->generation, first);
+  catalog_.leave("netmond");
+  EXPECT_NE(catalog_.tables()->generation, first);
+}
+
 TEST_F(CatalogTest, AHostileTellingLeavesNothingBehind) {
   join("netmond", one_table(kTable));
   for (std::uint64_t scan = 1; scan < 200; ++scan) {

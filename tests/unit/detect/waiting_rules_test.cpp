@@ -65,6 +65,10 @@ TEST_F(WaitingRules, ARuleWaitsForTheTableItRequires) {
   EXPECT_TRUE(book->snapshot()->errors.empty());
   EXPECT_EQ(book->snapshot()->find("net")->on, Trigger::Snapshot);
 
+  const std::uint64_t before = book->snapshot()->generation;
+  ASSERT_TRUE(book->set_tables(connections(1)));
+  EXPECT_EQ(book->snapshot()->generation, before) << "nobody changed a rule";
+
   ASSERT_TRUE(book->set_tables(nobody(2)));
   EXPECT_EQ(unready(),
             "no collector tells network.connections now: netmond has been gone since 1970-01-01T00:00:00.000Z");

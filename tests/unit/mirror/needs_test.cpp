@@ -57,6 +57,8 @@ TEST(Needs, WhatIsNoPlainConditionNeedsMore) {
   EXPECT_EQ(needs_of(columns + "lower(name) = 'sshd'"), "fd_count: all");
   EXPECT_EQ(needs_of(columns + "pid = '7'"), "fd_count: all") << "SQLite would make a number of it";
   EXPECT_EQ(needs_of(columns + "name = 'A' COLLATE NOCASE"), "fd_count: all");
+  EXPECT_EQ(needs_of(columns + "name COLLATE NOCASE = 'A'"), "fd_count: all");
+  EXPECT_EQ(needs_of(columns + "name COLLATE NOCASE >= 'A'"), "fd_count: all");
   EXPECT_EQ(needs_of(columns + "pid IN (1, 2, 3)"), "fd_count: all");
   EXPECT_EQ(needs_of(columns + "pid = (SELECT max(pid) FROM processes)"), "fd_count: all");
   EXPECT_EQ(needs_of(columns + "name IS NULL"), "fd_count: all");
