@@ -68,6 +68,7 @@ Result<> Agent::open() {
   store_options.dir = config_.paths.store_dir;
   store_options.retention_days = config_.retention_days;
   store_options.max_bytes = static_cast<std::uint64_t>(config_.max_size_mb) * kMegabyte;
+  store_options.max_capture_bytes = static_cast<std::uint64_t>(config_.trace_max_mb) * kMegabyte;
   auto store = store::Store::open(store_options, clock_);
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
@@ -77,6 +78,8 @@ Result<> Agent::open() {
   (void)host_->rows(schema::HostTable::Users);  // Kept for when their files are replaced; who asks is told otherwise.
   catalog_ = std::make_unique<catalog::Catalog>(
       clock_, catalog::Limits{config_.table_max_rows, static_cast<std::size_t>(config_.table_max_mb) * kMegabyte});
+  tracer_ =
+      std::make_unique<trace::Tracer>(clock_, trace::Limits{config_.trace_max_active, config_.trace_max_readings});
   DE_TRY(empty, mirror::empty_image());
   empty_image_ = std::move(empty);
   show_tables();
@@ -227,6 +230,8 @@ bus::Consumers Agent::make_consumers() {
   out.arrived = [this](const std::string& collector, const std::string& spool_id,
                        const std::shared_ptr<const pb::EventBatch>& events, std::size_t bytes) {
     canary_->look_at(*events);
+    tracer_->take(*events);
+    if (tracer_->is_waiting()) trace_wake_.cancel();
     new_events_.push(collector, spool_id, store_->acked_sequence(collector, spool_id), events, bytes);
     detect_wake_.cancel();
   };
@@ -254,6 +259,7 @@ serve::Context Agent::make_context() {
       *detector_,
       *catalog_,
       demand_,
+      *tracer_,
       readers_,
       detect_,
       sinks_,
@@ -318,6 +324,7 @@ pb::Completeness Agent::completeness() const {
   add(canary_->reasons());
   add(catalog_->reasons());
   add(demand_.reasons());
+  add(tracer_->reasons());
   if (!image_ && !config_.replay) {
     pb::Reason& reason = *out.add_reasons();
     reason.set_reason("CollectorUnavailable");
@@ -348,6 +355,7 @@ Result<> Agent::run() {
   spawn(housekeeping(), "housekeeping ended");
   spawn(detect_loop(), "detection ended");
   spawn(live_loop(), "rules with AUTO JOIN ended");
+  spawn(trace_loop(), "traces ended");
   if (notify_.is_connected()) spawn(notify_loop(), "telling the service manager ended");
   log::info("agent", "listening",
             {log::field("broker", config_.paths.broker_socket), log::field("control", config_.paths.control_socket)});
@@ -378,6 +386,7 @@ void Agent::stop() {
   tick_.cancel();
   detect_wake_.cancel();
   live_wake_.cancel();
+  trace_wake_.cancel();
   next_notice_.cancel();
 }
 

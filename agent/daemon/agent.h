@@ -40,6 +40,7 @@
 #include "store/store.h"
 #include "supervise/supervisor.h"
 #include "supervise/token.h"
+#include "trace/tracer.h"
 
 namespace de::daemon {
 
@@ -138,6 +139,16 @@ class Agent {
   link::Task<> live_loop();
   link::Task<> ask_live(ingest::LiveJob job);
   void take_live(const std::vector<ingest::LiveJob>& jobs);
+  struct TraceRequest {
+    std::shared_ptr<const detect::Rule> rule;
+    trace::Subject subject;
+    std::size_t alert;  // Which of them.
+  };
+  std::vector<TraceRequest> find_trace_requests(const std::vector<ingest::RaisedAlert>& alerts) const;
+  void begin_traces(const std::vector<TraceRequest>& requests, const std::vector<ingest::RaisedAlert>& stored);
+  link::Task<> add_descendants(std::shared_ptr<const trace::Trace> trace);
+  link::Task<> trace_loop();
+  link::Task<> capture_next();
   link::Task<bool> collect(mirror::ColumnNeeds needs, std::int64_t limit_ms);
   link::Task<> settle();  // Returns when what collectors have sent by now is committed, or cannot be.
   pb::Completeness completeness() const;
@@ -164,6 +175,7 @@ class Agent {
   boost::asio::steady_timer tick_{io_};
   boost::asio::steady_timer detect_wake_{io_};
   boost::asio::steady_timer live_wake_{io_};
+  boost::asio::steady_timer trace_wake_{io_};
   boost::asio::steady_timer next_notice_{io_};
   ServiceNotify notify_;
 
@@ -178,8 +190,10 @@ class Agent {
   ingest::LiveJobs live_jobs_;
   std::map<std::string, std::optional<pb::DetectionResult>> live_reads_;  // Tasks that somebody waits for.
   std::uint64_t live_reads_made_ = 0;
-  std::string process_collector_;    // That demand_ speaks to; empty: none.
-  std::uint64_t rules_planned_ = 0;  // The generation of rules that demand_ knows.
+  std::unique_ptr<trace::Tracer> tracer_;
+  std::uint64_t trace_failures_ = 0;  // In a row.
+  std::string process_collector_;     // That demand_ speaks to; empty: none.
+  std::uint64_t rules_planned_ = 0;   // The generation of rules that demand_ knows.
   std::unique_ptr<ingest::Intake> intake_;
   std::unique_ptr<StoreQueue> queue_;
   const Launched launched_;  // Before the sinks, whose threads use its launcher.

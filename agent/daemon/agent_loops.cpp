@@ -272,6 +272,7 @@ link::Task<> Agent::detect_snapshot() {
 }
 
 link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {
+  const std::vector<TraceRequest> requests = find_trace_requests(alerts);
   for (std::size_t from = 0; from < alerts.size(); from += kAlertsPerJob) {
     const std::size_t to = std::min(alerts.size(), from + kAlertsPerJob);
     auto job = [this, &alerts, from, to]() -> Result<std::size_t> {
@@ -293,6 +294,7 @@ link::Task<> Agent::store_alerts(std::vector<ingest::RaisedAlert> alerts) {
     if (*stored > 0)
       for (auto& sink : sinks_) sink->wake();
   }
+  begin_traces(requests, alerts);
   co_return Result<>{};
 }
 

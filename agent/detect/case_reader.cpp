@@ -105,7 +105,8 @@ Result<std::map<std::string, std::vector<TestRow>>> read_foreign(std::string_vie
 }
 
 Result<RuleTest> read_test(std::string_view file, const Node& node) {
-  static constexpr std::string_view kKnown[] = {"name", "rows", "events", "history", "scans", "alerts", "tables"};
+  static constexpr std::string_view kKnown[] = {"name",  "rows",   "events", "history",
+                                                "scans", "alerts", "traces", "tables"};
   if (!node.is_map()) return fail(complaint(file, node, "a test must be a map: {rows: [...]}"));
   DE_CHECK(refuse_unknown_keys(file, node, kKnown));
   RuleTest test;

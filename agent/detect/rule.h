@@ -15,6 +15,7 @@
 
 #include "daemoneye/base/result.h"
 #include "daemoneye/process.pb.h"
+#include "detect/trace_order.h"
 #include "mirror/needs.h"
 #include "mirror/stored_source.h"
 
@@ -85,6 +86,7 @@ struct Rule {
   std::string trigger;                   // With AUTO JOIN: the rows it is asked about; see mirror::AutoJoin.
   std::vector<std::string> auto_joined;  // Its tables.
   bool is_live = false;                  // Something is read from processes for it; found by check_rule().
+  std::optional<TraceOrder> trace;       // What its matches begin.
   std::vector<RuleTest> tests;
   std::vector<std::string> tables;  // That its SQL reads, sorted; found by check_rule().
   bool aggregates = false;          // Its rows say something about many rows; found by check_rule().

@@ -193,6 +193,7 @@ void RuleBook::Impl::publish() {
       next->warnings.insert(next->warnings.end(), state.warnings.begin(), state.warnings.end());
     }
   }
+  settle_traces(*next);
   std::sort(next->rules.begin(), next->rules.end(), [](const auto& a, const auto& b) {
     return a->priority != b->priority ? a->priority < b->priority : a->id < b->id;
   });

@@ -194,6 +194,8 @@ Result<mirror::Statement> check_rule(CheckSessions& sessions, Rule& rule) {
   DE_CHECK(check_live(*statement, joined->tables, rule));
   DE_CHECK(settle_trigger(*sessions.batch, *statement, rule));
   rule.tables = statement->tables;
+  if (const auto checked = check_trace(rule, columns); !checked)
+    return fail(misfit(rule, rule.place.line, checked.error().message()));
   DE_TRY(needs, sessions.snapshot->needs(rule.statement(), true));
   rule.needs = std::move(needs);
   return statement;

@@ -32,12 +32,6 @@ Result<std::int64_t> read_number(std::string_view file, const Node& node, std::s
   return value;
 }
 
-Result<bool> read_bool(std::string_view file, const Node& node, std::string_view key) {
-  if (node.is_scalar() && node.text == "true") return true;
-  if (node.is_scalar() && node.text == "false") return false;
-  return fail(complaint(file, node, std::string(key) + " must be true or false"));
-}
-
 template <class Value, std::size_t N>
 Result<Value> read_choice(std::string_view file, const Node& node, std::string_view key,
                           const std::pair<std::string_view, Value> (&choices)[N]) {
@@ -58,19 +52,6 @@ constexpr std::pair<std::string_view, pb::Severity> kSeverities[] = {{"low", pb:
 constexpr std::pair<std::string_view, bool> kDialects[] = {{"sqlite", false}, {"osquery", true}};
 constexpr std::pair<std::string_view, Trigger> kTriggers[] = {
     {"event", Trigger::Event}, {"snapshot", Trigger::Snapshot}, {"both", Trigger::Both}};
-
-// "90s", "10m", "2h", "1d" in milliseconds.
-Result<std::int64_t> read_window(std::string_view file, const Node& node) {
-  std::int64_t value = 0;
-  const char* end = node.text.data() + node.text.size();
-  const auto [stop, ec] = std::from_chars(node.text.data(), end, value);
-  std::int64_t unit = 0;
-  if (node.is_scalar() && ec == std::errc{} && stop + 1 == end)
-    unit = *stop == 's' ? 1'000 : *stop == 'm' ? 60'000 : *stop == 'h' ? 3'600'000 : *stop == 'd' ? 86'400'000 : 0;
-  if (unit == 0 || value < 1 || value > kMaxWindowMs / unit)
-    return fail(complaint(file, node, "window must be a time of at most 30 days, such as 90s, 10m, 2h or 1d"));
-  return value * unit;
-}
 
 // What every field reader needs for its complaints.
 struct Reading {
@@ -179,7 +160,7 @@ constexpr Field kFields[] = {
      }},
     {"window",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
-       DE_TRY(window, read_window(at.file, node));
+       DE_TRY(window, read_duration(at.file, node, at.key, kMaxWindowMs, "30 days, such as 90s, 10m, 2h or 1d"));
        rule.window_ms = window;
        return {};
      }},
@@ -202,6 +183,12 @@ constexpr Field kFields[] = {
        return {};
      }},
     {"sql", read_sql},
+    {"trace",
+     [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
+       DE_TRY(order, read_trace(at.file, node));
+       rule.trace = std::move(order);
+       return {};
+     }},
     {"tests",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(tests, read_tests(at.file, node));
@@ -298,6 +285,25 @@ Result<std::vector<std::string>> read_names(std::string_view file, const Node& n
     out.push_back(std::move(text));
   }
   return out;
+}
+
+Result<bool> read_bool(std::string_view file, const Node& node, std::string_view key) {
+  if (node.is_scalar() && node.text == "true") return true;
+  if (node.is_scalar() && node.text == "false") return false;
+  return fail(complaint(file, node, std::string(key) + " must be true or false"));
+}
+
+Result<std::int64_t> read_duration(std::string_view file, const Node& node, std::string_view key, std::int64_t most_ms,
+                                   std::string_view advice) {
+  std::int64_t value = 0;
+  const char* end = node.text.data() + node.text.size();
+  const auto [stop, ec] = std::from_chars(node.text.data(), end, value);
+  std::int64_t unit = 0;
+  if (node.is_scalar() && ec == std::errc{} && stop + 1 == end)
+    unit = *stop == 's' ? 1'000 : *stop == 'm' ? 60'000 : *stop == 'h' ? 3'600'000 : *stop == 'd' ? 86'400'000 : 0;
+  if (unit == 0 || value < 1 || value > most_ms / unit)
+    return fail(complaint(file, node, std::string(key) + " must be a time of at most " + std::string(advice)));
+  return value * unit;
 }
 
 Result<> refuse_unknown_keys(std::string_view file, const Node& map, std::span<const std::string_view> known) {

@@ -31,6 +31,10 @@ Error complaint(std::string_view file, const config::Node& node, const std::stri
 Result<std::string> read_text(std::string_view file, const config::Node& node, std::string_view key,
                               std::size_t max_bytes);
 Result<std::vector<std::string>> read_names(std::string_view file, const config::Node& node, std::string_view key);
+Result<bool> read_bool(std::string_view file, const config::Node& node, std::string_view key);
+// "90s", "10m", "2h", "1d" in milliseconds; `advice` ends the sentence "must be a time of at most".
+Result<std::int64_t> read_duration(std::string_view file, const config::Node& node, std::string_view key,
+                                   std::int64_t most_ms, std::string_view advice);
 // Refuses keys that are not in `known`, with the nearest that is.
 Result<> refuse_unknown_keys(std::string_view file, const config::Node& map, std::span<const std::string_view> known);
 

@@ -13,6 +13,7 @@ const pb::Value* Matches::find(const pb::Row& row, std::string_view column) cons
 
 Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirror::Budget& budget) {
   Matches matches;
+  if (rule.trace) session.see_traces_of(rule.trace->after);
   auto outcome = session.run(
       rule.statement(), {}, budget,
       [&](std::span<const std::string> names) { matches.columns.assign(names.begin(), names.end()); },
@@ -21,6 +22,7 @@ Result<Matches> run_rule(mirror::Session& session, const Rule& rule, const mirro
         for (const mirror::Value& value : values) mirror::put(*row.add_values(), value);
         return true;
       });
+  session.see_traces_of();
   if (!outcome) return fail(Error(outcome.error()).during("rule " + rule.id));
   matches.truncated = outcome->truncated;
   matches.elapsed_us = outcome->elapsed_us;

@@ -34,6 +34,7 @@ mirror::NextRows read_stored_events(const store::Store& store, const mirror::Sto
 mirror::NextRows read_stored_history(const store::Store& store, const mirror::StoredQuery& query);
 mirror::NextRows read_stored_scans(const store::Store& store, const mirror::StoredQuery& query);
 mirror::NextRows read_stored_alerts(const store::Store& store, const mirror::StoredQuery& query);
+mirror::NextRows read_stored_traces(const store::Store& store, const mirror::StoredQuery& query);
 
 // Whether the run that this thread works on has used up its time.
 bool is_late();

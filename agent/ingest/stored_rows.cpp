@@ -70,6 +70,8 @@ mirror::NextRows StoredRows::read(const mirror::StoredQuery& query) const {
       return read_stored_scans(store_, query);
     case mirror::StoredTable::Alerts:
       return read_stored_alerts(store_, query);
+    case mirror::StoredTable::Traces:
+      return read_stored_traces(store_, query);
   }
   return {};
 }
@@ -77,7 +79,7 @@ mirror::NextRows StoredRows::read(const mirror::StoredQuery& query) const {
 Result<std::vector<pb::Reason>> StoredRows::missing(mirror::StoredTable table, std::int64_t from_ms,
                                                     std::int64_t to_ms) const {
   std::vector<pb::Reason> out;
-  if (table == mirror::StoredTable::Alerts) return out;  // They are not in the days.
+  if (table == mirror::StoredTable::Alerts || table == mirror::StoredTable::Traces) return out;  // Not in the days.
   if (table == mirror::StoredTable::Events) DE_CHECK(add_gaps(store_, from_ms, to_ms, out));
   DE_CHECK(add_days(store_, table, from_ms, to_ms, out));
   return out;

@@ -1,4 +1,4 @@
-// Readings of `processes.history`, `scans` and `alerts`.
+// Readings of `processes.history`, `scans`, `alerts` and `traces`.
 #include <deque>
 #include <memory>
 #include <utility>
@@ -132,6 +132,45 @@ class AlertPages {
   std::vector<mirror::StoredRow> rows_;
 };
 
+class TracePages {
+ public:
+  TracePages(const store::Store& store, const mirror::StoredQuery& query) : store_(store) {
+    filter_.from_ms = query.from_ms;
+    filter_.to_ms = query.to_ms;
+    filter_.rule_id = query.rule_id;
+    filter_.pid = query.pid;
+  }
+
+  Result<std::span<const mirror::StoredRow>> next() {
+    parts_.clear();
+    rows_.clear();
+    while (parts_.empty() && !done_) {
+      if (is_late()) return fail(Errc::Timeout, "read traces");
+      DE_TRY(page, store_.read_captures(filter_));
+      page_ = std::move(page);
+      filter_.after = page_.after;
+      done_ = page_.after.empty();
+      for (const pb::Capture& capture : page_.captures) add(capture);
+    }
+    for (const schema::TraceRow& part : parts_) rows_.emplace_back().trace = &part;
+    return std::span<const mirror::StoredRow>(rows_);
+  }
+
+ private:
+  void add(const pb::Capture& capture) {
+    std::uint32_t place = 0;
+    for (const pb::CapturedItem& item : capture.items()) parts_.push_back({&capture, &item, place++});
+    if (capture.items().empty()) parts_.push_back({&capture, nullptr, 0});
+  }
+
+  const store::Store& store_;
+  store::CaptureFilter filter_;
+  bool done_ = false;
+  store::CapturePage page_;
+  std::vector<schema::TraceRow> parts_;
+  std::vector<mirror::StoredRow> rows_;
+};
+
 // Shared because a function object must be copyable; nobody copies it.
 template <class Pages>
 mirror::NextRows pages_of(const store::Store& store, const mirror::StoredQuery& query) {
@@ -154,6 +193,9 @@ mirror::NextRows read_stored_scans(const store::Store& store, const mirror::Stor
 }
 mirror::NextRows read_stored_alerts(const store::Store& store, const mirror::StoredQuery& query) {
   return pages_of<AlertPages>(store, query);
+}
+mirror::NextRows read_stored_traces(const store::Store& store, const mirror::StoredQuery& query) {
+  return pages_of<TracePages>(store, query);
 }
 
 }  // namespace de::ingest

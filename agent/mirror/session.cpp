@@ -248,6 +248,9 @@ void Session::see_stored(std::int64_t from_ms, std::int64_t to_ms) {
   impl_->stored.from_ms = from_ms;
   impl_->stored.to_ms = to_ms;
 }
+void Session::see_traces_of(std::shared_ptr<const std::set<std::string>> rules) {
+  impl_->stored.traces_of = std::move(rules);
+}
 Result<Outcome> Session::run(std::string_view sql, std::span<const Value> params, const Budget& budget,
                              const OnColumns& on_columns, const OnRow& on_row) {
   return impl_->run(sql, params, budget, on_columns, on_row);

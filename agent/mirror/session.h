@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -107,6 +108,8 @@ class Session {
   Result<> load(std::shared_ptr<const Image> image);
   const std::shared_ptr<const Image>& image() const;
 
+  // From now on statements see no other rules' traces than these; null lifts the limit.
+  void see_traces_of(std::shared_ptr<const std::set<std::string>> rules = nullptr);
   // From now on statements see nothing that is stored but what is of this time; the defaults lift the limit.
   void see_stored(std::int64_t from_ms = kNoStartMs, std::int64_t to_ms = kNoEndMs);
 

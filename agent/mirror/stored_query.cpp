@@ -17,7 +17,7 @@ struct Size {
   double rows;
   double walk;  // What is left to read, of the whole, however few rows are asked for.
 };
-constexpr std::array<Size, kStoredTables> kSizes = {{{4e6, 0}, {1e8, 0.01}, {1e5, 0.1}, {1e5, 0.5}}};
+constexpr std::array<Size, kStoredTables> kSizes = {{{4e6, 0}, {1e8, 0.01}, {1e5, 0.1}, {1e5, 0.5}, {1e5, 0.5}}};
 
 struct Pushed {
   std::string_view column;

@@ -51,6 +51,7 @@ Cell cell_of(StoredTable table, const StoredRow& row, std::size_t column) {
   if (table == StoredTable::History && row.process != nullptr) return history_cell(row, column);
   if (table == StoredTable::Scans && row.scan != nullptr) return schema::scan_columns()[column].read(*row.scan);
   if (table == StoredTable::Alerts && row.alert != nullptr) return schema::alert_columns()[column].read(*row.alert);
+  if (table == StoredTable::Traces && row.trace != nullptr) return schema::trace_columns()[column].read(*row.trace);
   return {};
 }
 
@@ -74,6 +75,11 @@ std::string identity_of(StoredTable table, const StoredRow& row) {
     out += event.process().process_uid();
   } else if (table == StoredTable::Alerts && row.alert != nullptr) {
     add(row.alert->sequence());
+  } else if (table == StoredTable::Traces && row.trace != nullptr) {
+    const pb::Capture& capture = *row.trace->capture;
+    out = capture.trace_id() + ' ' + capture.process_uid();
+    add(static_cast<std::uint64_t>(capture.time_ms()));
+    add(row.trace->place);
   } else if (row.scan != nullptr) {
     out = row.scan->collector;
     add(row.scan->scan_id);

@@ -23,7 +23,8 @@ constexpr std::array<StoredTableName, kStoredTables> kStoredTableNames = {
     {{StoredTable::Events, "events", "de_events", "processes.events"},
      {StoredTable::History, "history", "de_history", "processes.history"},
      {StoredTable::Scans, "scans", "de_scans", "scans"},
-     {StoredTable::Alerts, "alerts", "de_alerts", "alerts"}}};
+     {StoredTable::Alerts, "alerts", "de_alerts", "alerts"},
+     {StoredTable::Traces, "traces", "de_traces", "traces"}}};
 
 constexpr const StoredTableName& name_of(StoredTable table) {
   return kStoredTableNames[static_cast<std::size_t>(table)];

@@ -1,5 +1,5 @@
-// Where the rows of `processes.events`, `processes.history`, `scans` and `alerts` come from. The mirror only knows what
-// it asks for; the store is behind it.
+// Where the rows of the tables come from that are stored. The mirror only knows what it asks for; the store is behind
+// it.
 //
 // Thread: that of the session that asks.
 #pragma once
@@ -19,11 +19,12 @@
 #include "daemoneye/process.pb.h"
 #include "daemoneye/schema/scan_columns.h"
 #include "daemoneye/schema/table.h"
+#include "daemoneye/schema/trace_columns.h"
 
 namespace de::mirror {
 
-enum class StoredTable : std::uint8_t { Events, History, Scans, Alerts };
-constexpr std::size_t kStoredTables = 4;
+enum class StoredTable : std::uint8_t { Events, History, Scans, Alerts, Traces };
+constexpr std::size_t kStoredTables = 5;
 
 constexpr std::int64_t kNoStartMs = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kNoEndMs = std::numeric_limits<std::int64_t>::max();
@@ -47,14 +48,15 @@ struct StoredQuery {
   friend bool operator==(const StoredQuery&, const StoredQuery&) = default;
 };
 
-// Borrowed. Which of it is set depends on the table: an event, a process with its scan, a scan, an alert. With `cells`,
-// one for each column of the table, nothing else is looked at.
+// Borrowed. Which of it is set depends on the table: an event, a process with its scan, a scan, an alert, a row of a
+// trace. With `cells`, one for each column of the table, nothing else is looked at.
 struct StoredRow {
   std::string_view collector;  // Of an event.
   const pb::ProcessEvent* event = nullptr;
   const pb::ProcessRecord* process = nullptr;
   const schema::ScanRow* scan = nullptr;
   const pb::Alert* alert = nullptr;
+  const schema::TraceRow* trace = nullptr;
   std::span<const schema::Cell> cells = {};
 };
 

@@ -21,6 +21,8 @@ struct StoredVtab : sqlite3_vtab {
     bool at_end() const { return !is_reading; }
     int column(sqlite3_context* context, int column) const;
     sqlite3_int64 row_id() const;
+    int step();
+    bool is_of_others() const;
     void finish(bool at_end);
 
     StoredQuery query;
@@ -64,7 +66,27 @@ void StoredVtab::Cursor::finish(bool at_end) {
   last_ms.reset();
 }
 
+// Of a rule that this statement may see no traces of.
+bool StoredVtab::Cursor::is_of_others() const {
+  const auto& table = table_of<StoredVtab>(*this);
+  if (!is_reading || table.which != StoredTable::Traces || !table.tables->traces_of) return false;
+  static const auto kRule = static_cast<std::size_t>(
+      std::ranges::find(info_of(StoredTable::Traces).columns, "rule_id", &schema::ColumnInfo::name) -
+      info_of(StoredTable::Traces).columns.begin());
+  const schema::Cell cell = cell_of(table.which, page[at], kRule);
+  const auto* borrowed = std::get_if<std::string_view>(&cell);
+  const auto* owned = std::get_if<std::string>(&cell);
+  const std::string rule = borrowed != nullptr ? std::string(*borrowed) : owned != nullptr ? *owned : std::string();
+  return !table.tables->traces_of->contains(rule);
+}
+
 int StoredVtab::Cursor::next() {
+  int rc = step();
+  while (rc == SQLITE_OK && is_of_others()) rc = step();
+  return rc;
+}
+
+int StoredVtab::Cursor::step() {
   StoredTables& shared = *table_of<StoredVtab>(*this).tables;
   if (at < page.size()) ++at;
   if (at == page.size()) {

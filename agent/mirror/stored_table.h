@@ -1,5 +1,5 @@
-// `processes.events`, `processes.history`, `scans` and `alerts` as SQLite sees them: virtual tables that read what the
-// statement needs from a StoredSource.
+// `processes.events`, `processes.history`, `scans`, `alerts` and `traces` as SQLite sees them: virtual tables that read
+// what the statement needs from a StoredSource.
 //
 // The modules are registered before the schema that names them is loaded. They push down the table's time (= < <= > >=)
 // and what has an index in it (=); `processes.events` takes over ORDER BY event_time_ms as well. What they cannot
@@ -12,7 +12,10 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "daemoneye/base/result.h"
@@ -35,9 +38,10 @@ class StoredTables {
     bool is_empty() const { return from_ms >= to_ms; }
   };
 
-  const StoredSource* source = nullptr;  // Null: there is nothing stored.
-  std::int64_t from_ms = kNoStartMs;     // Nothing older is seen, whatever a statement asks for;
-  std::int64_t to_ms = kNoEndMs;         // nothing of this time or newer either.
+  const StoredSource* source = nullptr;                    // Null: there is nothing stored.
+  std::int64_t from_ms = kNoStartMs;                       // Nothing older is seen, whatever a statement asks for;
+  std::int64_t to_ms = kNoEndMs;                           // nothing of this time or newer either,
+  std::shared_ptr<const std::set<std::string>> traces_of;  // and of no other rules' traces, where it is set.
 
   // Of the statement that ran since start():
   std::optional<Error> error;  // Why a step failed.
@@ -57,7 +61,8 @@ class StoredTables {
   const std::array<Module, kStoredTables> modules_ = {{{this, StoredTable::Events},
                                                        {this, StoredTable::History},
                                                        {this, StoredTable::Scans},
-                                                       {this, StoredTable::Alerts}}};
+                                                       {this, StoredTable::Alerts},
+                                                       {this, StoredTable::Traces}}};
 };
 
 // Without a source: the tables can be made, but have no rows.

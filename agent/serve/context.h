@@ -24,6 +24,7 @@
 #include "sink/delivery.h"
 #include "store/store.h"
 #include "supervise/supervisor.h"
+#include "trace/tracer.h"
 
 namespace de::serve {
 
@@ -63,6 +64,7 @@ struct Context {
   ingest::Detector& detector;      // Only report() here; the rest belongs to `detect`.
   const catalog::Catalog& catalog;
   const catalog::Demand& demand;
+  trace::Tracer& tracer;
   boost::asio::thread_pool& readers;
   boost::asio::thread_pool& detect;
   std::vector<std::unique_ptr<sink::Delivery>>& sinks;

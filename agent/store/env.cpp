@@ -214,6 +214,12 @@ Result<std::uint64_t> Txn::entries(MDB_dbi table) const {
   return static_cast<std::uint64_t>(stat.ms_entries);
 }
 
+Result<std::uint64_t> Txn::bytes(MDB_dbi table) const {
+  MDB_stat stat{};
+  if (const int rc = ::mdb_stat(txn_, table, &stat); rc != 0) return fail(lmdb_error(rc, env_->path(), "stat"));
+  return (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * std::uint64_t{stat.ms_psize};
+}
+
 Result<> Txn::commit() {
   const int rc = ::mdb_txn_commit(std::exchange(txn_, nullptr));
   if (rc != 0) return fail(lmdb_error(rc, env_->path(), "commit"));

@@ -77,6 +77,7 @@ class Txn {
   Result<bool> erase(MDB_dbi table, std::string_view key, std::string_view value);
   Result<> clear(MDB_dbi table);  // Every entry of it.
   Result<std::uint64_t> entries(MDB_dbi table) const;
+  Result<std::uint64_t> bytes(MDB_dbi table) const;  // Of its pages.
   Result<> commit();
   // Lets a long read see (and keep) newer pages; every view of this transaction is dead afterwards.
   Result<> renew();

@@ -32,6 +32,7 @@ Result<std::vector<RemovedDay>> Store::enforce_retention() {
                            : "store over " + std::to_string(impl_->max_bytes) + " bytes"});
   }
   DE_CHECK(impl_->gaps->prune(impl_->oldest_kept_ms()));
+  DE_CHECK(impl_->captures->prune(impl_->oldest_kept_ms()));
   if (!impl_->directory.holds_reserve())
     (void)impl_->directory.take_reserve();  // Still no room: the next round tries again, stats() shows it.
   return removed;

@@ -8,14 +8,15 @@
 namespace de::store {
 namespace {
 
-constexpr std::array<TableSpec, 8> kTables = {{{"alert", 0},
+constexpr std::array<TableSpec, 9> kTables = {{{"alert", 0},
                                                {"alert_id", 0},
                                                {"dedupe", 0},
                                                {"deliver", 0},
                                                {"pending", 0},
                                                {"gap", 0},
                                                {"mark", 0},
-                                               {"info", 0}}};
+                                               {"info", 0},
+                                               {"capture", 0}}};
 
 std::string note_key(std::string_view name) { return "note." + std::string(name); }
 

@@ -4,6 +4,7 @@
 //   dedupe   key -> sequence, when stored  deliver   sequence, sink -> pb.Delivery
 //   pending  sink NUL sequence -> nothing  gap       collector NUL spool NUL first sequence -> gap
 //   mark     collector NUL spool -> sequence, when   info  "schema", "counts", "note.NAME"
+//   capture  what traces read: capture_log.h
 //
 // Thread: any for reading; one writer at a time.
 #pragma once
@@ -18,7 +19,7 @@
 
 namespace de::store {
 
-enum class StateTable : std::uint8_t { Alerts, AlertIds, Dedupe, Deliveries, Pending, Gaps, Marks, Info };
+enum class StateTable : std::uint8_t { Alerts, AlertIds, Dedupe, Deliveries, Pending, Gaps, Marks, Info, Captures };
 
 constexpr std::uint64_t kSchemaVersion = 1;
 

@@ -51,6 +51,7 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options, const Clock& cl
     impl->state = std::move(state);
     impl->alerts = std::make_unique<AlertLog>(*impl->state, impl->options.max_alerts, clock);
     impl->gaps = std::make_unique<GapLog>(*impl->state, clock);
+    impl->captures = std::make_unique<CaptureLog>(*impl->state, impl->options.max_capture_bytes);
     DE_CHECK(impl->days.load());
     DE_TRY(kept, impl->gaps->marks());
     for (const auto& [mark, sequence] : kept) DE_CHECK(impl->watermarks.raise(mark, sequence));
@@ -185,6 +186,9 @@ std::uint64_t Store::acked_sequence(std::string_view collector, std::string_view
   const auto mark = mark_key(collector, spool_id);
   return mark ? impl_->watermarks.of(*mark) : 0;
 }
+
+Result<> Store::put_capture(const pb::Capture& capture) { return impl_->captures->put(capture); }
+Result<CapturePage> Store::read_captures(const CaptureFilter& filter) const { return impl_->captures->read(filter); }
 
 Result<> Store::put_note(std::string_view name, std::string_view text) { return impl_->state->put_note(name, text); }
 

@@ -21,6 +21,7 @@
 #include "daemoneye/base/result.h"
 #include "daemoneye/broker.pb.h"
 #include "daemoneye/process.pb.h"
+#include "daemoneye/trace.pb.h"
 
 namespace de::store {
 
@@ -31,8 +32,9 @@ struct StoreOptions {
   std::string dir;  // Created with mode 0700 when missing (its parent must exist).
   std::uint32_t retention_days = 30;
   std::uint64_t max_bytes = 1024ULL << 20;
-  std::uint32_t max_alerts = 100'000;         // The oldest delivered ones make room.
-  std::uint64_t day_map_bytes = 64ULL << 30;  // Address space, not disk: 64 GiB cost 8 kB.
+  std::uint32_t max_alerts = 100'000;             // The oldest delivered ones make room.
+  std::uint64_t max_capture_bytes = 64ULL << 20;  // Likewise of what traces captured.
+  std::uint64_t day_map_bytes = 64ULL << 30;      // Address space, not disk: 64 GiB cost 8 kB.
   std::uint64_t state_map_bytes = 16ULL << 30;
 };
 
@@ -77,6 +79,18 @@ struct AlertFilter {
   std::string rule_id;        // Empty: all.
   std::optional<pb::Severity> severity;
   std::uint64_t before = 0;  // Only those with a lower sequence; 0: all.
+};
+
+struct CaptureFilter {  // What is set must hold, all of it.
+  std::int64_t from_ms = 0;
+  std::int64_t to_ms = INT64_MAX;  // Half open.
+  std::string rule_id;
+  std::optional<std::uint32_t> pid;
+  std::string after;  // CapturePage::after of the page before.
+};
+struct CapturePage {
+  std::vector<pb::Capture> captures;  // Oldest first.
+  std::string after;                  // Empty: nothing is left.
 };
 
 struct PendingDelivery {
@@ -171,6 +185,8 @@ struct StoreStats {
   std::uint64_t alerts_acknowledged = 0;
   std::uint64_t alerts_closed = 0;
   std::uint64_t alerts_removed = 0;  // Delivered ones that made room.
+  std::uint64_t captures = 0;
+  std::uint64_t captures_removed = 0;  // The oldest, that made room, since the store was opened.
   std::uint64_t deliveries_pending = 0;
   bool reserve_held = false;
 };
@@ -230,6 +246,10 @@ class Store {
   Result<std::vector<pb::Delivery>> deliveries(std::uint64_t alert_sequence) const;            // Any thread.
   Result<> mark_delivered(std::string_view sink, std::uint64_t alert_sequence);
   Result<> mark_attempt(std::string_view sink, std::uint64_t alert_sequence, std::string_view error);
+
+  // What a trace read of a process. Errors: those of CaptureLog::put().
+  Result<> put_capture(const pb::Capture& capture);
+  Result<CapturePage> read_captures(const CaptureFilter& filter) const;  // Any thread.
 
   // A text that outlives the program, under a name; it replaces the one before.
   Result<> put_note(std::string_view name, std::string_view text);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "store/alert_log.h"
+#include "store/capture_log.h"
 #include "store/day_set.h"
 #include "store/directory.h"
 #include "store/gap_log.h"
@@ -39,6 +40,7 @@ struct Store::Impl {
   std::unique_ptr<State> state;
   std::unique_ptr<AlertLog> alerts;
   std::unique_ptr<GapLog> gaps;
+  std::unique_ptr<CaptureLog> captures;
   Watermarks watermarks;
   ScanWriter scans;
   std::atomic<std::uint64_t> position = 0;  // Of the event that was committed last.

@@ -117,6 +117,9 @@ Result<StoreStats> Store::stats() const {
   stats.alerts_acknowledged = counts.acknowledged;
   stats.alerts_closed = counts.closed;
   stats.alerts_removed = counts.alerts_removed;
+  DE_TRY(captures, impl_->captures->count());
+  stats.captures = captures;
+  stats.captures_removed = impl_->captures->removed();
   stats.deliveries_pending = counts.deliveries_pending;
   stats.reserve_held = impl_->directory.holds_reserve();
   return stats;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kFiles = "processes.open_files";
 constexpr std::string_view kEnvironments = "processes.environments";
+constexpr std::string_view kCommandLines = "processes.command_lines";
 
 void describe_table(const schema::TableInfo& known, pb::SchemaDescriptor& out) {
   pb::TableDescriptor& table = *out.add_tables();
@@ -132,6 +133,20 @@ Result<> read_environments(std::span<const std::uint32_t> pids, ProcessSource& s
   return {};
 }
 
+Result<> read_command_lines(std::span<const std::uint32_t> pids, ProcessSource& source, LiveRows& rows) {
+  const auto add = [&rows](pb::ProcessRecord& record, const auto&) {
+    std::string joined;
+    for (const std::string& argument : record.command_line())
+      joined += (&argument == &record.command_line(0) ? "" : " ") + argument;
+    pb::TableRow row;
+    row.add_cells()->set_string_value(std::move(joined));
+    rows.add(record.pid(), schema::uid_text(record.process_uid()), std::move(row));
+  };
+  DE_TRY(visited, source.visit(pids, add, kNothing));
+  (void)visited;
+  return {};
+}
+
 }  // namespace
 
 void describe_live_tables(bool environments, pb::SchemaDescriptor& out) {
@@ -140,15 +155,19 @@ void describe_live_tables(bool environments, pb::SchemaDescriptor& out) {
 }
 
 Result<> read_live(const pb::LiveRead& read, bool environments, ProcessSource& source, pb::DetectionResult& result) {
-  const bool wants_files = read.table() == kFiles;
-  if (!wants_files && read.table() != kEnvironments)
+  using Reader = Result<> (*)(std::span<const std::uint32_t>, ProcessSource&, LiveRows&);
+  const Reader reader = read.table() == kFiles          ? &read_files
+                        : read.table() == kEnvironments ? &read_environments
+                        : read.table() == kCommandLines ? &read_command_lines
+                                                        : nullptr;
+  if (reader == nullptr)
     return fail(Errc::NotFound, "no live table '" + escape_controls(read.table().substr(0, 64)) + "'");
-  if (!wants_files && !environments)
+  if (reader == &read_environments && !environments)
     return fail(Errc::Unsupported, "processes.environments: collect.environment is false");
   DE_TRY(pids, pids_of(read));
   if (pids.empty()) return {};  // To a source, no pids are all of them.
   LiveRows rows(result);
-  DE_CHECK(wants_files ? read_files(pids, source, rows) : read_environments(pids, source, rows));
+  DE_CHECK(reader(pids, source, rows));
   rows.finish();
   return {};
 }

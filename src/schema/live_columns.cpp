@@ -20,9 +20,15 @@ constexpr ColumnInfo kEnvironments[] = {
     {"key", Text, Unit::None, false, "Name of the variable"},
     {"value", Text, Unit::None, false, "What it is set to; secrets are masked; NULL where there is no '='"},
 };
+constexpr ColumnInfo kCommandLines[] = {
+    {"pid", Integer, Unit::None, true, "Process id"},
+    {"process_uid", Text, Unit::None, false, "Whose it is; compare it, pids are reused"},
+    {"command_line", Text, Unit::None, false, "Arguments joined by one space, secrets masked; whole, where `processes` cuts it or a collector under pressure left its end out"},
+};
 constexpr TableInfo kTables[] = {
     {"processes.open_files", "What a process has open now; read when it is asked for by pid", "", kOpenFiles},
     {"processes.environments", "The environment a process has now; read when it is asked for by pid", "", kEnvironments},
+    {"processes.command_lines", "The arguments a process shows now; read when it is asked for by pid", "", kCommandLines},
 };
 // clang-format on
 

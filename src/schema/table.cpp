@@ -8,6 +8,7 @@
 #include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/process_columns.h"
 #include "daemoneye/schema/scan_columns.h"
+#include "daemoneye/schema/trace_columns.h"
 
 namespace de::schema {
 namespace {
@@ -103,7 +104,9 @@ std::span<const TableInfo> tables() {
         {"processes.history", "All snapshots that are stored, one row per process and scan; also named history",
          "collection_time_ms", history_infos()},
         {"scans", "The snapshots that are stored, one row each", "collection_time_ms", infos_of(&scan_columns)},
-        {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)}};
+        {"alerts", "The alerts that are stored, one row each", "alert_time_ms", infos_of(&alert_columns)},
+        {"traces", "What was read of processes because a rule asked for a trace of them, one row for each thing",
+         "time_ms", infos_of(&trace_columns)}};
     for (const TableInfo& table : live_tables()) out.push_back(table);
     for (std::size_t i = 0; i < kHostTables; ++i) out.push_back(host_table_info(static_cast<HostTable>(i)));
     return out;

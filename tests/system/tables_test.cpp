@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "daemoneye/base/unique_fd.h"
 #include "daemoneye/broker.pb.h"
 #include "daemons.h"
@@ -162,7 +164,7 @@ TEST_F(Tables, ARuleHasItsColumnsReadAndNobodyElses) {
       "files.yaml",
       "id: files\nname: Files\nsql: SELECT pid, name, fd_count FROM processes WHERE name = 'de-many-files' AND "
       "fd_count >= 1\n");
-  ASSERT_NO_FATAL_FAILURE(start());
+  ASSERT_NO_FATAL_FAILURE(start({}));
   (void)host.run_from_tmp("de-many-files");
   EXPECT_TRUE(eventually([&] {
     return contains(ask("SELECT rule_id FROM alerts WHERE rule_id = 'files'").out, "files");
@@ -219,6 +221,42 @@ TEST_F(Tables, ARuleLooksIntoAProcessThatHasJustBegun) {
   const std::string id = listed.substr(listed.find('\n') + 1, 8);
   ran = host.cli({"alerts", "show", id, "--evidence"});
   EXPECT_TRUE(contains(ran.out, "is not kept: it cannot be asked again")) << ran.out << ran.err;
+}
+
+TEST_F(Tables, AMatchBeginsATrace) {
+  host.write_rule("watch.yaml",
+                  "id: watch\nname: Watch\nsql: SELECT pid, name FROM processes.events WHERE event_type = 'exec' AND "
+                  "name = 'de-traced'\ntrace: {capture: [command_line, open_files], for: 5m}\n");
+  host.write_rule(
+      "deeper.yaml",
+      "id: deeper\nname: Deeper\nwindow: 10m\nsql: SELECT DISTINCT pid, process_uid FROM traces WHERE kind = "
+      "'open_file' AND value LIKE '%/de-secret'\ntrace: {after: [watch], capture: [command_line]}\n");
+  ASSERT_NO_FATAL_FAILURE(start());
+  const std::string script = host.demo_dir() + "/de-traced", secret = host.demo_dir() + "/de-secret";
+  std::ofstream(secret) << "x";
+  std::ofstream(script) << "#!/bin/sh\nexec 7< " << secret << "\nsleep 1\nsleep 600 &\nwait\n";
+  ::chmod(script.c_str(), 0755);
+  const Background traced({script, "an argument"}, "/dev/null");
+  const auto eventually_has = [&](const std::string& sql, const std::string& row) {
+    Ran ran;
+    EXPECT_TRUE(eventually([&] { return contains((ran = ask(sql)).out, row); }))
+        << sql << ran.out << ran.err << logs_of(host);
+  };
+  eventually_has("SELECT value FROM traces WHERE rule_id = 'watch' AND kind = 'command_line' AND pid = " +
+                     std::to_string(traced.pid()),
+                 "an argument");
+  eventually_has("SELECT value FROM traces WHERE rule_id = 'watch' AND kind = 'command_line' AND pid <> " +
+                     std::to_string(traced.pid()),
+                 "sleep 600");
+  eventually_has("SELECT DISTINCT value FROM traces WHERE kind = 'open_file' AND key = '7'", secret);
+  eventually_has("SELECT DISTINCT depth FROM traces WHERE rule_id = 'deeper'", "2");
+  EXPECT_TRUE(contains(ask("SELECT count(*) FROM alerts a JOIN traces t ON t.alert_id = a.id WHERE a.rule_id = "
+                           "'watch' AND t.pid = " +
+                           std::to_string(traced.pid()))
+                           .out,
+                       "\n"));
+  const Ran health = host.cli({"health", "traces"});
+  EXPECT_TRUE(contains(health.out, "begun")) << health.out;
 }
 
 }  // namespace

@@ -123,6 +123,9 @@ struct AgentConfig {
   std::uint32_t max_files = 10'000;
   std::uint32_t max_live = 1'024;
   std::uint32_t rules_max_live_reads = 60;
+  std::uint32_t trace_max_active = 16;
+  std::uint32_t trace_max_readings = 256;
+  std::uint32_t trace_max_mb = 64;
   std::uint32_t table_max_rows = 100'000;
   std::uint32_t table_max_mb = 32;
   RunBudget rules{1000, 32, 1000};

@@ -57,7 +57,9 @@ TEST(DescribeCollector, LiveTablesAreReadByPid) {
   std::map<std::string, const pb::TableDescriptor*> live;
   for (const pb::TableDescriptor& table : all.tables())
     if (table.live()) live[table.name()] = &table;
-  ASSERT_EQ(live.size(), 2u);
+  ASSERT_EQ(live.size(), 3u);
+  EXPECT_EQ(columns_of(all, "processes.command_lines", false),
+            (std::set<std::string>{"pid", "process_uid", "command_line"}));
   EXPECT_EQ(columns_of(all, "processes.open_files", false),
             (std::set<std::string>{"pid", "process_uid", "fd", "path"}));
   EXPECT_EQ(columns_of(all, "processes.environments", false),
@@ -86,7 +88,7 @@ TEST(DescribeCollector, FitsIntoAGreeting) {
   pb::Envelope envelope;
   pb::Hello& hello = *envelope.mutable_hello();
   *hello.mutable_schema() = describe(everything());
-  EXPECT_EQ(hello.schema().tables_size(), 4);
+  EXPECT_EQ(hello.schema().tables_size(), 5);
   hello.set_collector_id("procmond");
   for (std::string* text : {hello.mutable_version(), hello.mutable_boot_id(), hello.mutable_hostname(),
                             hello.mutable_spawn_token(), hello.mutable_spool_id()})

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "daemoneye/schema/host_columns.h"
+#include "daemoneye/schema/live_columns.h"
 #include "daemoneye/schema/sql_functions.h"
 #include "daemoneye/schema/table.h"
 
@@ -62,7 +63,9 @@ std::string table(const TableInfo& one) {
   return out;
 }
 
-bool is_of_host(const TableInfo& one) {
+// Nothing of it is stored.
+bool is_read_at_once(const TableInfo& one) {
+  if (find_live_table(one.name) != nullptr) return true;
   for (std::size_t i = 0; i < kHostTables; ++i)
     if (host_table_info(static_cast<HostTable>(i)).name == one.name) return true;
   return false;
@@ -73,23 +76,24 @@ std::string dialect() {
       "# Tables and functions\n\n"
       "What a statement may name, in rules and in `daemoneye-cli query`. This page is made from the catalog that the\n"
       "programs use; `daemoneye-cli schema [TABLE]` and `schema --functions` print the same. How to write rules with\n"
-      "it is in [rules.md](rules.md); the tables about the host are in [host_tables.md](host_tables.md). A column "
-      "with\n"
-      "an index is found without reading the rest of the table.\n\n";
+      "it is in [rules.md](rules.md); the tables that are read at that moment are in\n"
+      "[host_tables.md](host_tables.md). A column with an index is found without reading the rest of the table.\n\n";
   out += functions();
   for (const TableInfo& one : tables())
-    if (!is_of_host(one)) out += table(one);
+    if (!is_read_at_once(one)) out += table(one);
   return out;
 }
 
 std::string host_tables() {
   std::string out =
-      "# Tables about the host\n\n"
-      "As the host is when the statement runs, not as it was. They have the names and columns that osquery gives them\n"
-      "([osquery.md](osquery.md)). The other tables are in [dialect.md](dialect.md); this page too is made from the\n"
-      "catalog.\n";
+      "# Tables that are read when they are asked for\n\n"
+      "As processes ([on_demand.md](on_demand.md)) and the host are when the statement runs, not as they were. Those "
+      "of\n"
+      "the host have the names and columns that osquery gives them ([osquery.md](osquery.md)). The other tables are "
+      "in\n"
+      "[dialect.md](dialect.md); this page too is made from the catalog.\n";
   for (const TableInfo& one : tables())
-    if (is_of_host(one)) out += table(one);
+    if (is_read_at_once(one)) out += table(one);
   return out;
 }
 

@@ -97,6 +97,7 @@ class ControlTest : public testing::Test {
         *detector_,
         catalog_,
         demand_,
+        tracer_,
         readers_,
         detect_,
         sinks_,
@@ -306,6 +307,7 @@ class ControlTest : public testing::Test {
   pb::Completeness known_;
   catalog::Catalog catalog_{clock_, catalog::Limits()};
   catalog::Demand demand_{clock_};
+  trace::Tracer tracer_{clock_, {}};
   std::vector<mirror::ColumnNeeds> collected_;
   bool can_collect_ = true;
   std::vector<std::int64_t> live_read_;

@@ -34,7 +34,7 @@ using test::TempDir;
 
 class StoreTest : public testing::Test {
  protected:
-  StoreOptions options() const {
+  virtual StoreOptions options() const {
     StoreOptions out;
     out.dir = dir_ / "store";
     return out;
