@@ -73,8 +73,8 @@ Result<> Agent::open() {
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
   stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, config_.retention_days);
-  host_ = std::make_unique<host::HostFacts>(host::HostOptions{config_.file_dirs, config_.max_files, "/etc"},
-                                            identity_.system, clock_);
+  host_ = std::make_unique<host::HostFacts>(
+      host::HostOptions{config_.file_dirs, config_.content_dirs, config_.max_files, "/etc"}, identity_.system, clock_);
   (void)host_->rows(schema::HostTable::Users);  // Kept for when their files are replaced; who asks is told otherwise.
   catalog_ = std::make_unique<catalog::Catalog>(
       clock_, catalog::Limits{config_.table_max_rows, static_cast<std::size_t>(config_.table_max_mb) * kMegabyte});

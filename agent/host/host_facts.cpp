@@ -5,6 +5,7 @@
 #include <ctime>
 #include <map>
 
+#include "daemoneye/base/text.h"
 #include "host/system_facts.h"
 
 namespace de::host {
@@ -60,6 +61,16 @@ Cell version_part(std::string_view version, std::size_t which) {
   std::int64_t value = 0;
   (void)std::from_chars(version.data(), version.data() + version.size(), value);  // No number is 0.
   return value;
+}
+
+// In libmagic's words, which it has for files that it sees itself.
+ContentType unread_type(const FileStart& start) {
+  if (start.type == "regular") return {"empty", "inode/x-empty", "binary"};
+  if (start.type == "symlink") return {"symbolic link to " + escape_controls(start.target), "inode/symlink", "binary"};
+  if (start.type == "character") return {"character special (" + start.device + ")", "inode/chardevice", "binary"};
+  if (start.type == "block") return {"block special (" + start.device + ")", "inode/blockdevice", "binary"};
+  if (start.type == "fifo") return {"fifo (named pipe)", "inode/fifo", "binary"};
+  return {start.type, "inode/" + start.type, "binary"};
 }
 
 }  // namespace
@@ -130,11 +141,11 @@ HostRow os_row(const std::map<std::string, std::string>& release, std::string_vi
           Cell()};
 }
 
-SystemFacts read_system(const std::string& etc_dir) {
+SystemFacts read_system(const std::string& etc_dir, std::span<const std::string> magic) {
   std::map<std::string, std::string> release;
   if (const auto text = read_small_file(etc_dir + "/os-release", kMaxAccountFileBytes))
     release = parse_os_release(*text);
-  return {system_row(etc_dir), os_row(release, architecture())};
+  return {system_row(etc_dir), os_row(release, architecture()), std::make_shared<const MagicDatabase>(magic)};
 }
 
 Result<std::shared_ptr<const HostFacts::Accounts>> HostFacts::accounts() const {
@@ -168,6 +179,7 @@ Result<std::vector<HostRow>> HostFacts::rows(HostTable table) const {
       out.push_back(time_row(clock_.unix_ms() / 1'000));
       return out;
     case HostTable::File:
+    case HostTable::Magic:
       return out;  // By name only.
     default:
       break;
@@ -187,12 +199,27 @@ std::string HostFacts::why_stale(HostTable table) const {
   return is_stale_ ? "accounts have changed since the agent started, and it cannot read them any more: restart it" : "";
 }
 
-Result<std::optional<HostRow>> HostFacts::file(std::string_view path) const {
+Result<std::optional<HostRow>> HostFacts::named(HostTable table, std::string_view path) const {
   // What a process runs that never had a name in a file system.
   if (path.starts_with("/memfd:")) return std::optional<HostRow>();
-  if (!is_below(path, options_.file_dirs))
-    return fail(Errc::Denied, std::string(path) + " is not below one of query.file_dirs");
-  return file_row(std::string(path));
+  const bool is_magic = table == HostTable::Magic;
+  if (!is_below(path, is_magic ? options_.content_dirs : options_.file_dirs))
+    return fail(Errc::Denied,
+                std::string(path) + " is not below one of query." + (is_magic ? "content_dirs" : "file_dirs"));
+  return is_magic ? magic(std::string(path)) : file_row(std::string(path));
+}
+
+Result<std::optional<HostRow>> HostFacts::magic(const std::string& path) const {
+  DE_TRY(start, read_start(path, options_.content_dirs, kMagicBytes));
+  if (!start) return std::optional<HostRow>();
+  auto type = start->bytes.empty() ? Result<ContentType>(unread_type(*start))
+                                   : system_.magic->classify(start->bytes, start->may_run);
+  if (!type) {
+    if (type.error().code() == Errc::Unsupported) return fail(std::move(type).error());
+    return fail(std::move(type).error().during(path));
+  }
+  return std::optional<HostRow>(HostRow{path, system_.magic->path(), std::move(type->data), std::move(type->mime_type),
+                                        std::move(type->mime_encoding)});
 }
 
 }  // namespace de::host

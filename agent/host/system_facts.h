@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemoneye/base/result.h"
 #include "mirror/host_source.h"
@@ -24,5 +25,18 @@ mirror::HostRow system_row(const std::string& etc_dir);
 
 // None when there is no such file. Errors: Denied, Io.
 Result<std::optional<mirror::HostRow>> file_row(const std::string& path);
+
+// What is at a path, a link being itself, and of a regular file its first bytes.
+struct FileStart {
+  std::string type;    // As in `file`.
+  std::string target;  // Of a link.
+  std::string device;  // "1/3", of a device.
+  bool may_run = false;
+  std::string bytes;
+};
+// Nothing but a regular file is opened, and that only where the directories it really lies in are below one of `dirs`,
+// and where no server has to answer for it. None when there is no such file. Errors: Denied, Io.
+Result<std::optional<FileStart>> read_start(const std::string& path, const std::vector<std::string>& dirs,
+                                            std::size_t max_bytes);
 
 }  // namespace de::host

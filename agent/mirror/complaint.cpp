@@ -109,8 +109,8 @@ std::string plain(sqlite3* db, std::string_view sql) {
       if (osquery::lower(sql).find(table.name.substr(table.name.find('.') + 1)) != std::string::npos)
         return std::string(table.name) + " is read for the processes that are named: add pid = ... or a join on pid";
   if (message == "no query solution")
-    return "file is answered for named paths only: add path = '...', path IN (...) or a join on path (LIKE and "
-           "directory "
+    return std::string(osquery::lower(sql).find("magic") == std::string::npos ? "file is" : "file and magic are") +
+           " answered for named paths only: add path = '...', path IN (...) or a join on path (LIKE and directory "
            "name none)";
   if (std::string removed = removed_function(message); !removed.empty()) return removed;
   return message + advice(message);

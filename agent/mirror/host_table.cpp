@@ -14,6 +14,7 @@ using schema::HostTable;
 
 constexpr std::size_t kMaxPathBytes = 4'096;  // What the kernel takes.
 constexpr std::size_t kToldDirectories = 3;
+constexpr int kDatabaseColumn = 1;  // Of `magic`.
 
 struct HostVtab : sqlite3_vtab {
   struct Cursor : sqlite3_vtab_cursor {
@@ -42,6 +43,7 @@ struct HostVtab : sqlite3_vtab {
 
   std::string declaration() const { return declaration_of(schema::host_table_info(which).columns); }
   int plan(sqlite3_index_info* info) const;
+  void plan_database(sqlite3_index_info* info) const;
 
   HostTables* tables;
   HostTable which;
@@ -51,7 +53,7 @@ struct HostVtab : sqlite3_vtab {
 int HostVtab::plan(sqlite3_index_info* info) const {
   info->estimatedRows = which == HostTable::Users || which == HostTable::Groups ? 50 : 1;
   info->estimatedCost = static_cast<double>(info->estimatedRows);
-  if (which != HostTable::File) return SQLITE_OK;
+  if (!schema::is_by_path(which)) return SQLITE_OK;
   for (int i = 0; i < info->nConstraint; ++i) {
     const auto& constraint = info->aConstraint[i];
     const char* collation = sqlite3_vtab_collation(info, i);
@@ -60,21 +62,48 @@ int HostVtab::plan(sqlite3_index_info* info) const {
       continue;
     info->aConstraintUsage[i].argvIndex = 1;
     info->idxFlags = SQLITE_INDEX_SCAN_UNIQUE;
-    info->estimatedCost = 100;  // The kernel is asked.
+    info->estimatedCost = which == HostTable::Magic ? 10'000 : 100;  // The file is read; the kernel is asked.
+    plan_database(info);
     return SQLITE_OK;
   }
   return SQLITE_CONSTRAINT;
 }
 
+// Who asks for another database than the one that is used is to be told so, not to be given no rows.
+void HostVtab::plan_database(sqlite3_index_info* info) const {
+  if (which != HostTable::Magic) return;
+  for (int i = 0; i < info->nConstraint; ++i) {
+    const auto& constraint = info->aConstraint[i];
+    if (constraint.iColumn != kDatabaseColumn || constraint.usable == 0 || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ)
+      continue;
+    info->aConstraintUsage[i].argvIndex = 2;
+    return;
+  }
+}
+
+std::string database_of(const HostRow& row) {
+  const auto* path = std::get_if<std::string>(&row[kDatabaseColumn]);
+  return path == nullptr ? std::string() : *path;
+}
+
+bool is_database(const HostRow& row, sqlite3_value* asked) {
+  return sqlite3_value_type(asked) == SQLITE_TEXT && text_of(asked) == database_of(row);
+}
+
 int HostVtab::Cursor::filter(std::string_view, std::span<sqlite3_value* const> values) {
   const auto& table = table_of<HostVtab>(*this);
   at = 0;
-  if (table.which != HostTable::File)
+  if (!schema::is_by_path(table.which))
     rows = table.tables->rows(table.which);
   else if (values.empty() || sqlite3_value_type(values[0]) != SQLITE_TEXT)
     return rows = nullptr, SQLITE_OK;  // No path is a number, a blob or NULL.
   else
-    rows = table.tables->file(text_of(values[0]));
+    rows = table.tables->named(table.which, text_of(values[0]));
+  if (rows != nullptr && !rows->empty() && values.size() > 1 && !is_database(rows->front(), values[1])) {
+    table.tables->error = Error(Errc::Invalid, "magic: another database than " + database_of(rows->front()) +
+                                                   " is not used; leave magic_db_files out of the conditions");
+    rows = nullptr;
+  }
   if (rows != nullptr) return SQLITE_OK;
   return table.tables->error && table.tables->error->code() == Errc::Timeout ? SQLITE_INTERRUPT : SQLITE_ERROR;
 }
@@ -85,8 +114,7 @@ void HostTables::start() {
   error.reset();
   missing.clear();
   rows_ = {};
-  files_.clear();
-  untold_.clear();
+  named_ = {};
 }
 
 const std::vector<HostRow>* HostTables::rows(HostTable table) {
@@ -106,28 +134,33 @@ const std::vector<HostRow>* HostTables::rows(HostTable table) {
   return &kept.emplace(std::move(*rows));
 }
 
-const std::vector<HostRow>* HostTables::file(std::string_view path) {
-  if (const auto found = files_.find(path); found != files_.end()) return &found->second;
+const std::vector<HostRow>* HostTables::named(HostTable table, std::string_view path) {
+  Named& known = named_[static_cast<std::size_t>(table)];
+  if (const auto found = known.rows.find(path); found != known.rows.end()) return &found->second;
   static const std::vector<HostRow> kNone;
   if (path.empty() || path.size() >= kMaxPathBytes || path.find('\0') != std::string_view::npos) return &kNone;
   if (source == nullptr) return &kNone;
-  if (files_.size() >= source->max_files()) {
-    error = Error(Errc::Invalid, "file: the statement asks for more than " + std::to_string(source->max_files()) +
+  const std::string name(schema::name_of(table));
+  if (known.rows.size() >= source->max_files()) {
+    error = Error(Errc::Invalid, name + ": the statement asks for more than " + std::to_string(source->max_files()) +
                                      " paths (query.max_files); narrow it");
     return nullptr;
   }
   // The kernel may take its time; the clock is looked at between instructions only.
   if (Charge* charge = current_charge(); charge != nullptr && charge->is_late()) {
-    error = Error(Errc::Timeout, "file: out of time");
+    error = Error(Errc::Timeout, name + ": out of time");
     return nullptr;
   }
-  auto row = source->file(path);
-  std::vector<HostRow>& kept = files_[std::string(path)];
+  auto row = source->named(table, path);
+  std::vector<HostRow>& kept = known.rows[std::string(path)];
   if (row && *row) kept.push_back(std::move(**row));
-  if (!row && untold_.size() < kToldDirectories && untold_.emplace(path.substr(0, path.rfind('/') + 1)).second) {
+  if (row || known.untold.size() >= kToldDirectories) return &kept;
+  // What holds for every file is said once.
+  const bool is_about_all = row.error().code() == Errc::Unsupported;
+  if (known.untold.emplace(is_about_all ? path.substr(0, 0) : path.substr(0, path.rfind('/') + 1)).second) {
     pb::Reason& reason = missing.emplace_back();
     reason.set_reason("CollectionFailed");
-    reason.set_detail("file: " + row.error().message());
+    reason.set_detail(name + ": " + row.error().message());
   }
   return &kept;
 }
@@ -166,9 +199,11 @@ Result<> create_host_tables(sqlite3* db, std::string_view schema) {
 }
 
 Result<> connect_host_tables(sqlite3* db, std::string_view schema) {
-  for (const std::string_view name : schema::kHostTableNames)
-    DE_CHECK(exec(db, "SELECT 1 FROM " + std::string(schema) + ".\"" + std::string(name) + "\" WHERE " +
-                          (name == schema::name_of(HostTable::File) ? "path=''" : "1") + " LIMIT 0"));
+  for (std::size_t i = 0; i < schema::kHostTables; ++i) {
+    const auto table = static_cast<HostTable>(i);
+    DE_CHECK(exec(db, "SELECT 1 FROM " + std::string(schema) + ".\"" + std::string(schema::name_of(table)) +
+                          "\" WHERE " + (schema::is_by_path(table) ? "path=''" : "1") + " LIMIT 0"));
+  }
   return {};
 }
 

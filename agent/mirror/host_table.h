@@ -1,6 +1,6 @@
-// The tables about the host as SQLite sees them. All but `file` are short lists. `file` is answered for the paths a
-// statement names and for nothing else: without `path = ...`, IN or a join there is no plan, and SQLite refuses the
-// statement, because a walk through a directory of the host is nothing that a question may cause.
+// The tables about the host as SQLite sees them. All but `file` and `magic` are short lists. These two are answered
+// for the paths a statement names and for nothing else: without `path = ...`, IN or a join there is no plan, and SQLite
+// refuses the statement, because a walk through a directory of the host is nothing that a question may cause.
 //
 // Thread: that of the connection.
 #pragma once
@@ -37,7 +37,7 @@ class HostTables {
 
   // Each is asked for once in a statement, which sees one state of it. Null, with `error`, when it failed.
   const std::vector<HostRow>* rows(schema::HostTable table);
-  const std::vector<HostRow>* file(std::string_view path);
+  const std::vector<HostRow>* named(schema::HostTable table, std::string_view path);
 
   struct Module {
     HostTables* shared;
@@ -47,8 +47,11 @@ class HostTables {
 
  private:
   std::array<std::optional<std::vector<HostRow>>, schema::kHostTables> rows_;
-  std::map<std::string, std::vector<HostRow>, std::less<>> files_;
-  std::set<std::string> untold_;  // Directories of files that could not be looked at.
+  struct Named {
+    std::map<std::string, std::vector<HostRow>, std::less<>> rows;
+    std::set<std::string> untold;  // Directories of files that could not be looked at.
+  };
+  std::array<Named, schema::kHostTables> named_;
   const std::array<Module, schema::kHostTables> modules_ = {{{this, schema::HostTable::Users},
                                                              {this, schema::HostTable::Groups},
                                                              {this, schema::HostTable::UserGroups},
@@ -56,7 +59,8 @@ class HostTables {
                                                              {this, schema::HostTable::OsVersion},
                                                              {this, schema::HostTable::Uptime},
                                                              {this, schema::HostTable::Time},
-                                                             {this, schema::HostTable::File}}};
+                                                             {this, schema::HostTable::File},
+                                                             {this, schema::HostTable::Magic}}};
 };
 
 // Without a source.

@@ -86,9 +86,10 @@ Result<> refuse_live(const Named& named) {
 
 Result<> check_files(const Named& named) {
   for (const auto& use : named.tables)
-    if (use.name == "file" && !is_path_named(named, use.alias))
-      return fail(Errc::Invalid,
-                  "file is answered for named paths only: it needs path = '...', path IN (...) or a join on path");
+    if ((use.name == "file" || use.name == "magic") && !is_path_named(named, use.alias))
+      return fail(Errc::Invalid, use.name +
+                                     " is answered for named paths only: it needs path = '...', path IN (...) "
+                                     "or a join on path");
   return {};
 }
 

@@ -55,6 +55,7 @@ de_pkgconfig(SODIUM libsodium 1.0.18 libsodium-dev)
 de_pkgconfig(RE2 re2 0.0.0 libre2-dev)  # Debian writes no version into re2.pc; 2022-06 is the oldest tried.
 de_pkgconfig(ZSTD libzstd 1.5 libzstd-dev)
 de_pkgconfig(SECCOMP libseccomp 2.5 libseccomp-dev)
+de_pkgconfig(MAGIC libmagic 5.44 libmagic-dev)
 # Only for the courier, and never linked in: Debian has not all that it takes as static libraries.
 set(de_suffixes ${CMAKE_FIND_LIBRARY_SUFFIXES})
 set(CMAKE_FIND_LIBRARY_SUFFIXES .so)
@@ -92,4 +93,10 @@ if(DE_STATIC)
   set_target_properties(yaml-cpp PROPERTIES IMPORTED_LOCATION_NONE ${DE_YAML_CPP} IMPORTED_LOCATION ${DE_YAML_CPP})
   target_link_libraries(OpenSSL::Crypto INTERFACE ${CMAKE_DL_LIBS})
   target_link_libraries(SQLite::SQLite3 INTERFACE m ${CMAKE_DL_LIBS})
+  foreach(library IN ITEMS lzma bz2 z)
+    find_library(DE_LIB_${library} NAMES ${library} REQUIRED)
+    target_link_libraries(PkgConfig::MAGIC INTERFACE ${DE_LIB_${library}})
+  endforeach()
+  # libmagic reads databases of its own version only, and the host's file(1) may be another one.
+  find_file(DE_MAGIC_DATABASE NAMES magic.mgc PATHS /usr/lib/file /usr/share/misc REQUIRED)
 endif()

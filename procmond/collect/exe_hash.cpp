@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "collect/hash_file.h"
+#include "daemoneye/base/file_system.h"
 
 namespace de::collect {
 namespace {

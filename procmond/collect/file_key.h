@@ -36,8 +36,4 @@ struct FileKeyHash {
 // Implemented per OS. Errors: Unsupported (not a regular file), Io.
 Result<FileKey> key_of(int fd);
 
-// Files of network and user-space file systems: reading them may wait for somebody else, for ever.
-// May itself wait for them; not for the collector thread.
-bool is_remote(int fd);
-
 }  // namespace de::collect

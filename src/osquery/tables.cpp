@@ -123,7 +123,7 @@ constexpr View kViews[] = {
 };
 
 // Served under osquery's name and with its columns by a table of our own.
-constexpr std::string_view kOurs[] = {"file", "groups", "os_version",  "system_info",
+constexpr std::string_view kOurs[] = {"file", "groups", "magic",       "os_version", "system_info",
                                       "time", "uptime", "user_groups", "users"};
 
 struct Reason {
@@ -146,7 +146,6 @@ constexpr Reason kReasons[] = {
     {"file_events", "changes of files are not collected"},
     {"listening_ports", kSockets},
     {"logged_in_users", "sessions are not collected"},
-    {"magic", kContents},
     {"process_file_events", "changes of files are not collected"},
     {"process_memory_map", "the memory of processes is not looked at"},
     {"process_open_pipes", "who has the other end of a pipe is not collected"},

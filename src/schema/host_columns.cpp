@@ -110,6 +110,13 @@ constexpr ColumnInfo kFile[] = {
     {"pid_with_namespace", Integer, Unit::None, false, "NULL: only the host's own files are looked at"},
     {"mount_namespace_id", Text, Unit::None, false, "NULL: only the host's own files are looked at"},
 };
+constexpr ColumnInfo kMagic[] = {
+    {"path", Text, Unit::None, true, "The path that was asked for: path = '...', IN (...) or a join is needed"},
+    {"magic_db_files", Text, Unit::None, false, "The database that was used; no other may be asked for"},
+    {"data", Text, Unit::None, false, "What the file is by its first bytes, as file(1) says it"},
+    {"mime_type", Text, Unit::None, false, "The same as a MIME type: application/x-executable"},
+    {"mime_encoding", Text, Unit::None, false, "us-ascii, utf-8 and so on of a text; binary of anything else"},
+};
 // clang-format on
 
 }  // namespace
@@ -133,6 +140,8 @@ TableInfo host_table_info(HostTable table) {
       return {name, "What time it is, in UTC, one row", "", kTime};
     case HostTable::File:
       return {name, "Files that are named in the statement, one row each, as they are now", "", kFile};
+    case HostTable::Magic:
+      return {name, "What files that are named in the statement have in them, by their first 64 KiB", "", kMagic};
   }
   return {};
 }

@@ -82,6 +82,26 @@ TEST(OsqueryFiles, OneStatementMayNameSoManyAndNoMore) {
   EXPECT_TRUE(contains(ran.err, "more than 2 paths (query.max_files)")) << ran.err;
 }
 
+// The agent is confined as anywhere, and libmagic in it.
+TEST_F(Osquery, FilesAreWhatTheirFirstBytesSay) {
+  Ran ran = query("SELECT data, mime_type FROM magic WHERE path = '/usr/bin/env'");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_TRUE(contains(ran.out, "ELF 64-bit LSB pie executable")) << ran.out;
+  EXPECT_TRUE(contains(ran.out, "application/x-pie-executable")) << ran.out;
+  ran = query("SELECT m.data FROM file f JOIN magic m USING (path) WHERE path IN ('/usr/bin', '/usr/not-there')");
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_TRUE(contains(ran.out, "directory")) << ran.out;
+  ran = query("SELECT data FROM magic WHERE path = '/etc/passwd'");
+  EXPECT_EQ(ran.exit_code, 3) << ran.out;
+  EXPECT_TRUE(contains(ran.err, "query.content_dirs")) << ran.err;
+  ran = query("SELECT data FROM magic WHERE path LIKE '/usr/bin/%'");
+  EXPECT_EQ(ran.exit_code, 2) << ran.out;
+  EXPECT_TRUE(contains(ran.err, "named paths only")) << ran.err;
+  ran = query("SELECT data FROM magic WHERE path = '/usr/bin/env' AND magic_db_files = '/tmp/mine'");
+  EXPECT_NE(ran.exit_code, 0) << ran.out;
+  EXPECT_TRUE(contains(ran.err, "magic_db_files")) << ran.err;
+}
+
 // Imported, in force within a second, and an alert when somebody does it.
 TEST_F(Osquery, AnImportedQueryRaisesAnAlert) {
   test::TempDir dir;

@@ -23,7 +23,7 @@ constexpr SyscallRule kAgent[] = {
     {"statx", "files that a statement asks for by name"},
     {"readlink", "the same"},
     {"statfs", "how full the disk is"},
-    {"fstatfs", "how full the disk is, what file system the store is on"},
+    {"fstatfs", "how full the disk is, what file system the store or a file that is asked for is on"},
     {"access", "store"},
     {"faccessat", "store"},
     {"getdents64", "days of the store, rules"},
@@ -81,6 +81,7 @@ Result<> confine_files(const config::AgentConfig& config, const config::LoadInpu
       {"/etc/passwd", Reach::Read},  // Those that are there now: what replaces them is another file.
       {"/etc/group", Reach::Read},
   };
+  for (const std::string& dir : config.content_dirs) paths.push_back({dir, Reach::Read});  // For `magic`.
   for (const std::string& dir : config.paths.rules_dirs) paths.push_back({dir, Reach::Read});
   for (const config::SinkConfig& sink : config.sinks)
     if (!sink.path.empty()) paths.push_back({parent_of(sink.path), Reach::Write});

@@ -14,6 +14,10 @@
 #include <set>
 #include <sstream>
 
+#include "daemoneye/base/file_system.h"
+#include "daemoneye/base/unique_fd.h"
+#include "host/host_facts.h"
+
 namespace de::host {
 namespace {
 
@@ -97,6 +101,28 @@ std::string target_of(const std::string& path) {
   return size <= 0 ? std::string() : std::string(target.data(), static_cast<std::size_t>(size));
 }
 
+// Nothing is there, or the path says that nothing can be.
+bool is_absence(int why) { return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP; }
+
+tl::unexpected<Error> refusal_of(const std::string& step, int why) {
+  return fail(why == EACCES || why == EPERM ? Errc::Denied : Errc::Io, step,
+              std::error_code(why, std::generic_category()));
+}
+
+Result<std::string> first_bytes(int fd, std::size_t max_bytes) {
+  std::string bytes(max_bytes, '\0');
+  std::size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t got = ::read(fd, bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(Errc::Io, "read", last_os_error());
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
 }  // namespace
 
 std::string stamp_of(const std::string& path) {
@@ -163,9 +189,8 @@ Result<std::optional<HostRow>> file_row(const std::string& path) {
   struct statx at {};
   if (!look_at(path, false, at)) {
     const int why = errno;
-    if (why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG || why == ELOOP) return std::optional<HostRow>();
-    return fail(why == EACCES || why == EPERM ? Errc::Denied : Errc::Io, "look at " + path,
-                std::error_code(why, std::generic_category()));
+    if (is_absence(why)) return std::optional<HostRow>();
+    return refusal_of("look at " + path, why);
   }
   const bool is_link = S_ISLNK(at.stx_mode);
   std::string target;
@@ -198,6 +223,39 @@ Result<std::optional<HostRow>> file_row(const std::string& path) {
                                         target,
                                         Cell(),
                                         Cell()});
+}
+
+// Opened twice: what is only looked at has no driver and no writer to wake, and cannot be exchanged for a device before
+// it is opened for reading, because that goes by the descriptor.
+Result<std::optional<FileStart>> read_start(const std::string& path, const std::vector<std::string>& dirs,
+                                            std::size_t max_bytes) {
+  const UniqueFd place(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!place) {
+    const int why = errno;
+    if (is_absence(why)) return std::optional<FileStart>();
+    return refusal_of("look at " + path, why);
+  }
+  struct stat at {};
+  if (::fstat(place.get(), &at) != 0) return refusal_of("look at " + path, errno);
+  std::optional<FileStart> found(std::in_place);
+  found->type = type_of(at.st_mode);
+  found->may_run = (at.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0;
+  if (S_ISLNK(at.st_mode)) found->target = target_of(path);
+  if (S_ISCHR(at.st_mode) || S_ISBLK(at.st_mode))
+    found->device = std::to_string(major(at.st_rdev)) + "/" + std::to_string(minor(at.st_rdev));
+  if (!S_ISREG(at.st_mode)) return found;
+
+  const std::string same = "/proc/self/fd/" + std::to_string(place.get());
+  const std::string real = target_of(same);
+  if (!is_below(real, dirs))
+    return fail(Errc::Denied, path + " leads to " + real + ", which is not below one of query.content_dirs");
+  if (is_remote(place.get())) return fail(Errc::Denied, path + " is on a network or user-space file system");
+  const UniqueFd file(::open(same.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!file) return refusal_of("open " + path, errno);
+  auto bytes = first_bytes(file.get(), max_bytes);
+  if (!bytes) return fail(std::move(bytes).error().during(path));
+  found->bytes = std::move(*bytes);
+  return found;
 }
 
 }  // namespace de::host

@@ -120,6 +120,8 @@ struct AgentConfig {
   // Where a file may be asked for by name: not where programs of the kernel or of the network answer.
   std::vector<std::string> file_dirs = {"/bin",  "/dev", "/etc",  "/home", "/lib", "/opt",
                                         "/root", "/run", "/sbin", "/tmp",  "/usr", "/var"};
+  // Where a file may be opened to tell what it is: only what the system's own packages put there.
+  std::vector<std::string> content_dirs = {"/bin", "/lib", "/opt", "/sbin", "/usr"};
   std::uint32_t max_files = 10'000;
   std::uint32_t max_live = 1'024;
   std::uint32_t rules_max_live_reads = 60;

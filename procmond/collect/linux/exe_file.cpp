@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
-#include <array>
 
 #include "collect/linux/proc_dir.h"
 #include "daemoneye/base/unique_fd.h"
@@ -53,17 +51,6 @@ Result<FileKey> key_of(int fd) {
   if (::statx(fd, "", AT_EMPTY_PATH, kWanted, &found) != 0) return fail(Errc::Io, "stat file", last_os_error());
   if (!S_ISREG(found.stx_mode)) return fail(Errc::Unsupported, "not a regular file");
   return to_facts(found).key;
-}
-
-bool is_remote(int fd) {
-  // From linux/magic.h and the file systems' own sources: FUSE, NFS, SMB (three of them), 9P, Ceph, AFS, Coda, OCFS2,
-  // GFS2, Lustre.
-  static constexpr std::array<std::uint32_t, 12> kRemote = {0x65735546, 0x6969,     0x517b,     0xff534d42,
-                                                            0xfe534d42, 0x01021997, 0x00c36400, 0x5346414f,
-                                                            0x73757245, 0x7461636f, 0x01161970, 0x0bd00bd0};
-  struct statfs system {};
-  if (::fstatfs(fd, &system) != 0) return false;
-  return std::find(kRemote.begin(), kRemote.end(), static_cast<std::uint32_t>(system.f_type)) != kRemote.end();
 }
 
 OnDisk judge_on_disk(std::string_view link, const FileFacts& running, bool same_mounts, const LookUp& look_up) {

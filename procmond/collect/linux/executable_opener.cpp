@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "collect/linux/process_start.h"
+#include "daemoneye/base/file_system.h"
 
 namespace de::collect {
 namespace {

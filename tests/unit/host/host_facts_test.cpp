@@ -38,7 +38,7 @@ class HostFactsTest : public testing::Test {
  protected:
   void write(const std::string& name, const std::string& text) { std::ofstream(path(name)) << text; }
   std::string path(const std::string& name) const { return dir_.path() + "/" + name; }
-  HostFacts facts() { return {{{dir_.path()}, 10, dir_.path()}, read_system(dir_.path()), clock_}; }
+  HostFacts facts() { return {{{dir_.path()}, {}, 10, dir_.path()}, read_system(dir_.path()), clock_}; }
 
   std::vector<std::string> rows(const HostFacts& facts, HostTable table) {
     auto rows = facts.rows(table);
@@ -125,7 +125,7 @@ TEST_F(HostFactsTest, FileIsToldAsTheKernelKnowsIt) {
   ASSERT_EQ(::symlink("gone", path("dangling").c_str()), 0);
   const HostFacts told = facts();
   const auto at = [&](const std::string& file, std::size_t column) {
-    const auto row = told.file(file);
+    const auto row = told.named(HostTable::File, file);
     if (!row) return "error: " + row.error().message();
     return *row ? shown((**row)[column]) : std::string("none");
   };
@@ -148,7 +148,7 @@ TEST_F(HostFactsTest, FileIsToldAsTheKernelKnowsIt) {
 TEST_F(HostFactsTest, FilesElsewhereAreDenied) {
   const HostFacts told = facts();
   for (const std::string& file : {std::string("/proc/1/exe"), path("../x"), dir_.path() + "x", std::string("x")}) {
-    const auto row = told.file(file);
+    const auto row = told.named(HostTable::File, file);
     ASSERT_FALSE(row) << file;
     EXPECT_EQ(row.error().code(), Errc::Denied);
     EXPECT_THAT(row.error().message(), HasSubstr("query.file_dirs"));
@@ -165,7 +165,7 @@ TEST_F(HostFactsTest, WhatTheKernelHidesIsAnErrorAndNotAbsence) {
   if (is_root) {
     ASSERT_EQ(::seteuid(65'534), 0);
   }
-  const auto row = facts().file(path("closed/x"));
+  const auto row = facts().named(HostTable::File, path("closed/x"));
   if (is_root) {
     ASSERT_EQ(::seteuid(0), 0);
   }

@@ -136,9 +136,9 @@ TEST(Dialect, NamespacesAreTexts) {
 }
 
 TEST(Dialect, TablesThatAreNotServedAreNamedAllOfThem) {
-  EXPECT_THAT(answer("SELECT 1 FROM processes, listening_ports l JOIN magic USING (pid)"),
+  EXPECT_THAT(answer("SELECT 1 FROM processes, listening_ports l JOIN yara USING (pid)"),
               testing::AllOf(HasSubstr("listening_ports: sockets are not collected"),
-                             HasSubstr("magic: what files contain is not read"), Not(HasSubstr("processes:"))));
+                             HasSubstr("yara: what files contain is not read"), Not(HasSubstr("processes:"))));
   EXPECT_THAT(answer("SELECT 1 FROM processes WHERE pid IN (SELECT pid FROM (SELECT pid FROM yara))"),
               HasSubstr("yara"));
   EXPECT_THAT(answer("SELECT 1 FROM processes WHERE path IN startup_items"), HasSubstr("startup_items: not collected"));
@@ -211,6 +211,13 @@ TEST(Dialect, FilesNeedANameAndAreCounted) {
   for (const std::string where : {"", " WHERE path LIKE '/tmp/%'", " WHERE directory = '/tmp'",
                                   " WHERE path LIKE '/tmp/%' OR path = '/tmp/evil'", " WHERE path <> '/x'"})
     EXPECT_THAT(count("SELECT count(*) FROM file" + where), HasSubstr("named paths only")) << where;
+
+  EXPECT_EQ(count("SELECT count(*) FROM magic WHERE path = '/usr/sbin/cron' AND data LIKE '%executable%'"), "1");
+  EXPECT_EQ(count("SELECT count(*) FROM processes LEFT JOIN magic USING (path) WHERE pid = 1 AND data <> ''"), "1");
+  EXPECT_THAT(count("SELECT count(*) FROM magic WHERE path = '/usr/sbin/cron' AND magic_db_files = '/tmp/mine'"),
+              HasSubstr("leave magic_db_files out"));
+  for (const std::string where : {"", " WHERE path LIKE '/tmp/%'", " WHERE mime_type = 'text/plain'"})
+    EXPECT_THAT(count("SELECT count(*) FROM magic" + where), HasSubstr("magic are answered for named paths")) << where;
 }
 
 }  // namespace

@@ -179,11 +179,11 @@ Result<std::vector<mirror::HostRow>> Fixture::rows(schema::HostTable table) cons
   return out;
 }
 
-Result<std::optional<mirror::HostRow>> Fixture::file(std::string_view path) const {
-  for (const Json& row : tables_.at("file")) {
+Result<std::optional<mirror::HostRow>> Fixture::named(schema::HostTable table, std::string_view path) const {
+  for (const Json& row : tables_.at(std::string(schema::name_of(table)))) {
     if (text_of(row, "path") != path) continue;
     mirror::HostRow cells;
-    for (const schema::ColumnInfo& column : schema::host_table_info(schema::HostTable::File).columns)
+    for (const schema::ColumnInfo& column : schema::host_table_info(table).columns)
       cells.push_back(cell_of(row, column.name, column.type));
     return cells;
   }

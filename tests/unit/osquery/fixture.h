@@ -40,7 +40,7 @@ class Fixture final : public mirror::StoredSource, public mirror::HostSource {
     return std::vector<pb::Reason>();
   }
   Result<std::vector<mirror::HostRow>> rows(schema::HostTable table) const override;
-  Result<std::optional<mirror::HostRow>> file(std::string_view path) const override;
+  Result<std::optional<mirror::HostRow>> named(schema::HostTable table, std::string_view path) const override;
   std::size_t max_files() const override { return 10'000; }
 
  private:

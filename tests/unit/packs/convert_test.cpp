@@ -103,6 +103,7 @@ TEST(Convert, SaysWhatDoesNotRunAndWhy) {
   EXPECT_THAT(runs("SELECT printf('%d', pid) FROM processes"), HasSubstr("function printf() is not allowed"));
   EXPECT_THAT(runs("SELECT regex_match(path, '^(?!/usr)', 0) FROM processes"), HasSubstr("cannot look around"));
   EXPECT_THAT(runs("SELECT 1 FROM file WHERE path LIKE '/tmp/%'"), HasSubstr("named paths only"));
+  EXPECT_THAT(runs("SELECT 1 FROM magic WHERE mime_type = 'x'"), HasSubstr("magic is answered for named paths only"));
   EXPECT_THAT(runs("SELECT nosuch FROM processes"), HasSubstr("no such column: nosuch"));
   EXPECT_THAT(runs(" -- nothing\n"), HasSubstr("there is no statement"));
   EXPECT_THAT(runs("not sql"), HasSubstr("expected a SELECT (line 1, column 1)"));
