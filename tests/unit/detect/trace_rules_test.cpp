@@ -13,7 +13,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Not;
 
 class TraceRules : public testing::Test {
  protected:

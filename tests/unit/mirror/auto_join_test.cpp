@@ -64,10 +64,10 @@ TEST(AutoJoinText, WithoutWhenOrBehindAnotherJoinThereIsNoTrigger) {
 }
 
 TEST(AutoJoinText, SaysWhatIsWrongAndWhere) {
-  EXPECT_THAT(
-      rewritten("SELECT 1 FROM processes p\nAUTO JOIN scans s ON 1"),
-      HasSubstr("AUTO JOIN is for tables that are read live: processes.open_files, processes.environments; join "
-                "scans with JOIN (line 2, column 1)"));
+  EXPECT_THAT(rewritten("SELECT 1 FROM processes p\nAUTO JOIN scans s ON 1"),
+              HasSubstr("AUTO JOIN is for tables that are read live: processes.open_files, processes.environments, "
+                        "processes.command_lines; join "
+                        "scans with JOIN (line 2, column 1)"));
   EXPECT_THAT(rewritten("SELECT 1 FROM processes p AUTO JOIN open_files f"), HasSubstr("needs ON"));
   EXPECT_THAT(rewritten("SELECT 1 FROM processes p AUTO JOIN open_files f WHERE 1"), HasSubstr("needs ON"));
   EXPECT_THAT(rewritten("SELECT 1 FROM processes p AUTO JOIN open_files f ON WHEN 1"),

@@ -1,16 +1,11 @@
 #include "mirror/needs.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "mirror/session.h"
 
 namespace de::mirror {
 namespace {
-
-using testing::ElementsAre;
-using testing::IsEmpty;
-using testing::UnorderedElementsAre;
 
 // "fd_count: name EQ sshd & pid GT 5 | all".
 std::string needs_of(const std::string& sql) {

@@ -39,6 +39,22 @@ class Captures : public StoreTest {
       filter.after = page->after;
     }
   }
+  static CaptureFilter between(std::int64_t from_ms, std::int64_t to_ms) {
+    CaptureFilter out;
+    out.from_ms = from_ms;
+    out.to_ms = to_ms;
+    return out;
+  }
+  static CaptureFilter of_rule(const std::string& id) {
+    CaptureFilter out;
+    out.rule_id = id;
+    return out;
+  }
+  static CaptureFilter of_process(std::uint32_t pid) {
+    CaptureFilter out;
+    out.pid = pid;
+    return out;
+  }
   std::size_t pages_ = 0;
 };
 
@@ -49,11 +65,11 @@ TEST_F(Captures, AreFoundAgainInTheirOrder) {
   ASSERT_TRUE(put(-5, 9));
   open();
   EXPECT_THAT(pids(), ElementsAre(9, 1, 2, 3)) << "two at one time, and a clock before 1970";
-  EXPECT_THAT(pids({.from_ms = kNoon, .to_ms = kNoon + 1}), ElementsAre(1));
-  EXPECT_THAT(pids({.from_ms = kNoon + 1}), ElementsAre(2, 3));
-  EXPECT_THAT(pids({.rule_id = "other"}), ElementsAre(3));
-  EXPECT_THAT(pids({.pid = 2}), ElementsAre(2));
-  EXPECT_THAT(pids({.to_ms = INT64_MIN}), IsEmpty());
+  EXPECT_THAT(pids(between(kNoon, kNoon + 1)), ElementsAre(1));
+  EXPECT_THAT(pids(between(kNoon + 1, INT64_MAX)), ElementsAre(2, 3));
+  EXPECT_THAT(pids(of_rule("other")), ElementsAre(3));
+  EXPECT_THAT(pids(of_process(2)), ElementsAre(2));
+  EXPECT_THAT(pids(between(0, INT64_MIN)), IsEmpty());
   EXPECT_EQ(store_->stats()->captures, 4U);
 }
 
@@ -61,7 +77,7 @@ TEST_F(Captures, ComeInPages) {
   for (std::uint32_t i = 0; i < 200; ++i) ASSERT_TRUE(put(kNoon + i / 3, i, i % 2 == 0 ? "even" : "odd"));
   EXPECT_EQ(pids().size(), 200U);
   EXPECT_EQ(pages_, 4U);
-  EXPECT_EQ(pids({.rule_id = "odd"}).size(), 100U);
+  EXPECT_EQ(pids(of_rule("odd")).size(), 100U);
 }
 
 TEST_F(Captures, TheOldestMakesRoom) {
