@@ -70,7 +70,10 @@ link::Task<> Agent::trace_loop() {
     auto captured = co_await capture_next();
     if (!captured && trace_failures_++ == 0)
       log::error("trace", "a capture could not be stored", {log::field("reason", captured.error().message())});
-    if (captured) trace_failures_ = 0;
+    if (captured)
+      trace_failures_ = 0;
+    else
+      tracer_->count_unstored();
     if (!tracer_->is_waiting()) {  // For the rules that look at traces.
       new_tables_.insert("traces");
       detect_wake_.cancel();

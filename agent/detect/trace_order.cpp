@@ -164,6 +164,39 @@ Result<> check_trace(const Rule& rule, const std::vector<std::string>& columns) 
   return {};
 }
 
+std::string to_text(const TraceOrder& order) {
+  std::string out;
+  const auto add = [&out](bool is_wanted, const char* what) {
+    if (is_wanted) out += (out.empty() ? "" : ", ") + std::string(what);
+  };
+  add(order.command_line, "command_line");
+  add(order.environment, "environment");
+  add(order.open_files, "open_files");
+  out += " for " + std::to_string(order.for_ms / 1'000) + "s";
+  if (order.descendants) out += ", with descendants";
+  const char* before = ", after ";
+  for (const std::string& id : order.after ? *order.after : std::set<std::string>()) {
+    out += before + id;
+    before = ", ";
+  }
+  return out;
+}
+
+Result<> check_traces(const std::vector<Rule>& rules, const RuleSet& others) {
+  if (std::ranges::none_of(rules, [](const Rule& rule) { return rule.trace.has_value(); })) return {};
+  RuleSet both;
+  both.deleted = others.deleted;
+  for (const Rule& rule : rules) both.rules.push_back(std::make_shared<const Rule>(rule));
+  const ById replaced = index_of(both.rules);
+  for (const auto& rule : others.rules)
+    if (!replaced.contains(rule->id)) both.rules.push_back(rule);
+  settle_traces(both);
+  for (const Rule& rule : rules)
+    for (const FileError& error : both.errors)
+      if (error.file == rule.place.file) return fail(Errc::Invalid, error.message);
+  return {};
+}
+
 void settle_traces(RuleSet& set) {
   refuse_sourceless(set);
   const ById places = index_of(set.rules);

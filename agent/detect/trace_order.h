@@ -39,6 +39,13 @@ Result<TraceOrder> read_trace(std::string_view file, const config::Node& node);
 // Whether the rule's SQL and its `trace:` go together. Errors: Invalid, with what is wrong and without the place.
 Result<> check_trace(const Rule& rule, const std::vector<std::string>& columns);
 
+// "command_line, open_files for 60s, with descendants, after a, b"
+std::string to_text(const TraceOrder& order);
+
+// Whether the traces of these rules could follow those of the others, as settle_traces() finds it when both are loaded:
+// a rule of the same id is replaced. Errors: Invalid, with the place.
+Result<> check_traces(const std::vector<Rule>& rules, const RuleSet& others);
+
 // Fills every depth; takes rules out of the set whose traces would follow themselves or go deeper than kMaxTraceDepth,
 // or that name a rule without a trace, and says so in its errors.
 void settle_traces(RuleSet& set);

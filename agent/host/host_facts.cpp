@@ -7,6 +7,7 @@
 
 #include "daemoneye/base/text.h"
 #include "host/system_facts.h"
+#include "mirror/as_of.h"
 
 namespace de::host {
 namespace {
@@ -176,7 +177,7 @@ Result<std::vector<HostRow>> HostFacts::rows(HostTable table) const {
       out.push_back(uptime_row(seconds_since_boot()));
       return out;
     case HostTable::Time:
-      out.push_back(time_row(clock_.unix_ms() / 1'000));
+      out.push_back(time_row(mirror::as_of_ms().value_or(clock_.unix_ms()) / 1'000));
       return out;
     case HostTable::File:
     case HostTable::Magic:

@@ -9,6 +9,7 @@
 #include "detect/runner.h"
 #include "ingest/reason.h"
 #include "ingest/standing_matches.h"
+#include "mirror/as_of.h"
 #include "mirror/batch_session.h"
 #include "mirror/mirror.h"
 #include "mirror/stored_row.h"
@@ -102,6 +103,7 @@ class Tester {
     const std::span rows(&row, 1);
     batch.load(rows);
     if (batch.events_for(statement) > 0) {
+      const mirror::AsOf then(row.event->event_time_ms());
       alert::Context context;
       context.events = rows;
       take(detect::run_rule(batch, statement, rule_, options_.budget), context);
@@ -176,6 +178,7 @@ class Tester {
     ++out_.snapshots;
     looked_at(scan.time_ms);
     session_->see_stored(rule_.window_ms == 0 ? mirror::kNoStartMs : scan.time_ms - rule_.window_ms, scan.time_ms + 1);
+    const mirror::AsOf then(scan.time_ms);
     alert::Context context;
     context.scan_id = scan.scan_id;
     context.scan_time_ms = scan.time_ms;

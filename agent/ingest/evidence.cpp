@@ -9,6 +9,7 @@
 #include "daemoneye/schema/table.h"
 #include "detect/runner.h"
 #include "ingest/past_snapshot.h"
+#include "mirror/as_of.h"
 #include "mirror/batch_session.h"
 #include "mirror/proto_value.h"
 
@@ -52,6 +53,7 @@ class Search {
     if (rule_->is_live || std::ranges::any_of(rule_->tables, is_not_kept))
       return concluded(
           "what the rule read from processes or from other collectors is not kept: it cannot be asked again");
+    const mirror::AsOf then(alert_.alert_time_ms());
     if (alert_.has_event()) return ask_of_event();
     return ask_of_snapshot();
   }

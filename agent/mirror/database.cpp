@@ -1,5 +1,6 @@
 #include "mirror/database.h"
 
+#include "mirror/as_of.h"
 #include "mirror/charge.h"
 
 namespace de::mirror {
@@ -15,7 +16,9 @@ Result<Db> open_memory_db() {
   sqlite3* raw = nullptr;
   // NOMUTEX: every connection belongs to one thread at a time.
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX;
-  const int rc = sqlite3_open_v2(":memory:", &raw, flags, nullptr);
+  const char* vfs = vfs_with_time();
+  if (vfs == nullptr) return fail(Errc::Io, "set up SQLite: it has no clock that can be set");
+  const int rc = sqlite3_open_v2(":memory:", &raw, flags, vfs);
   Db db(raw);
   if (rc != SQLITE_OK) return fail(Errc::Exhausted, std::string("open in-memory database: ") + sqlite3_errstr(rc));
   return db;

@@ -146,15 +146,16 @@ void add_tables(std::vector<Line>& lines, const Context& context) {
 void add_traces(std::vector<Line>& lines, trace::Tracer& tracer, const Result<store::StoreStats>& stats) {
   const std::size_t active = tracer.active();
   const trace::Counts& c = tracer.counts();
-  const bool is_less = c.refused + c.shed + c.unknown > 0;
-  lines.push_back({"traces", is_less ? 1 : 0,
-                   std::to_string(active) + " run, " + std::to_string(c.begun) + " begun, " + std::to_string(c.same) +
-                       " matches on what was traced already, " + std::to_string(c.refused) + " refused, " +
-                       std::to_string(c.unknown) + " about no process that is known; " + std::to_string(c.readings) +
-                       " readings, " + std::to_string(c.shed) + " shed; " +
-                       (stats ? std::to_string(stats->captures) + " stored, " +
-                                    std::to_string(stats->captures_removed) + " made room"
-                              : stats.error().message())});
+  const bool is_less = c.refused + c.shed + c.unknown + c.unstored > 0;
+  lines.push_back(
+      {"traces", is_less ? 1 : 0,
+       std::to_string(active) + " run, " + std::to_string(c.begun) + " begun, " + std::to_string(c.same) +
+           " matches on what was traced already, " + std::to_string(c.refused) + " refused, " +
+           std::to_string(c.unknown) + " about no process that is known; " + std::to_string(c.readings) +
+           " readings, " + std::to_string(c.shed) + " shed, " + std::to_string(c.unstored) + " not stored; " +
+           (stats
+                ? std::to_string(stats->captures) + " stored, " + std::to_string(stats->captures_removed) + " made room"
+                : stats.error().message())});
 }
 
 void add_supervisors(std::vector<Line>& lines, const Context& context) {

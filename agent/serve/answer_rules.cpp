@@ -56,7 +56,8 @@ Result<std::string> why_never(detect::CheckSessions& sessions, const Rule& rule)
 }
 
 Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, const Clock& clock,
-                                           const std::shared_ptr<const mirror::ForeignTables>& tables) {
+                                           const std::shared_ptr<const mirror::ForeignTables>& tables,
+                                           const detect::RuleSet& loaded) {
   auto answer = std::make_shared<Answer>(complete());
   answer->columns = {"rule", "result", "test", "detail"};
   DE_TRY(rules, detect::parse_rule_text(request.file_name(), request.text()));
@@ -77,6 +78,7 @@ Result<std::shared_ptr<Answer>> check_text(const pb::RuleCheckRequest& request, 
       if (!never.empty()) answer->trailer.set_status(pb::STATUS_UNHEALTHY);
     }
   }
+  DE_CHECK(detect::check_traces(rules, loaded));
   return answer;
 }
 
@@ -149,6 +151,7 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
   add("health", health_text(*report, *rule));
   add("tables", joined(rule->tables));
   if (rule->window_ms != 0) add("window", std::to_string(rule->window_ms / 1000) + "s");
+  if (rule->trace) add("trace", detect::to_text(*rule->trace));
   add("priority", std::to_string(rule->priority));
   add("dedup_keys", joined(rule->dedup.keys));
   add("dedup_seconds", rule->dedup.seconds ? std::to_string(*rule->dedup.seconds) : "as alerts.dedup_seconds says");
@@ -160,7 +163,9 @@ link::Task<Answer> answer_rule_show(Context& context, pb::RuleShowRequest reques
 }
 
 link::Task<Answer> answer_rule_check(Context& context, pb::RuleCheckRequest request) {
-  auto job = [&context, &request, tables = tables_of(context)] { return check_text(request, context.clock, tables); };
+  auto job = [&context, &request, tables = tables_of(context), loaded = context.detector.report()->rules] {
+    return check_text(request, context.clock, tables, *loaded);
+  };
   DE_CO_TRY(answer, co_await link::run_on(context.readers, std::move(job)));
   co_return std::move(*answer);
 }

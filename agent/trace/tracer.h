@@ -32,6 +32,7 @@ struct Counts {
   std::uint64_t refused = 0;   // There were too many at a time.
   std::uint64_t readings = 0;  // Handed out.
   std::uint64_t shed = 0;      // Beyond those that one trace may have.
+  std::uint64_t unstored = 0;  // Read, and lost because they could not be stored.
 };
 
 struct Subject {
@@ -69,6 +70,7 @@ class Tracer {
 
   // The oldest that wait.
   std::vector<Reading> pop(std::size_t most);
+  void count_unstored() { ++counts_.unstored; }
   bool is_waiting() const { return !waiting_.empty(); }
   std::size_t active();
   const Counts& counts() const { return counts_; }

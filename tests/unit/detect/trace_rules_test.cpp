@@ -119,6 +119,27 @@ TEST_F(TraceRules, WhomTheyFollowMustBeThere) {
   EXPECT_EQ(load()->errors.size(), 2U) << "who follows a rule that is refused has nobody to follow";
 }
 
+// As `rules validate` asks of a file that is not loaded.
+TEST_F(TraceRules, AreCheckedAgainstThoseThatAreLoaded) {
+  follow("first", "");
+  follow("second", "first");
+  const auto set = load();
+  const auto check = [&](const std::string& text) {
+    const auto rules = parse_rule_text("new.yaml", text);
+    EXPECT_TRUE(rules) << rules.error().message();
+    const auto checked = check_traces(*rules, *set);
+    return checked ? std::string("good") : checked.error().message();
+  };
+  const std::string sql = "sql: SELECT pid, process_uid FROM traces\nwindow: 1m\n";
+  EXPECT_EQ(check("id: third\n" + sql + "trace: {after: [second]}\n"), "good");
+  EXPECT_THAT(
+      check("id: first\n" + sql + "trace: {after: [second]}\n"),
+      HasSubstr("new.yaml:1:1: rule first: trace.after: traces would follow themselves: first after second after"));
+  EXPECT_THAT(check("id: third\n" + sql + "trace: {after: [secnod]}\n"), HasSubstr("did you mean \"second\""));
+  EXPECT_EQ(to_text(*set->find("second")->trace),
+            "command_line, environment, open_files for 60s, with descendants, after first");
+}
+
 TEST_F(TraceRules, ARuleSeesOnlyTheTracesItFollows) {
   follow("a", "");
   write("b", "SELECT pid, process_uid FROM traces",

@@ -4,6 +4,7 @@
 #include "detect/rule_book.h"
 #include "ingest/stored_rows.h"
 #include "intake_fixture.h"
+#include "mirror/as_of.h"
 
 namespace de::ingest {
 namespace {
@@ -185,6 +186,26 @@ TEST_F(BacktestTest, LookingBackAtEventsAloneNeedsNoProcess) {
   EXPECT_EQ(found->matches, 3U) << "the first look saw one event";
   EXPECT_EQ(found->first_ms, kNoon + 30'000);
   EXPECT_TRUE(found->reasons.empty());
+}
+
+// The clock on the wall says another day.
+TEST_F(BacktestTest, NowIsThen) {
+  put_events({"odd", "usual", "odd"});
+  put_scans({{"usual"}, {"odd"}, {"odd", "odd"}});
+  const std::string fresh = "(unixepoch() - 20) * 1000";
+  const auto snapshots = test(
+      "id: a\non: snapshot\nsql: SELECT pid, name FROM processes WHERE name = 'odd' AND "
+      "collection_time_ms > " +
+      fresh + "\n");
+  ASSERT_TRUE(snapshots) << snapshots.error().message();
+  EXPECT_EQ(snapshots->matches, 3U);
+  const auto events = test(
+      "id: a\non: snapshot\nwindow: 1h\nsql: SELECT pid, name FROM processes.events WHERE name = "
+      "'odd' AND event_time_ms > " +
+      fresh + "\n");
+  ASSERT_TRUE(events) << events.error().message();
+  EXPECT_EQ(events->matches, 1U) << "the first snapshot is of the time of the first event, the others come too late";
+  EXPECT_EQ(mirror::as_of_ms(), std::nullopt) << "and afterwards it is now again";
 }
 
 TEST_F(BacktestTest, NothingStoredIsNoAnswer) {
