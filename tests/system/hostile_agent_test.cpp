@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "hostile_bounds.h"
 #include "spool_state.h"
@@ -18,6 +21,15 @@ class HostileAgent : public testing::Test {
  protected:
   // Long enough for a few sessions, whose pauses double.
   static std::chrono::milliseconds session_time() { return kFirstScan + act_length(); }
+  // Some acts have more entries written than `audit tail` shows.
+  bool is_in_ledger(const std::string& text) const {
+    for (const auto& entry : std::filesystem::directory_iterator(stage.host.dir() + "/ledger")) {
+      std::stringstream content;
+      content << std::ifstream(entry.path(), std::ios::binary).rdbuf();
+      if (contains(content.str(), text)) return true;
+    }
+    return false;
+  }
   HostileStage stage;
 };
 
@@ -43,8 +55,7 @@ TEST_F(HostileAgent, DoesNotHarmProcmondAndAGoodOneGetsEverything) {
   EXPECT_TRUE(eventually([&] { return stage.not_stored().empty(); })) << stage.not_stored() << logs_of(stage.host);
   EXPECT_TRUE(eventually([&] { return is_exact(read_health(stage.host)); })) << read_health(stage.host).text;
   EXPECT_EQ(read_health(stage.host).lost_events(), 0U);
-  const std::string ledger = stage.host.cli({"audit", "tail", "1000"}).out;
-  EXPECT_TRUE(contains(ledger, "agent.violation")) << ledger;
+  EXPECT_TRUE(is_in_ledger("agent.violation"));
   EXPECT_EQ(stage.host.cli({"audit", "verify"}).exit_code, 0);
 }
 
