@@ -1,5 +1,5 @@
-// What statements take for now: `unixepoch()`, `datetime('now')`, and whoever asks as_of_ms(). A rule that is asked
-// about the past must not compare it with today.
+// What statements take as the present: `unixepoch()`, `datetime('now')`, and whoever asks as_of_ms(). A rule that is
+// asked about the past must not compare it with today.
 //
 // Thread: any; a time holds for the thread that set it.
 #pragma once
