@@ -1,4 +1,4 @@
-// `processes.open_files` and `processes.environments` as SQLite sees them: answered for the processes a statement names
+// The tables of schema::live_tables() as SQLite sees them: answered for the processes a statement names
 // by pid and for nothing else, from what was read for it.
 //
 // Thread: that of the connection.

@@ -3,7 +3,8 @@
 //
 // Names: `processes`, `processes.snapshots` and `snapshots` are the current snapshot, `processes.events` and `events`
 // what happened, `processes.history` and `history` the snapshots that are stored, `scans` one row for each of them,
-// `alerts` the alerts. `users`, `time`, `file` and others are about the host (schema/host_columns.h).
+// `alerts` the alerts, `traces` what traces captured. `users`, `time`, `file` and others are about the host
+// (schema/host_columns.h).
 //
 // Thread: one thread at a time, any thread.
 #pragma once

@@ -1,5 +1,5 @@
-// Tables whose rows are read when somebody asks, of the processes that he names: what they have open, and their
-// environments. Between questions nothing of it is anywhere.
+// Tables whose rows are read when somebody asks, of the processes that he names: what they have open, their
+// environments and arguments. Between questions nothing of it is anywhere.
 //
 // Thread: collector.
 #pragma once

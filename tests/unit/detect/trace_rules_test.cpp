@@ -2,11 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "detect/rule_book.h"
 #include "detect/runner.h"
+#include "rule_dir.h"
 
 namespace de::detect {
 namespace {
@@ -14,15 +12,10 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class TraceRules : public testing::Test {
+class TraceRules : public RuleDir {
  protected:
-  TraceRules() {
-    char name[] = "/tmp/de-trace-rules-XXXXXX";
-    dir_ = ::mkdtemp(name);
-  }
-  ~TraceRules() override { std::filesystem::remove_all(dir_); }
   void write(const std::string& id, const std::string& sql, const std::string& rest) const {
-    std::ofstream(dir_ + "/" + id + ".yaml") << "id: " << id << "\nsql: " << sql << "\n" << rest << "\n";
+    write_file(id + ".yaml", "id: " + id + "\nsql: " + sql + "\n" + rest + "\n");
   }
   // A rule that follows others, named "b, c"; with nobody to follow, one over processes.
   void follow(const std::string& id, const std::string& after) const {
@@ -31,15 +24,13 @@ class TraceRules : public testing::Test {
     else
       write(id, "SELECT pid, process_uid FROM traces", "window: 1m\ntrace: {after: [" + after + "]}");
   }
-  std::shared_ptr<const RuleSet> load() const { return (*RuleBook::open({dir_}, system_clock()))->snapshot(); }
+  std::shared_ptr<const RuleSet> load() const { return open()->snapshot(); }
   // The one complaint there is.
   std::string complaint() const {
     const auto set = load();
     if (set->errors.size() != 1) return std::to_string(set->errors.size()) + " errors";
     return set->errors.front().message;
   }
-
-  std::string dir_;
 };
 
 TEST_F(TraceRules, SayWhatIsCapturedAndForHowLong) {

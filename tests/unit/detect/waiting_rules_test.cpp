@@ -1,30 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 
 #include "detect/rule_book.h"
 #include "detect/runner.h"
+#include "rule_dir.h"
 
 namespace de::detect {
 namespace {
 
 using testing::HasSubstr;
 
-class WaitingRules : public testing::Test {
- protected:
-  WaitingRules() {
-    char name[] = "/tmp/de-waiting-XXXXXX";
-    dir_ = ::mkdtemp(name);
-  }
-  ~WaitingRules() override { std::filesystem::remove_all(dir_); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(dir_ + "/" + name) << text; }
-  std::unique_ptr<RuleBook> open() const { return std::move(*RuleBook::open({dir_}, system_clock())); }
-
-  std::string dir_;
-};
+using WaitingRules = RuleDir;
 
 // pid INTEGER and remote TEXT.
 std::shared_ptr<const mirror::ForeignTables> connections(std::uint64_t generation,
@@ -47,10 +33,10 @@ std::shared_ptr<const mirror::ForeignTables> nobody(std::uint64_t generation) {
 }
 
 TEST_F(WaitingRules, ARuleWaitsForTheTableItRequires) {
-  write("net.yaml",
-        "id: net\nsql: SELECT pid, remote FROM network.connections\nrequires: {tables: [network.connections]}\n");
-  write("other.yaml", "id: other\nsql: SELECT pid FROM network.connections\n");
-  write("plain.yaml", "id: plain\nsql: SELECT pid FROM processes\n");
+  write_file("net.yaml",
+             "id: net\nsql: SELECT pid, remote FROM network.connections\nrequires: {tables: [network.connections]}\n");
+  write_file("other.yaml", "id: other\nsql: SELECT pid FROM network.connections\n");
+  write_file("plain.yaml", "id: plain\nsql: SELECT pid FROM processes\n");
   auto book = open();
   const auto unready = [&] { return book->snapshot()->find("net")->unready; };
   EXPECT_EQ(unready(), "no collector tells network.connections now");
@@ -81,10 +67,10 @@ TEST_F(WaitingRules, ARuleWaitsForTheTableItRequires) {
 }
 
 TEST_F(WaitingRules, ARuleThatFailsItsOwnTestIsRefused) {
-  write("bad.yaml",
-        "id: bad\nsql: SELECT pid FROM processes WHERE name = 'a'\ntests:\n  match:\n    - rows: [{name: b}]\n");
-  write("good.yaml",
-        "id: good\nsql: SELECT pid FROM processes WHERE name = 'a'\ntests:\n  match:\n    - rows: [{name: a}]\n");
+  write_file("bad.yaml",
+             "id: bad\nsql: SELECT pid FROM processes WHERE name = 'a'\ntests:\n  match:\n    - rows: [{name: b}]\n");
+  write_file("good.yaml",
+             "id: good\nsql: SELECT pid FROM processes WHERE name = 'a'\ntests:\n  match:\n    - rows: [{name: a}]\n");
   const auto set = open()->snapshot();
   EXPECT_EQ(set->find("bad"), nullptr);
   EXPECT_NE(set->find("good"), nullptr);
