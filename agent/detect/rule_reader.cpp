@@ -7,17 +7,13 @@
 #include "daemoneye/base/text.h"
 #include "daemoneye/crypto/digest.h"
 #include "daemoneye/osquery/dialect.h"
-#include "mirror/session.h"
+#include "daemoneye/schema/rule_text.h"
 
 namespace de::detect {
 namespace {
 
 using config::Node;
 
-constexpr std::size_t kMaxIdBytes = 128;
-constexpr std::size_t kMaxLineBytes = 256;  // Names, categories, authors.
-constexpr std::size_t kMaxDescriptionBytes = 16UL << 10;
-constexpr std::size_t kMaxListItems = 128;               // Tags, keys, required columns.
 constexpr std::int64_t kMaxDedupSeconds = 7LL * 86'400;  // Beyond a week it hides more than it folds.
 
 Result<std::int64_t> read_number(std::string_view file, const Node& node, std::string_view key, std::int64_t least,
@@ -60,7 +56,7 @@ struct Reading {
 };
 
 bool is_id(std::string_view id) {
-  return !id.empty() && id.size() <= kMaxIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
+  return !id.empty() && id.size() <= kMaxRuleIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
            c == '.';
   });
@@ -97,14 +93,14 @@ Result<> read_requires(std::string_view file, const Node& node, Requirement& out
 }
 
 Result<> read_id(const Reading& at, const Node& node, Rule& rule) {
-  DE_TRY(id, read_text(at.file, node, at.key, kMaxIdBytes));
+  DE_TRY(id, read_text(at.file, node, at.key, kMaxRuleIdBytes));
   if (!is_id(id)) return fail(complaint(at.file, node, "id must be made of letters, digits, '-', '_' and '.'"));
   rule.id = std::move(id);
   return {};
 }
 
 Result<> read_sql(const Reading& at, const Node& node, Rule& rule) {
-  DE_TRY(sql, read_text(at.file, node, at.key, mirror::kRuleSqlBytes));
+  DE_TRY(sql, read_text(at.file, node, at.key, kMaxRuleSqlBytes));
   // Of a block ("sql: |") the position is that of its sign; the text starts on the next line.
   const bool block = node.quoted && sql.find('\n') != std::string::npos && node.column > 1;
   rule.place.sql_line = node.line + (block ? 1 : 0);
@@ -126,25 +122,25 @@ Result<> read_line(const Reading& at, const Node& node, Rule& rule) {
 
 constexpr Field kFields[] = {
     {"id", read_id},
-    {"name", read_line<&Rule::name, kMaxLineBytes>},
-    {"description", read_line<&Rule::description, kMaxDescriptionBytes>},
+    {"name", read_line<&Rule::name, kMaxRuleLineBytes>},
+    {"description", read_line<&Rule::description, kMaxRuleDescriptionBytes>},
     {"severity",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(severity, read_choice(at.file, node, at.key, kSeverities));
        rule.severity = severity;
        return {};
      }},
-    {"category", read_line<&Rule::category, kMaxLineBytes>},
+    {"category", read_line<&Rule::category, kMaxRuleLineBytes>},
     {"tags",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(tags, read_names(at.file, node, at.key));
        rule.tags = std::move(tags);
        return {};
      }},
-    {"author", read_line<&Rule::author, kMaxLineBytes>},
-    {"version", read_line<&Rule::version, kMaxLineBytes>},
-    {"license", read_line<&Rule::license, kMaxLineBytes>},
-    {"source", read_line<&Rule::source, kMaxLineBytes>},
+    {"author", read_line<&Rule::author, kMaxRuleLineBytes>},
+    {"version", read_line<&Rule::version, kMaxRuleLineBytes>},
+    {"license", read_line<&Rule::license, kMaxRuleLineBytes>},
+    {"source", read_line<&Rule::source, kMaxRuleLineBytes>},
     {"enabled",
      [](const Reading& at, const Node& node, Rule& rule) -> Result<> {
        DE_TRY(enabled, read_bool(at.file, node, at.key));
@@ -224,7 +220,7 @@ Result<PackDefaults> read_metadata(std::string_view file, const Node& node) {
   DE_CHECK(refuse_unknown_keys(file, node, kKnown));
   PackDefaults out;
   for (const auto& [key, value] : node.entries) {
-    DE_TRY(text, read_text(file, value, key.text, kMaxDescriptionBytes));
+    DE_TRY(text, read_text(file, value, key.text, kMaxRuleDescriptionBytes));
     if (key.text == "author") out.author = text;
     if (key.text == "version") out.version = text;
     if (key.text == "license") out.license = text;
@@ -276,11 +272,12 @@ Result<std::string> read_text(std::string_view file, const Node& node, std::stri
 Result<std::vector<std::string>> read_names(std::string_view file, const Node& node, std::string_view key) {
   if (!node.is_list())
     return fail(complaint(file, node, std::string(key) + " must be a list, found " + std::string(to_text(node.kind))));
-  if (node.items.size() > kMaxListItems)
-    return fail(complaint(file, node, std::string(key) + " has more than " + std::to_string(kMaxListItems) + " items"));
+  if (node.items.size() > kMaxRuleListItems)
+    return fail(
+        complaint(file, node, std::string(key) + " has more than " + std::to_string(kMaxRuleListItems) + " items"));
   std::vector<std::string> out;
   for (const Node& item : node.items) {
-    DE_TRY(text, read_text(file, item, "an item of " + std::string(key), kMaxLineBytes));
+    DE_TRY(text, read_text(file, item, "an item of " + std::string(key), kMaxRuleLineBytes));
     if (text.empty()) return fail(complaint(file, item, "an item of " + std::string(key) + " is empty"));
     out.push_back(std::move(text));
   }

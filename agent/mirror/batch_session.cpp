@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemoneye/schema/event_columns.h"
+#include "daemoneye/schema/rule_text.h"
 #include "mirror/batch_table.h"
 #include "mirror/execution.h"
 #include "mirror/functions.h"
@@ -94,14 +95,14 @@ Result<> BatchSession::Impl::open() {
   DE_CHECK(add_regex_functions(db_.get(), &patterns_));
   DE_CHECK(add_batch_module(db_.get(), batch_));
   DE_CHECK(create_batch_tables(db_.get()));
-  DE_CHECK(Gate::harden(db_.get(), kRuleSqlBytes));
+  DE_CHECK(Gate::harden(db_.get(), kMaxRuleSqlBytes));
   gate_.attach(db_.get());
   return {};
 }
 
 Result<Shape> BatchSession::Impl::shape(std::string_view sql) {
   Meter meter(db_.get(), busy_, clock_, kValidateBudget);
-  DE_CHECK(admit(db_.get(), gate_, sql, kRuleSqlBytes, meter.charge, kValidateBudget));
+  DE_CHECK(admit(db_.get(), gate_, sql, kMaxRuleSqlBytes, meter.charge, kValidateBudget));
   return look_at_shape(db_.get(), sql, gate_);
 }
 
@@ -110,7 +111,7 @@ Result<std::size_t> BatchSession::Impl::add(std::string_view sql) {
   if (!shape.row_wise) return fail(Errc::Invalid, "the statement cannot be asked of single events: " + shape.why_not);
   Meter meter(db_.get(), busy_, clock_, kValidateBudget);
   Prepared prepared;
-  DE_TRY(stmt, admit(db_.get(), gate_, sql, kRuleSqlBytes, meter.charge, kValidateBudget));
+  DE_TRY(stmt, admit(db_.get(), gate_, sql, kMaxRuleSqlBytes, meter.charge, kValidateBudget));
   prepared.stmt = std::move(stmt);
   prepared.columns = column_names(prepared.stmt.get());
   prepared.kind = shape.reads_events ? BatchKind::Events : BatchKind::Processes;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/rule_text.h"
 #include "mirror/charge.h"
 #include "mirror/complaint.h"
 #include "mirror/database.h"
@@ -28,7 +29,7 @@ std::vector<std::string> sorted(const std::set<std::string>& names) { return {na
 class Session::Impl {
  public:
   Impl(Origin origin, const Clock& clock, const StoredSource* source, const HostSource* host_source)
-      : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kRuleSqlBytes), clock_(clock) {
+      : max_sql_bytes_(origin == Origin::AdHoc ? kAdHocSqlBytes : kMaxRuleSqlBytes), clock_(clock) {
     stored.source = source;
     host.source = host_source;
   }

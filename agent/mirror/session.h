@@ -50,7 +50,6 @@ constexpr Budget kRuleBudget{1'000, 32UL << 20, 1'000, 4UL << 20};
 // Decides the longest statement: 16 KiB typed by a person, 128 KiB in a rule file.
 enum class Origin : std::uint8_t { AdHoc, Rule };
 constexpr std::size_t kAdHocSqlBytes = 16UL << 10;
-constexpr std::size_t kRuleSqlBytes = 128UL << 10;
 
 // What a run read of a stored table.
 struct Looked {

@@ -6,6 +6,7 @@
 #include "daemoneye/base/text.h"
 #include "daemoneye/osquery/dialect.h"
 #include "daemoneye/osquery/tables.h"
+#include "daemoneye/schema/rule_text.h"
 #include "daemoneye/schema/sql_functions.h"
 
 namespace de::packs {
@@ -15,8 +16,7 @@ using osquery::Named;
 using osquery::Token;
 using osquery::TokenKind;
 
-constexpr std::size_t kMaxIdBytes = 120;
-constexpr std::size_t kMaxLineBytes = 250;
+constexpr std::size_t kMaxIdBytes = kMaxRuleIdBytes - 8;
 // osquery keeps events for an hour (events_expiry), so that is how far its own queries can look back.
 constexpr std::int64_t kLeastWindowS = 3'600;
 constexpr std::int64_t kMostWindowS = 30LL * 86'400;
@@ -160,10 +160,6 @@ void add_sql(std::string& out, std::string_view written) {
   }
 }
 
-void add_line(std::string& out, std::string_view key, std::string_view value) {
-  if (!value.empty()) out += std::string(key) + ": " + json_string(value) + "\n";
-}
-
 }  // namespace
 
 std::string id_of(const Query& query) {
@@ -202,17 +198,13 @@ Result<Converted> convert(const Query& query, const ConvertOptions& options) {
   out.id = id_of(query);
   const std::string window = window_of(query, named);
   out.runs = runs_on(named, window);
-  add_line(out.yaml, "id", out.id);
-  add_line(out.yaml, "name", query.title.substr(0, kMaxLineBytes));
-  add_line(out.yaml, "description", query.description);
-  if (!query.tags.empty()) {
-    std::string tags;
-    for (const std::string& tag : query.tags) tags += (tags.empty() ? "" : ", ") + json_string(tag.substr(0, 100));
-    out.yaml += "tags: [" + tags + "]\n";
-  }
-  add_line(out.yaml, "license", (query.license.empty() ? options.license : query.license).substr(0, kMaxLineBytes));
-  add_line(out.yaml, "source", options.source.substr(0, kMaxLineBytes));
-  add_line(out.yaml, "window", window);
+  DE_CHECK(add_rule_line(out.yaml, "id", out.id));
+  DE_CHECK(add_rule_line(out.yaml, "name", query.title));
+  DE_CHECK(add_rule_line(out.yaml, "description", query.description, kMaxRuleDescriptionBytes));
+  DE_CHECK(add_rule_list(out.yaml, "tags", query.tags));
+  DE_CHECK(add_rule_line(out.yaml, "license", query.license.empty() ? options.license : query.license));
+  DE_CHECK(add_rule_line(out.yaml, "source", options.source));
+  DE_CHECK(add_rule_line(out.yaml, "window", window));
   out.yaml += "dialect: osquery\n";
   add_sql(out.yaml, query.sql);
   return out;

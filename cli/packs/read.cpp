@@ -12,7 +12,6 @@ namespace {
 
 using config::Node;
 
-constexpr std::size_t kMaxDescriptionBytes = 8UL << 10;
 constexpr std::int64_t kMaxIntervalS = 366LL * 86'400;
 
 std::string_view strip(std::string_view text) {
@@ -64,7 +63,7 @@ void take_header_line(std::string_view line, Query& out) {
     if (key == "description" && out.description.empty()) out.description = value;
   } else if (out.title.empty()) {
     out.title = line;
-  } else if (out.description.size() + line.size() < kMaxDescriptionBytes) {
+  } else {
     out.description += (out.description.empty() ? "" : "\n") + std::string(line);
   }
 }
@@ -117,7 +116,7 @@ Result<> read_pack(std::string_view file, const Node& pack, const std::string& p
       query.name = prefix + name.text;
       query.sql = strip(text_of(node, "query"));
       query.title = strip(name.text);
-      query.description = text_of(node, "description").substr(0, kMaxDescriptionBytes);
+      query.description = text_of(node, "description");
       query.platform = text_of(node, "platform").empty() ? text_of(pack, "platform") : text_of(node, "platform");
       query.interval_s = seconds_of(text_of(node, "interval"));
       query.license = text_of(pack, "license");

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "daemoneye/base/text.h"
+#include "daemoneye/schema/rule_text.h"
 #include "sigma/condition.h"
 #include "sigma/pattern.h"
 
@@ -12,8 +13,7 @@ namespace {
 
 using config::Node;
 
-constexpr std::size_t kMaxIdBytes = 100;  // A rule's id has 128 at most, and something is put in front of this one.
-constexpr std::size_t kMaxSqlBytes = 128UL << 10;  // What a rule may have.
+constexpr std::size_t kMaxIdBytes = kMaxRuleIdBytes - 28;  // Something is put in front of it.
 
 // A map of items, all of which are to match.
 Result<std::string> map_to_sql(const Scope& scope, const Node& map) {
@@ -51,8 +51,19 @@ std::string_view severity_of(std::string_view level) {
   return level == "informational" ? "low" : "medium";
 }
 
-void add_line(std::string& yaml, std::string_view key, const std::string& value) {
-  if (!value.empty()) yaml += std::string(key) + ": " + json_string(value) + "\n";
+// What the rule says of itself.
+Result<> add_texts(std::string& yaml, const Node& rule, const std::string& id, const std::string& source) {
+  DE_CHECK(add_rule_line(yaml, "id", id));
+  DE_CHECK(add_rule_line(yaml, "name", text_of(rule, "title")));
+  DE_CHECK(add_rule_line(yaml, "description", text_of(rule, "description"), kMaxRuleDescriptionBytes));
+  yaml += "severity: " + std::string(severity_of(text_of(rule, "level"))) + "\n";
+  DE_CHECK(add_rule_line(yaml, "author", text_of(rule, "author")));
+  DE_CHECK(add_rule_line(yaml, "license", text_of(rule, "license").empty() ? "DRL-1.1" : text_of(rule, "license")));
+  DE_CHECK(add_rule_line(yaml, "source", source));
+  std::vector<std::string> tags;
+  if (const Node* list = rule.find("tags"); list != nullptr)
+    for (const Node& tag : list->items) tags.push_back(tag.text);
+  return add_rule_list(yaml, "tags", tags);
 }
 
 // Indented below "sql: |". It has no control characters: patterns with them are regular expressions that spell them.
@@ -117,26 +128,16 @@ Result<std::string> id_of(const Document& document) {
 Result<std::string> to_rule_file(const Document& document, const Converted& made, const std::string& running,
                                  const ConvertOptions& options) {
   const Node& rule = document.node;
-  if (made.sql.size() > kMaxSqlBytes)
+  if (made.sql.size() > kMaxRuleSqlBytes)
     return fail(complaint(document.file, rule,
                           "the SQL would have " + std::to_string(made.sql.size()) + " bytes, a rule may have " +
-                              std::to_string(kMaxSqlBytes)));
+                              std::to_string(kMaxRuleSqlBytes)));
   if (escape_controls(made.sql) != made.sql)
     return fail(complaint(document.file, rule, "a value has control characters where they cannot be written down"));
   std::string out =
       "# Converted from Sigma, under the Detection Rule License 1.1: its author is to be named with every match.\n";
-  add_line(out, "id", made.id);
-  add_line(out, "name", text_of(rule, "title"));
-  add_line(out, "description", text_of(rule, "description"));
-  out += "severity: " + std::string(severity_of(text_of(rule, "level"))) + "\n";
-  add_line(out, "author", text_of(rule, "author"));
-  add_line(out, "license", text_of(rule, "license").empty() ? "DRL-1.1" : text_of(rule, "license"));
-  add_line(out, "source", options.source);
-  std::string tags;
-  if (const Node* list = rule.find("tags"); list != nullptr)
-    for (const Node& tag : list->items)
-      if (!tag.text.empty()) tags += (tags.empty() ? "" : ", ") + json_string(tag.text);
-  if (!tags.empty()) out += "tags: [" + tags + "]\n";
+  if (const auto texts = add_texts(out, rule, made.id, options.source); !texts)
+    return fail(complaint(document.file, rule, texts.error().message()));
   out += running;
   add_sql(out, made.sql);
   return out;

@@ -135,6 +135,18 @@ TEST(Convert, RuleHasTheStatementAsItWasWritten) {
   }
 }
 
+TEST(Convert, TextsTooLongForARuleAreRefused) {
+  Query query = query_of("SELECT pid FROM processes");
+  query.title = std::string(1021, 'a') + "ö";
+  EXPECT_EQ(convert(query, {}).error().message(), "name is longer than the 1024 bytes that a rule may have for it");
+  query.title.erase(0, 1);
+  const auto made = convert(query, {});
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_TRUE(checked(*made));
+  query.tags = std::vector<std::string>(129, "tag");
+  EXPECT_THAT(convert(query, {}).error().message(), HasSubstr("more tags than the 128 of a rule"));
+}
+
 std::string to_runs(const detect::Rule& rule) {
   std::string out = rule.on == detect::Trigger::Both ? "event and snapshot" : std::string(detect::to_text(rule.on));
   const std::int64_t hours = rule.window_ms / 3'600'000;

@@ -53,6 +53,22 @@ TEST(SigmaConvert, KeepsWhoWroteItAndWhere) {
   EXPECT_EQ(matches(made->yaml, {{"Image", "/bin/nc"}}), true);
 }
 
+// Whatever is said to be converted, the agent takes.
+TEST(SigmaConvert, TextsTooLongForARuleAreRefused) {
+  const auto with_title = [](const std::string& title) {
+    std::string text = kRule;
+    return text.replace(0, text.find('\n'), "title: \"" + title + "\"");
+  };
+  std::string longest;  // As many characters as Sigma allows, of four bytes each.
+  for (int i = 0; i < 255; ++i) longest += "\U0001F419";
+  const auto made = convert("a.yml", with_title(longest), {});
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_TRUE(detect::parse_rule_text("a.yaml", made->yaml));
+  const auto refused = convert("a.yml", with_title(longest + "12345"), {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what(), HasSubstr("a.yml:1:1: name is longer than the 1024 bytes"));
+}
+
 TEST(SigmaConvert, RulesForTablesThatAreNotThereWait) {
   const auto made = convert("n.yml",
                             sigma_rule("sel:\n    DestinationIp|cidr: [10.0.0.0/8, 'fe80::/10']\n    DestinationPort: "
