@@ -1,8 +1,12 @@
 // What it takes to ask about much that is stored. DE_BENCH_EVENTS is how many events there are; default a million.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <random>
 
+#include "daemoneye/schema/process_columns.h"
 #include "detect/rule_book.h"
 #include "ingest/backtest.h"
 #include "ingest/stored_rows.h"
@@ -31,6 +35,7 @@ struct Stored {
   std::int64_t from_ms = clock.now_ms;
   std::uint32_t events = wanted_events();
   de::pb::ProcessEvent middle;
+  std::vector<de::pb::ProcessEvent> drawn;  // One of ten thousand.
 
   Stored() {
     de::store::StoreOptions options;
@@ -43,6 +48,7 @@ struct Stored {
       const auto batch = lives.next(1'000);
       clock.now_ms = lives.now_ms();
       if (stored <= events / 2) middle = batch.events(500);
+      if (stored % 10'000 == 0) drawn.push_back(batch.events(700));
       if (!store->append_events("bench", "spool", batch)) std::abort();
     }
   }
@@ -60,7 +66,7 @@ void backtest(benchmark::State& state, const std::string& sql) {
   auto sessions = de::detect::CheckSessions::create(all.clock);
   if (!rules || !sessions || !de::detect::check_rule(*sessions, rules->front()))
     return state.SkipWithError("the rule is not one");
-  const de::ingest::StoredRows source(*all.store, all.clock, 30);
+  const de::ingest::StoredRows source(*all.store);
   de::ingest::BacktestOptions options;
   options.from_ms = all.from_ms;
   options.to_ms = all.clock.now_ms + 1;
@@ -77,7 +83,7 @@ void backtest(benchmark::State& state, const std::string& sql) {
 void ask(benchmark::State& state, const std::string& sql) {
   Stored& all = stored();
   if (!all.store) return state.SkipWithError("the store does not open");
-  const de::ingest::StoredRows source(*all.store, all.clock, 30);
+  const de::ingest::StoredRows source(*all.store);
   auto session = de::mirror::Session::create(de::mirror::Origin::AdHoc, de::system_clock(), &source);
   if (!session) return state.SkipWithError("no session");
   std::vector<double> samples;
@@ -117,9 +123,69 @@ void stored_newest(benchmark::State& state) {
   ask(state, "SELECT pid, name FROM processes.events ORDER BY event_time_ms DESC LIMIT 100");
 }
 
+// What is asked while somebody looks into something: of a process, its children, a program, a file, ten seconds. About
+// events, programs and times drawn evenly from all that there are, each once with rows and once counted.
+std::vector<std::pair<std::string, std::string>> mixed(std::size_t of_each) {
+  Stored& all = stored();
+  std::mt19937_64 random(7);
+  std::vector<std::pair<std::string, std::string>> out;
+  const auto span_ms = static_cast<std::uint64_t>(all.clock.now_ms - all.from_ms);
+  for (std::size_t i = 0; i < of_each; ++i) {
+    const auto& process = all.drawn[random() % all.drawn.size()].process();
+    const auto& program = all.lives.programs()[random() % all.lives.programs().size()];
+    const std::int64_t then_ms = all.from_ms + static_cast<std::int64_t>(random() % span_ms);
+    const std::pair<std::string, std::string> asked[] = {
+        {"pid", "pid = " + std::to_string(process.pid())},
+        {"ppid", "ppid = " + std::to_string(process.ppid())},
+        {"uid", "process_uid = '" + de::schema::uid_text(process.process_uid()) + "'"},
+        {"name", "name = '" + program.name + "'"},
+        {"hash", "executable_hash = '" + program.hash + "'"},
+        {"time", "event_time_ms BETWEEN " + std::to_string(then_ms) + " AND " + std::to_string(then_ms + 10'000)}};
+    for (const auto& [kind, where] : asked) {
+      const std::string from = " FROM processes.events WHERE " + where;
+      out.emplace_back(kind + "_rows", "SELECT event_time_ms, event_type, pid, ppid, name, command_line" + from +
+                                           " ORDER BY event_time_ms DESC LIMIT 1000");
+      out.emplace_back(kind + "_count", "SELECT count(*)" + from);
+    }
+  }
+  return out;
+}
+
+double p95(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  return samples.empty() ? 0 : samples[(samples.size() * 95 - 1) / 100];
+}
+
+void stored_mixed(benchmark::State& state) {
+  Stored& all = stored();
+  if (!all.store) return state.SkipWithError("the store does not open");
+  const de::ingest::StoredRows source(*all.store);
+  auto session = de::mirror::Session::create(de::mirror::Origin::AdHoc, de::system_clock(), &source);
+  if (!session) return state.SkipWithError("no session");
+  std::map<std::string, std::vector<double>> by_kind;
+  for (auto _ : state) {
+    for (const auto& [kind, sql] : mixed(10)) {
+      const double begin = de::bench::wall_ms();
+      const auto outcome = (*session)->run(
+          sql, {}, {600'000, 64UL << 20, 1'000'000, 256UL << 20}, [](auto) {}, [](auto) { return true; });
+      if (!outcome) return state.SkipWithError(outcome.error().what().c_str());
+      by_kind[kind].push_back(de::bench::wall_ms() - begin);
+    }
+  }
+  std::vector<double> every;
+  for (auto& [kind, samples] : by_kind) {
+    every.insert(every.end(), samples.begin(), samples.end());
+    state.counters[kind + "_p95_ms"] = p95(samples);
+  }
+  state.counters["median_ms"] = de::bench::median(every);
+  state.counters["p95_ms"] = p95(every);
+  state.counters["worst_ms"] = *std::ranges::max_element(every);
+}
+
+BENCHMARK(stored_mixed)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(stored_by_pid)->Iterations(9)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(stored_by_name)->Iterations(9)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(stored_by_hash)->Iterations(3)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(stored_by_hash)->Iterations(9)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(stored_newest)->Iterations(9)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(backtest_name)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(backtest_arguments)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();

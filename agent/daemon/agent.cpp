@@ -72,7 +72,7 @@ Result<> Agent::open() {
   auto store = store::Store::open(store_options, clock_);
   if (!store) return fail(std::move(store).error());
   store_ = std::move(*store);
-  stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, config_.retention_days);
+  stored_ = std::make_unique<ingest::StoredRows>(*store_);
   host_ = std::make_unique<host::HostFacts>(
       host::HostOptions{config_.file_dirs, config_.content_dirs, config_.max_files, "/etc"}, identity_.system, clock_);
   (void)host_->rows(schema::HostTable::Users);  // Kept for when their files are replaced; who asks is told otherwise.

@@ -34,7 +34,6 @@ struct Takeover {
     agent.config_.retention_days = read.retention_days;
     agent.config_.max_size_mb = read.max_size_mb;
     agent.store_->keep(read.retention_days, static_cast<std::uint64_t>(read.max_size_mb) << 20);
-    agent.stored_->keep(read.retention_days);
   }
   static void query(Agent& agent, const config::AgentConfig& read) {
     agent.config_.query = read.query;

@@ -10,17 +10,12 @@
 
 namespace de::ingest {
 
-struct TimeSpan {
-  std::int64_t from_ms = 0;
-  std::int64_t to_ms = 0;
-};
-
 // What a statement asks of events and of history alike, as the store is asked for it.
 template <class Filter>
-Filter filter_of(const mirror::StoredQuery& query, TimeSpan times) {
+Filter filter_of(const mirror::StoredQuery& query) {
   Filter filter;
-  filter.from_ms = times.from_ms;
-  filter.to_ms = times.to_ms;
+  filter.from_ms = query.from_ms;
+  filter.to_ms = query.to_ms;
   filter.pid = query.pid;
   filter.ppid = query.ppid;
   filter.process_uid = query.process_uid;
@@ -29,8 +24,7 @@ Filter filter_of(const mirror::StoredQuery& query, TimeSpan times) {
   return filter;
 }
 
-// `kept`: where events can be expected.
-mirror::NextRows read_stored_events(const store::Store& store, const mirror::StoredQuery& query, TimeSpan kept);
+mirror::NextRows read_stored_events(const store::Store& store, const mirror::StoredQuery& query);
 mirror::NextRows read_stored_history(const store::Store& store, const mirror::StoredQuery& query);
 mirror::NextRows read_stored_scans(const store::Store& store, const mirror::StoredQuery& query);
 mirror::NextRows read_stored_alerts(const store::Store& store, const mirror::StoredQuery& query);

@@ -5,11 +5,10 @@
 #include "ingest/reason.h"
 #include "ingest/stored_pages.h"
 #include "mirror/stored_row.h"
+#include "store/keys.h"
 
 namespace de::ingest {
 namespace {
-
-constexpr std::int64_t kDayMs = 86'400'000;
 
 Result<> add_gaps(const store::Store& store, std::int64_t from_ms, std::int64_t to_ms, std::vector<pb::Reason>& out) {
   DE_TRY(gaps, store.list_gaps(from_ms, to_ms));
@@ -58,12 +57,12 @@ pb::Reason reason_of(const std::string& collector, const pb::Gap& gap) {
 }
 
 mirror::NextRows StoredRows::read(const mirror::StoredQuery& query) const {
+  // Nothing that is stored has another uid than one.
+  if (!query.process_uid.empty() && query.process_uid.size() != store::kUidBytes)
+    return [] { return std::span<const mirror::StoredRow>(); };
   switch (query.table) {
-    case mirror::StoredTable::Events: {
-      const std::int64_t now_ms = clock_.unix_ms();
-      const std::int64_t days = static_cast<std::int64_t>(retention_days_.load()) + 1;
-      return read_stored_events(store_, query, {now_ms - days * kDayMs, now_ms + kDayMs});
-    }
+    case mirror::StoredTable::Events:
+      return read_stored_events(store_, query);
     case mirror::StoredTable::History:
       return read_stored_history(store_, query);
     case mirror::StoredTable::Scans:

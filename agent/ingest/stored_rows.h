@@ -1,19 +1,15 @@
 // What the store has, as SQL reads it: in pages, so that no read transaction outlives a page, whoever is slow.
 //
-// Events come by time. A page begins where the last one ended; what has exactly that time and was handed out already is
-// skipped by its identity. So nothing comes twice and nothing is left out, also when events are stored in between: what
-// is stored later than a reading came past its time is not part of that reading. Scans come oldest first, alerts newest
+// Events come by time; what is stored after a reading began is not part of it. Scans come oldest first, alerts newest
 // first.
 //
 // Thread: any.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "daemoneye/base/clock.h"
 #include "mirror/stored_source.h"
 #include "store/store.h"
 
@@ -28,11 +24,8 @@ class StoredRows final : public mirror::StoredSource {
   static constexpr std::size_t kPageBytes = 1UL << 20;
   static constexpr std::size_t kMaxReasons = 16;
 
-  // Both references outlive this object.
-  StoredRows(const store::Store& store, const Clock& clock, std::uint32_t retention_days)
-      : store_(store), clock_(clock), retention_days_(retention_days) {}
-
-  void keep(std::uint32_t retention_days) { retention_days_ = retention_days; }
+  // The store outlives this object.
+  explicit StoredRows(const store::Store& store) : store_(store) {}
 
   mirror::NextRows read(const mirror::StoredQuery& query) const override;
   // Days that are set aside because they are damaged; of events, gaps as well.
@@ -41,8 +34,6 @@ class StoredRows final : public mirror::StoredSource {
 
  private:
   const store::Store& store_;
-  const Clock& clock_;
-  std::atomic<std::uint32_t> retention_days_;
 };
 
 // The reason of a gap that only the agent saw.

@@ -17,7 +17,7 @@ constexpr std::uint32_t kAlertsPerPage = 64;  // An alert can be large.
 class HistoryPages {
  public:
   HistoryPages(const store::Store& store, const mirror::StoredQuery& query) {
-    auto filter = filter_of<store::HistoryFilter>(query, {query.from_ms, query.to_ms});
+    auto filter = filter_of<store::HistoryFilter>(query);
     filter.scan_id = query.scan_id;
     reading_ = store.read_history(filter);
   }

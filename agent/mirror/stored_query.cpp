@@ -50,10 +50,10 @@ char in_seconds(char letter) {
 
 constexpr char kBehindLetters = '~';
 
-// Without the order in front and what is expected behind. Tables that are not stored have an empty plan.
+// Without the two in front and what is expected behind. Tables that are not stored have an empty plan.
 std::string_view letters_of(std::string_view plan) {
   plan = plan.substr(0, plan.find(kBehindLetters));
-  return plan.empty() ? plan : plan.substr(1);
+  return plan.size() < 2 ? std::string_view() : plan.substr(2);
 }
 
 const schema::ColumnInfo* column_at(StoredTable table, int column) {
@@ -99,6 +99,17 @@ char order_of(StoredTable table, const sqlite3_index_info* info) {
   const schema::ColumnInfo* column = column_at(table, info->aOrderBy[0].iColumn);
   if (column == nullptr || !is_time(table, *column)) return '-';
   return info->aOrderBy[0].desc != 0 ? 'D' : 'A';
+}
+
+// What the columns that are used need, as a letter.
+constexpr char kNoParts = 'a';
+
+char parts_letter(StoredTable table, const sqlite3_index_info* info) {
+  constexpr std::size_t kOwnBits = 63;  // The last one stands for all columns from there on.
+  schema::EventParts parts = 0;
+  for (std::size_t i = 0; i < info_of(table).columns.size(); ++i)
+    if ((info->colUsed >> std::min(i, kOwnBits) & 1) != 0) parts |= event_parts(i);
+  return static_cast<char>(kNoParts + parts);
 }
 
 void from_at_least(StoredQuery& query, std::int64_t ms) { query.from_ms = std::max(query.from_ms, ms); }
@@ -179,7 +190,7 @@ bool read_text(char letter, std::string_view text, StoredQuery& query) {
   if (letter == 'r') return read_exactly(text, query.rule_id);
   if (letter == 'u') {
     const std::string bytes = schema::uid_bytes(text);
-    return bytes.empty() || read_exactly(bytes, query.process_uid);  // The rows of a rule's test have what they like.
+    return read_exactly(bytes.empty() ? text : bytes, query.process_uid);
   }
   if (text == "unknown") return true;  // Many numbers are.
   const pb::EventType type = schema::parse_event_type(text);
@@ -191,7 +202,7 @@ bool read_text(char letter, std::string_view text, StoredQuery& query) {
 }  // namespace
 
 int plan_stored(StoredTable table, sqlite3_index_info* info) {
-  std::string plan(1, order_of(table, info));
+  std::string plan = {order_of(table, info), parts_letter(table, info)};
   const Size& size = kSizes[static_cast<std::size_t>(table)];
   double rows = size.rows, in_time = size.rows;
   int arguments = 0;
@@ -217,6 +228,8 @@ int plan_stored(StoredTable table, sqlite3_index_info* info) {
 
 bool read_constraints(std::string_view plan, std::span<sqlite3_value* const> arguments, StoredQuery& out) {
   out.newest_first = plan.starts_with('D');
+  if (out.table == StoredTable::Events && plan.size() > 1)
+    out.parts = static_cast<schema::EventParts>(plan[1] - kNoParts);
   plan = letters_of(plan);
   for (std::size_t i = 0; i < arguments.size() && i < plan.size(); ++i) {
     sqlite3_value* value = arguments[i];

@@ -1,7 +1,8 @@
 // Between SQLite's constraints and a StoredQuery.
 //
-// A plan is a text with one letter an argument, in their order, and an order in front: 'A' oldest first, 'D' newest
-// first, '-' does not matter; behind a '~' the rows that are expected. EXPLAIN shows it.
+// A plan is a text with one letter an argument, in their order. Two are in front: the order ('A' oldest first, 'D'
+// newest first, '-' does not matter), and for events what must be read of them ('a' and the number of parts). Behind a
+// '~' are the rows that are expected. EXPLAIN shows it.
 //
 // Thread: any (pure functions).
 #pragma once

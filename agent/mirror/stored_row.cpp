@@ -43,6 +43,16 @@ const StoredTableName* find_stored_table(std::string_view name) {
   return found == kStoredTableNames.end() ? nullptr : found;
 }
 
+schema::EventParts event_parts(std::size_t column) {
+  static const std::vector<schema::EventParts> all = [] {
+    std::vector<schema::EventParts> out;
+    for (const schema::ColumnInfo& each : info_of(StoredTable::Events).columns)
+      out.push_back(schema::parts_of(each.name));
+    return out;
+  }();
+  return column < all.size() ? all[column] : schema::kAllParts;
+}
+
 const schema::TableInfo& info_of(StoredTable table) { return *schema::find_table(name_of(table).public_name); }
 
 Cell cell_of(StoredTable table, const StoredRow& row, std::size_t column) {

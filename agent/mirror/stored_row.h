@@ -33,6 +33,9 @@ constexpr const StoredTableName& name_of(StoredTable table) {
 const StoredTableName* find_stored_table(std::string_view name);
 const schema::TableInfo& info_of(StoredTable table);
 
+// What must be read of an event for the column with this number.
+schema::EventParts event_parts(std::size_t column);
+
 schema::Cell cell_of(StoredTable table, const StoredRow& row, std::size_t column);
 // What the table's time column shows.
 std::int64_t time_of(StoredTable table, const StoredRow& row);

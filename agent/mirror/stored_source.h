@@ -17,6 +17,7 @@
 #include "daemoneye/base/result.h"
 #include "daemoneye/control.pb.h"
 #include "daemoneye/process.pb.h"
+#include "daemoneye/schema/event_columns.h"
 #include "daemoneye/schema/scan_columns.h"
 #include "daemoneye/schema/table.h"
 #include "daemoneye/schema/trace_columns.h"
@@ -39,11 +40,12 @@ struct StoredQuery {
   std::optional<std::uint32_t> ppid;
   std::optional<pb::EventType> type;
   std::optional<std::uint64_t> scan_id;
-  std::string process_uid;  // 16 raw bytes.
+  std::string process_uid;  // 16 raw bytes; anything else: a text that is no uid.
   std::string name;
   std::string executable_hash;
   std::string rule_id;
-  bool newest_first = false;  // Events only.
+  bool newest_first = false;                     // Events only.
+  schema::EventParts parts = schema::kAllParts;  // Events only: no column is looked at that needs others.
 
   friend bool operator==(const StoredQuery&, const StoredQuery&) = default;
 };

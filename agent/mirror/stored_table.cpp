@@ -123,6 +123,8 @@ int StoredVtab::Cursor::filter(std::string_view plan, std::span<sqlite3_value* c
 }
 
 int StoredVtab::Cursor::column(sqlite3_context* context, int column) const {
+  if (query.table == StoredTable::Events && (event_parts(static_cast<std::size_t>(column)) & ~query.parts) != 0)
+    return SQLITE_INTERNAL;  // SQLite did not say that it would ask.
   // Copied: the page may be gone while SQLite still has the value.
   give_copy(context, cell_of(table_of<StoredVtab>(*this).which, page[at], static_cast<std::size_t>(column)));
   return SQLITE_OK;

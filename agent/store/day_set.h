@@ -22,6 +22,9 @@
 
 namespace de::store {
 
+// Times are filed from 1970 to the year 9999; a wider range reads no more.
+constexpr std::int64_t kEndOfTimeMs = 253'402'300'800'000;
+
 class DaySet {
  public:
   DaySet(const Directory& directory, std::uint64_t map_bytes) : directory_(directory), map_bytes_(map_bytes) {}

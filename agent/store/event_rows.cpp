@@ -54,29 +54,71 @@ struct EventRows::Decoding {
 };
 
 Result<std::unique_ptr<EventRows>> EventRows::of(EventColumns columns) {
-  std::unique_ptr<EventRows> out(new EventRows);
+  std::unique_ptr<EventRows> out(new EventRows(schema::kAllParts));
   out->columns_ = std::move(columns);
   DE_CHECK(out->decode());
   for (std::size_t which = 0; which < kTextCount; ++which) DE_CHECK(out->find_texts(static_cast<Text>(which)));
   return out;
 }
 
-Result<std::unique_ptr<EventRows>> EventRows::of(const PackedColumns& block, Unpacker& unpacker) {
-  std::unique_ptr<EventRows> out(new EventRows);
+Result<std::unique_ptr<EventRows>> EventRows::of(const PackedColumns& block, Unpacker& unpacker,
+                                                 schema::EventParts parts) {
+  std::unique_ptr<EventRows> out(new EventRows(parts));
   out->columns_.rows = block.rows();
   for (std::size_t i = 0; i <= static_cast<std::size_t>(Column::ImageText); ++i)
-    DE_CHECK(block.unpack(static_cast<Column>(i), unpacker, out->columns_));
+    if (out->is_read(static_cast<Column>(i))) DE_CHECK(block.unpack(static_cast<Column>(i), unpacker, out->columns_));
   DE_CHECK(out->decode());
-  DE_CHECK(out->find_texts(Text::Image));
+  if (out->is_read(Text::Image)) DE_CHECK(out->find_texts(Text::Image));
   return out;
 }
 
 Result<> EventRows::unpack_texts(const PackedColumns& block, Unpacker& unpacker) {
   for (std::size_t which = index_of(Text::Image) + 1; which < kTextCount; ++which) {
+    if (!is_read(static_cast<Text>(which))) continue;
     DE_CHECK(block.unpack(text_column(which), unpacker, columns_));
     DE_CHECK(find_texts(static_cast<Text>(which)));
   }
   return {};
+}
+
+bool EventRows::has_uids_as_text() const {
+  return has(schema::kWhoPart) && std::ranges::any_of(lives_, [](const Life& life) { return life.uid.empty(); });
+}
+
+bool EventRows::is_read(Column column) const {
+  switch (column) {
+    case Column::Flags:
+    case Column::Position:
+    case Column::Type:
+    case Column::Boot:
+    case Column::Time:
+    case Column::Filed:
+    case Column::Sequence:
+    case Column::Life:  // Texts follow their process.
+    case Column::Collector:
+    case Column::CollectorText:
+      return true;
+    case Column::Duration:
+    case Column::ExitCode:
+    case Column::ExitSignal:
+    case Column::Collection:
+    case Column::ExecSeq:
+      return has(schema::kNumbersPart);
+    case Column::LifeFlags:
+    case Column::LifeUid:
+    case Column::LifePid:
+    case Column::LifeParent:
+    case Column::LifePpid:
+    case Column::LifeStart:
+    case Column::LifePidfs:
+    case Column::Uids:
+      return has(schema::kWhoPart);
+    case Column::Image:
+    case Column::ImageText:
+      return has(schema::kImagePart);
+    default:
+      return has(schema::kAllParts);
+  }
 }
 
 Result<> EventRows::find_texts(Text which) {
@@ -110,13 +152,14 @@ void EventRows::decode_numbers(Decoding& at, Row& row) const {
   }
   row.filed_ms = at.take(Column::Filed, row.time_ms);
   row.sequence = at.take(Column::Sequence, at.sequence + 1);
+  at.position = row.position;
+  at.time_ms = row.time_ms;
+  at.sequence = row.sequence;
+  if (!has(schema::kNumbersPart)) return;
   if ((row.flags & kHasDuration) != 0) row.duration_ms = at.take(Column::Duration);
   if ((row.flags & kHasExitCode) != 0) row.exit_code = at.take_32(Column::ExitCode);
   if ((row.flags & kHasExitSignal) != 0) row.exit_signal = at.take_32(Column::ExitSignal);
   row.collection_ms = at.take(Column::Collection, row.time_ms);
-  at.position = row.position;
-  at.time_ms = row.time_ms;
-  at.sequence = row.sequence;
 }
 
 void EventRows::decode_parent(Decoding& at, std::uint64_t flags, Life& life) const {
@@ -161,16 +204,16 @@ void EventRows::decode_new_life(Decoding& at, const Row& row) {
   if ((flags & kHasStart) != 0) life.start_ms = at.take(Column::LifeStart, row.time_ms);
   if ((flags & kHasPidfs) != 0) life.pidfs = at.pidfs = at.take(Column::LifePidfs, at.pidfs);
   lives_.push_back(life);
-  at.lives.push_back(at.last);
 }
 
 void EventRows::decode_life(Decoding& at, Row& row) {
   const std::uint64_t code = at.take(Column::Life);
   if (code == 0) {
-    row.life = static_cast<std::uint16_t>(lives_.size());
-    decode_new_life(at, row);
+    row.life = static_cast<std::uint16_t>(at.lives.size());
+    if (has(schema::kWhoPart)) decode_new_life(at, row);
+    if (!at.refused) at.lives.push_back(at.last);
   } else {
-    row.life = static_cast<std::uint16_t>(at.back(code, lives_.size()));
+    row.life = static_cast<std::uint16_t>(at.back(code, at.lives.size()));
   }
 }
 
@@ -178,10 +221,12 @@ Result<> EventRows::decode() {
   Decoding at(columns_);
   if (columns_[Column::Uids].size() % kUidBytes != 0 || columns_.rows > kMaxBlockRows)
     return fail(Errc::Corrupt, "event block: malformed");
+  std::array<bool, kTextCount> is_read_text{};
+  for (std::size_t which = 0; which < kTextCount; ++which) is_read_text[which] = is_read(static_cast<Text>(which));
   rows_.resize(static_cast<std::size_t>(columns_.rows));
   const std::size_t lives = std::min(rows_.size(), columns_[Column::LifeFlags].size());
   lives_.reserve(lives);
-  at.lives.reserve(lives);
+  at.lives.reserve(rows_.size());
   at.uid_pids.reserve(std::min(2 * lives, columns_[Column::Uids].size() / kUidBytes));
   for (Row& row : rows_) {
     decode_numbers(at, row);
@@ -189,8 +234,9 @@ Result<> EventRows::decode() {
     if (has_process) decode_life(at, row);
     if (at.refused || (has_process && row.life >= at.lives.size())) break;
     Last& last = has_process ? at.lives[row.life] : at.last;
-    row.exec_seq = last.exec_seq = at.take(Column::ExecSeq, last.exec_seq);
+    if (has(schema::kNumbersPart)) row.exec_seq = last.exec_seq = at.take(Column::ExecSeq, last.exec_seq);
     for (std::size_t which = 0; which < kTextCount; ++which) {
+      if (!is_read_text[which]) continue;
       const std::uint64_t code = at.take(reference_column(which));
       std::uint32_t& count = text_counts_[which];
       if (code == 1) last.text[which] = static_cast<std::uint16_t>(count++);
@@ -235,7 +281,7 @@ std::vector<std::uint32_t> EventRows::select(const EventFilter& filter, std::uin
     for (const Image& image : images())
       wanted_images.push_back((filter.name.empty() || image.name == filter.name) &&
                               (filter.executable_hash.empty() || image.hash == filter.executable_hash));
-  const bool any_process = any_image && !filter.pid && !filter.ppid && filter.process_uid.empty();
+  const bool any_life = !filter.pid && !filter.ppid && filter.process_uid.empty();
   const auto from_ms = static_cast<std::uint64_t>(filter.from_ms), to_ms = static_cast<std::uint64_t>(filter.to_ms);
   std::vector<std::uint32_t> out;
   for (std::uint32_t number = 0; number < rows_.size(); ++number) {
@@ -243,7 +289,8 @@ std::vector<std::uint32_t> EventRows::select(const EventFilter& filter, std::uin
     if (row.filed_ms < from_ms || row.filed_ms >= to_ms) continue;
     if (row.position <= filter.after || row.position > upto) continue;
     if (filter.type && static_cast<int>(row.type) != static_cast<int>(*filter.type)) continue;
-    if (!any_process && ((row.flags & kHasProcess) == 0 || wanted_lives[row.life] == 0)) continue;
+    if ((!any_life || !any_image) && (row.flags & kHasProcess) == 0) continue;
+    if (!any_life && wanted_lives[row.life] == 0) continue;
     if (!any_image && wanted_images[row.text[index_of(Text::Image)]] == 0) continue;
     out.push_back(number);
   }
@@ -279,7 +326,7 @@ Result<> EventRows::event(std::uint32_t number, pb::ProcessEvent& out) {
   numbers.collection_ms = row.collection_ms;
   numbers.exec_seq = row.exec_seq;
   numbers.has_process = (row.flags & kHasProcess) != 0;
-  if (numbers.has_process) numbers.life = lives_[row.life];
+  if (numbers.has_process && has(schema::kWhoPart)) numbers.life = lives_[row.life];
   std::array<std::string_view, kTextCount> text;
   for (std::size_t which = 0; which < kTextCount; ++which) text[which] = text_of(row, static_cast<Text>(which));
   put_together(numbers, text, process_, event_);

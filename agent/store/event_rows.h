@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemoneye/process.pb.h"
+#include "daemoneye/schema/event_columns.h"
 #include "store/event_columns.h"
 #include "store/store.h"
 #include "store/value.h"
@@ -48,9 +49,13 @@ class EventRows {
 
   // Of a whole block or of joined pieces.
   static Result<std::unique_ptr<EventRows>> of(EventColumns columns);
-  // Without the texts that no filter asks for: unpack_texts() before event().
-  static Result<std::unique_ptr<EventRows>> of(const PackedColumns& block, Unpacker& unpacker);
+  // Without the texts that no filter asks for: unpack_texts() before event(). Of other parts than `parts` nothing is
+  // unpacked at all.
+  static Result<std::unique_ptr<EventRows>> of(const PackedColumns& block, Unpacker& unpacker,
+                                               schema::EventParts parts);
   Result<> unpack_texts(const PackedColumns& block, Unpacker& unpacker);
+  // With kWhoPart, but without all: a process_uid of an odd length is in none of the parts that were read.
+  bool has_uids_as_text() const;
 
   const std::vector<Row>& rows() const { return rows_; }
   const std::vector<Life>& lives() const { return lives_; }  // Views into this object.
@@ -76,7 +81,10 @@ class EventRows {
   // Where the columns are read, and what their differences refer to.
   struct Decoding;
 
-  EventRows() = default;
+  explicit EventRows(schema::EventParts parts) : parts_(parts) {}
+  bool has(schema::EventParts parts) const { return (parts_ & parts) == parts; }
+  bool is_read(Column column) const;
+  bool is_read(Text which) const { return is_read(reference_column(static_cast<std::size_t>(which))); }
   Result<> decode();
   void decode_numbers(Decoding& at, Row& row) const;
   void decode_life(Decoding& at, Row& row);
@@ -85,9 +93,11 @@ class EventRows {
   std::string_view uid_at(std::uint64_t number) const;
   Result<> find_texts(Text which);
   std::string_view text_of(const Row& row, Text which) const {
+    if (texts_[static_cast<std::size_t>(which)].empty()) return {};  // Not read.
     return texts_[static_cast<std::size_t>(which)][row.text[static_cast<std::size_t>(which)]];
   }
 
+  const schema::EventParts parts_;
   EventColumns columns_;
   std::vector<Row> rows_;
   std::vector<Life> lives_;

@@ -6,9 +6,6 @@
 namespace de::store {
 namespace {
 
-// Times are filed from 1970 to the year 9999.
-constexpr std::int64_t kEndOfTimeMs = 253'402'300'800'000;
-
 // What the day can be asked for, before anything is rebuilt.
 std::vector<LifeFilter> indexed(const HistoryFilter& filter) {
   std::vector<LifeFilter> out;

@@ -21,6 +21,7 @@
 #include "daemoneye/base/result.h"
 #include "daemoneye/broker.pb.h"
 #include "daemoneye/process.pb.h"
+#include "daemoneye/schema/event_columns.h"
 #include "daemoneye/trace.pb.h"
 
 namespace de::store {
@@ -132,6 +133,7 @@ struct EventFilter {  // What is set must hold, all of it.
   std::function<bool(std::string_view text)> any_text;
   std::uint64_t after = 0;    // Only what was stored behind this position: ReadOutcome::position of an earlier call.
   bool newest_first = false;  // By the time of the event; otherwise oldest first.
+  schema::EventParts parts = schema::kAllParts;  // Nobody looks at the others; they may be missing.
 };
 
 struct HistoryFilter {  // What is set must hold, all of it.
@@ -208,6 +210,14 @@ class HistoryReading {
   virtual Result<bool> next(const HistoryFn& fn) = 0;
 };
 
+// As find_events() gives them, but an event that was not taken comes again next time.
+class EventReading {
+ public:
+  virtual ~EventReading() = default;
+  // Hands out events until `fn` takes no more, or it has looked for a while. False: nothing is left.
+  virtual Result<bool> next(const EventFn& fn) = 0;
+};
+
 class Store {
  public:
   // Conflict: another agent has the directory. Denied: not ours, or open to others.
@@ -264,6 +274,8 @@ class Store {
   // In order of time, so that the first rows of a long answer are the right ones. An empty range still tells the
   // position: that is how to begin following new events.
   Result<ReadOutcome> find_events(const EventFilter& filter, const EventFn& fn) const;
+  // The same event by event as somebody asks; of the moment it began. Any thread; the store outlives the reading.
+  Result<std::unique_ptr<EventReading>> read_events(const EventFilter& filter) const;
   Result<ReadOutcome> find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,
                                  const LifeFn& fn) const;
 

@@ -4,6 +4,7 @@
 
 #include "store/event_parts.h"
 #include "store/event_reader.h"
+#include "store/event_reading.h"
 #include "store/history.h"
 #include "store/life_reader.h"
 #include "store/scan_reader.h"
@@ -14,10 +15,12 @@ namespace {
 
 constexpr std::uint64_t kLargeScanRows = 10'000;  // From here on the pages a read touched are given back.
 
-// Times are filed from 1970 to the year 9999; a wider range reads no more.
-constexpr std::int64_t kEndOfTimeMs = 253'402'300'800'000;
-
 using ReadDay = std::function<Result<>(const Day&, std::uint64_t from_ms, std::uint64_t to_ms, ReadOutcome&)>;
+
+Result<> check(const EventFilter& filter) {
+  if (filter.process_uid.empty() || filter.process_uid.size() == kUidBytes) return {};
+  return fail(Errc::Invalid, "find events: a process uid has 16 bytes");
+}
 
 Result<ReadOutcome> read_days(DaySet& days, std::int64_t from_ms, std::int64_t to_ms, bool newest_first,
                               const ReadDay& read) {
@@ -63,8 +66,7 @@ Result<ReadOutcome> Store::read_events(std::int64_t from_ms, std::int64_t to_ms,
 }
 
 Result<ReadOutcome> Store::find_events(const EventFilter& filter, const EventFn& fn) const {
-  if (!filter.process_uid.empty() && filter.process_uid.size() != kUidBytes)
-    return fail(Errc::Invalid, "find events: a process uid has 16 bytes");
+  DE_CHECK(check(filter));
   // What is committed from here on is not looked at, so that the answer is of one moment.
   const std::uint64_t upto = impl_->position;
   EventFilter ranged = filter;
@@ -73,10 +75,20 @@ Result<ReadOutcome> Store::find_events(const EventFilter& filter, const EventFn&
                               if (filter.after >= upto) return {};  // The usual answer to whoever follows.
                               ranged.from_ms = static_cast<std::int64_t>(from);
                               ranged.to_ms = static_cast<std::int64_t>(to);
-                              return store::find_events(day, ranged, upto, fn, out);
+                              EventReader reader(day, ranged, upto);
+                              for (bool done = false; !done && !out.stopped;) {
+                                DE_TRY(at_end, reader.page(fn, out));
+                                done = at_end;
+                              }
+                              return {};
                             }));
   outcome.position = upto;
   return std::move(outcome);
+}
+
+Result<std::unique_ptr<EventReading>> Store::read_events(const EventFilter& filter) const {
+  DE_CHECK(check(filter));
+  return std::make_unique<DayEvents>(impl_->days, filter, impl_->position);
 }
 
 Result<ReadOutcome> Store::find_lives(const LifeFilter& filter, std::int64_t from_ms, std::int64_t to_ms,

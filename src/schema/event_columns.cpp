@@ -144,6 +144,33 @@ std::span<const std::string_view> words_of(std::string_view column) {
   return {};
 }
 
+EventParts parts_of(std::string_view column) {
+  // A parent's uid may be one that is kept as text.
+  static constexpr std::pair<std::string_view, EventParts> kCheap[] = {
+      {"event_type", 0},
+      {"event_time_ms", 0},
+      {"event_time_s", 0},
+      {"sequence", 0},
+      {"boot_time_ns", 0},
+      {"collector", 0},
+      {"exit_code", kNumbersPart},
+      {"exit_signal", kNumbersPart},
+      {"duration_ms", kNumbersPart},
+      {"exec_seq", kNumbersPart},
+      {"collection_time_ms", kNumbersPart},
+      {"pid", kWhoPart},
+      {"ppid", kWhoPart},
+      {"process_uid", kWhoPart},
+      {"start_time_ms", kWhoPart},
+      {"name", kImagePart},
+      {"executable_path", kImagePart},
+      {"executable_hash", kImagePart},
+  };
+  for (const auto& [name, parts] : kCheap)
+    if (name == column) return parts;
+  return kAllParts;
+}
+
 std::string uid_bytes(std::string_view text) {
   if (text.size() != 36) return {};
   std::string hex;

@@ -48,7 +48,7 @@ class BacktestTest : public IntakeTest {
     auto sessions = detect::CheckSessions::create(clock_);
     const auto checked = detect::check_rule(*sessions, rules->front());
     EXPECT_TRUE(checked) << checked.error().message();
-    const StoredRows stored(*store_, clock_, 30);
+    const StoredRows stored(*store_);
     return backtest(*store_, stored, rules->front(), options_, clock_);
   }
 
@@ -95,7 +95,7 @@ TEST_F(BacktestTest, FindsWhatALookAtEveryEventFinds) {
     if (i % 50 == 0) event.clear_process();
   }
   ASSERT_TRUE(store_->append_events("procmond", "spool", batch));
-  const StoredRows stored(*store_, clock_, 30);
+  const StoredRows stored(*store_);
   auto session = std::move(*mirror::Session::create(mirror::Origin::Rule, clock_, &stored));
   options_.budget.rows = 100'000;
   for (const std::string where :

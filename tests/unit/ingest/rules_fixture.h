@@ -34,7 +34,7 @@ class RulesTest : public IntakeTest {
 
   std::string rules_;
   pb::Completeness whole_;
-  StoredRows source_{*store_, clock_, 30};
+  StoredRows source_{*store_};
   std::unique_ptr<Detector> detector_;
 };
 

@@ -35,7 +35,7 @@ class TracesTest : public IntakeTest {
     ASSERT_TRUE(store_->put_capture(out));
   }
   std::vector<std::string> ask(const std::string& sql, std::shared_ptr<const std::set<std::string>> of = nullptr) {
-    const StoredRows stored(*store_, clock_, 30);
+    const StoredRows stored(*store_);
     auto session = std::move(*mirror::Session::create(mirror::Origin::Rule, clock_, &stored));
     session->see_traces_of(std::move(of));
     std::vector<std::string> out;
@@ -110,7 +110,7 @@ TEST_F(TracesTest, DescendantsAreOfTheSnapshotAndOfWhatHappenedSince) {
   fork(10, 9, kNoon + 20);
   fork(11, 8, kNoon + 20);
   fork(12, 5, kNoon - 10);  // Before the snapshot, and not in it: it has ended.
-  const StoredRows stored(*store_, clock_, 30);
+  const StoredRows stored(*store_);
   auto session = std::move(*mirror::Session::create(mirror::Origin::Rule, clock_, &stored));
   ASSERT_TRUE(session->load(*mirror::image_from_rows(rows, kNoon)));
   const auto found = find_descendants(*session, 5, uid_of(5), 100);

@@ -157,6 +157,20 @@ TEST_F(Events, ReadOnlyTheRowsAskedFor) {
   expect("name = 'n3' OR pid = 4", "10", 15);  // Rows that both branches find count once.
 }
 
+TEST_F(Events, ReadOnlyThePartsThatAreLookedAt) {
+  const auto parts = [&](const std::string& sql) {
+    source_.asked.clear();
+    (void)run(sql);
+    return source_.asked.empty() ? 99 : int{source_.asked.front().parts};
+  };
+  EXPECT_EQ(parts("SELECT count(*), min(event_time_ms) FROM events"), 0);
+  EXPECT_EQ(parts("SELECT pid FROM events"), schema::kWhoPart);
+  EXPECT_EQ(parts("SELECT count(*) FROM events WHERE name LIKE 'n%'"), schema::kImagePart);
+  EXPECT_EQ(parts("SELECT exit_code, name FROM events"), schema::kNumbersPart | schema::kImagePart);
+  EXPECT_EQ(parts("SELECT command_line FROM events"), schema::kAllParts);
+  EXPECT_EQ(parts("SELECT * FROM events"), schema::kAllParts);
+}
+
 TEST_F(Events, OrderByTimeWithLimitStopsEarly) {
   EXPECT_EQ(run("SELECT sequence FROM events ORDER BY event_time_ms DESC LIMIT 2"), "99\n100");
   EXPECT_LE(source_.handed_out, 4U);

@@ -65,7 +65,7 @@ class ControlTest : public testing::Test {
     store::StoreOptions options;
     options.dir = dir_ + "/store";
     store_ = std::move(*store::Store::open(options, clock_));
-    stored_ = std::make_unique<ingest::StoredRows>(*store_, clock_, 30);
+    stored_ = std::make_unique<ingest::StoredRows>(*store_);
     mirror_ = std::move(*mirror::Mirror::create());
     ingest::DetectorOptions detector;
     detector.rules_dirs = {dir_ + "/rules"};

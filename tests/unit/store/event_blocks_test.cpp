@@ -62,7 +62,7 @@ TEST_F(Blocks, EveryFieldComesBack) {
   ASSERT_TRUE(encode_block(builder.columns(), packer, block));
   const auto packed = PackedColumns::parse(block);
   ASSERT_TRUE(packed);
-  auto rows = EventRows::of(*packed, unpacker);
+  auto rows = EventRows::of(*packed, unpacker, schema::kAllParts);
   ASSERT_TRUE(rows) << rows.error().message();
   ASSERT_TRUE((*rows)->unpack_texts(*packed, unpacker));
   ASSERT_EQ((*rows)->rows().size(), given.size());
@@ -73,6 +73,50 @@ TEST_F(Blocks, EveryFieldComesBack) {
     EXPECT_EQ((*rows)->collector(n), "c" + std::to_string(n % 3));
     EXPECT_EQ((*rows)->rows()[n].position, 10 + n * 2);
     EXPECT_EQ((*rows)->rows()[n].filed_ms, n * 77);
+  }
+}
+
+// What was not asked for may be missing; what was asked for is as in the whole.
+TEST_F(Blocks, PartsAgreeWithTheWhole) {
+  RandomEvents random(17);
+  EventBuilder builder;
+  std::vector<pb::ProcessEvent> given;
+  for (std::uint64_t n = 0; n < 600; ++n) {
+    given.push_back(n % 2 == 0 ? random.any() : random.common(n, kNoon, 5'000));
+    ASSERT_TRUE(builder.add("c", given.back(), 10 + n, n));
+  }
+  Packer packer;
+  Unpacker unpacker;
+  std::string block;
+  ASSERT_TRUE(encode_block(builder.columns(), packer, block));
+  const auto packed = PackedColumns::parse(block);
+  ASSERT_TRUE(packed);
+  EventFilter named;
+  named.name = "name-3";
+  const auto whole = EventRows::of(*packed, unpacker, schema::kAllParts);
+  ASSERT_TRUE(whole);
+  const std::vector<std::uint32_t> of_that_name = (*whole)->select(named, ~0ULL);
+  ASSERT_GT(of_that_name.size(), 10u);
+  for (schema::EventParts parts = 0; parts <= schema::kAllParts; ++parts) {
+    SCOPED_TRACE(int{parts});
+    auto rows = EventRows::of(*packed, unpacker, parts);
+    ASSERT_TRUE(rows) << rows.error().message();
+    ASSERT_TRUE((*rows)->unpack_texts(*packed, unpacker));
+    ASSERT_EQ((*rows)->rows().size(), given.size());
+    if ((parts & schema::kImagePart) != 0) {
+      EXPECT_EQ((*rows)->select(named, ~0ULL), of_that_name);
+    }
+    pb::ProcessEvent event;
+    for (std::uint32_t n = 0; n < given.size(); ++n) {
+      ASSERT_TRUE((*rows)->event(n, event));
+      for (const auto& column : schema::event_columns()) {
+        if ((schema::parts_of(column.name) & ~parts) != 0) continue;
+        if (column.name == "process_uid" && (*rows)->has_uids_as_text()) continue;
+        EXPECT_EQ(column.read(event), column.read(given[n])) << column.name << " of " << n;
+      }
+      EXPECT_EQ((*rows)->collector(n), "c");
+      EXPECT_EQ((*rows)->rows()[n].position, 10 + n);
+    }
   }
 }
 

@@ -97,6 +97,42 @@ TEST_F(Filters, FindWhatALookAtEveryEventFinds) {
   EXPECT_GT(found, 1000u);
 }
 
+TEST_F(Filters, InPiecesAndInPartsAsAtOnce) {
+  for (std::int64_t n = 0; n < 30; ++n) append(1 + random_.below(300), kNoon - 20 * kHourMs + n * 1000, 25 * kHourMs);
+  const std::size_t stored = given_.size();
+  std::size_t seen = 0;
+  for (int n = 0; n < 150; ++n) {
+    SCOPED_TRACE(n);
+    EventFilter filter = any_filter(n % 3 == 0 ? 0 : 15);
+    filter.after = std::min<std::uint64_t>(filter.after, stored);
+    filter.parts = static_cast<schema::EventParts>(random_.below(schema::kAllParts + 1U));
+    const Found expected = brute_force(filter);
+    auto reading = store_->read_events(filter);
+    ASSERT_TRUE(reading) << reading.error().message();
+    Found found;
+    for (bool more = true; more;) {
+      const std::size_t wanted = found.size() + random_.below(400);
+      const auto left = (*reading)->next([&](std::string_view collector, const pb::ProcessEvent& event) {
+        if (found.size() >= wanted) return false;
+        EXPECT_EQ(collector, "c");
+        for (const auto& column : schema::event_columns())
+          if ((schema::parts_of(column.name) & ~filter.parts) == 0) {
+            EXPECT_EQ(column.read(event), column.read(given_.at(event.sequence() - 1))) << column.name;
+          }
+        found.push_back(event.sequence());
+        return true;
+      });
+      ASSERT_TRUE(left) << left.error().message();
+      more = *left;
+      if (n % 10 == 0 && found.size() < 600) append(1, kNoon - kHourMs, 2 * kHourMs);  // Not of that moment any more.
+    }
+    EXPECT_EQ(found, expected);
+    seen += found.size();
+    if (HasFailure()) break;
+  }
+  EXPECT_GT(seen, 10'000u);
+}
+
 TEST_F(Filters, EachAlone) {
   for (std::int64_t n = 0; n < 8; ++n) append(400, kNoon + n * 1000, 5000);
   for (int which = 0; which < 8; ++which) {
