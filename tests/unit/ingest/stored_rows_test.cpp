@@ -261,7 +261,7 @@ TEST_F(StoredRowsBySql, AColumnAloneIsWhatItIsBesideTheOthers) {
     event.set_exit_code(static_cast<std::int32_t>(i % 3));
     pb::ProcessRecord& record = *event.mutable_process();
     record = process(static_cast<std::uint32_t>(i % 40));
-    record.set_exec_seq(i % 5);
+    record.set_exec_seq(static_cast<std::uint32_t>(i % 5));
     record.set_ppid(static_cast<std::uint32_t>(i % 7));
     record.set_executable_path("/usr/bin/p" + std::to_string(i % 40));
     record.set_executable_hash("hash-" + std::to_string(i % 40));
