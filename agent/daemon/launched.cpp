@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "daemon/program.h"
+#include "sink/format.h"
 
 namespace de::daemon {
 namespace {
@@ -17,29 +18,18 @@ supervise::ChildOptions collector_program(const config::AgentConfig& config, con
   return out;
 }
 
-std::string_view content_type(config::SinkFormat format) {
-  switch (format) {
-    case config::SinkFormat::Json:
-      return "application/json";
-    case config::SinkFormat::Csv:
-      return "text/csv; charset=utf-8";
-    case config::SinkFormat::Human:
-      break;
-  }
-  return "text/plain; charset=utf-8";
-}
-
-supervise::ChildOptions courier_program(const std::string& path, const config::SinkConfig& sink) {
+Result<supervise::ChildOptions> courier_program(const std::string& path, const config::SinkConfig& entry) {
+  DE_TRY(format, sink::parse_format(config::to_text(entry.format)));
   supervise::ChildOptions out;
   out.argv = {path};
   const auto add = [&out](const char* flag, std::string_view value) {
     if (!value.empty()) out.argv.insert(out.argv.end(), {flag, std::string(value)});
   };
-  add("--url", sink.url);
-  add("--content-type", content_type(sink.format));
-  add("--timeout-ms", std::to_string(sink.timeout_ms));
-  add("--ca-file", sink.ca_file);
-  add("--token-file", sink.token_file);
+  add("--url", entry.url);
+  add("--content-type", sink::content_type(format));
+  add("--timeout-ms", std::to_string(entry.timeout_ms));
+  add("--ca-file", entry.ca_file);
+  add("--token-file", entry.token_file);
   out.has_channel = true;
   return out;
 }
@@ -76,7 +66,8 @@ Result<Launched> launch(const config::AgentConfig& config) {
                                       "\" needs the program daemoneye-courier, which is neither beside the agent nor "
                                       "in ../libexec/daemoneye: install the package again");
     out.couriers[sink.name] = programs.size();
-    programs.push_back(courier_program(courier, sink));
+    DE_TRY(program, courier_program(courier, sink));
+    programs.push_back(std::move(program));
   }
   if (const std::string self = own_program().string(); !self.empty() && config.canary_interval_secs > 0) {
     out.canary = programs.size();

@@ -1,6 +1,6 @@
 #include "sink/format.h"
 
-#include <array>
+#include <vector>
 
 #include "daemoneye/base/text.h"
 #include "sink/record_text.h"
@@ -8,30 +8,47 @@
 namespace de::sink {
 namespace {
 
-constexpr std::array<std::string_view, 3> kFormatNames = {"json", "human", "csv"};
+struct FormatRow {
+  std::string_view name;
+  Format format;
+  std::string (*record)(const pb::Alert& alert);
+  std::string_view (*header)();
+  std::string_view content_type;
+};
+
+std::string_view no_header() { return {}; }
+
+constexpr FormatRow kFormats[] = {
+    {"json", Format::Json, json_record, no_header, "application/json"},
+    {"human", Format::Human, human_record, no_header, "text/plain; charset=utf-8"},
+    {"csv", Format::Csv, csv_record, csv_header, "text/csv; charset=utf-8"},
+    {"cef", Format::Cef, cef_record, no_header, "text/plain; charset=utf-8"},
+    {"ecs", Format::Ecs, ecs_record, no_header, "application/json"},
+    {"ocsf", Format::Ocsf, ocsf_record, no_header, "application/json"},
+    {"stix", Format::Stix, stix_record, no_header, "application/stix+json;version=2.1"},
+};
+
+const FormatRow& row_of(Format format) { return kFormats[static_cast<std::size_t>(format)]; }
 
 }  // namespace
 
 Result<Format> parse_format(std::string_view word) {
-  if (word == "json") return Format::Json;
-  if (word == "human") return Format::Human;
-  if (word == "csv") return Format::Csv;
-  return fail(Errc::Invalid, "unknown alert format \"" + escape_controls(word) + "\": json, human or csv" +
-                                 suggestion(word, kFormatNames));
-}
-
-std::string format_alert(Format format, const pb::Alert& alert) {
-  switch (format) {
-    case Format::Json:
-      return json_record(alert);
-    case Format::Human:
-      return human_record(alert);
-    case Format::Csv:
-      return csv_record(alert);
+  std::vector<std::string_view> names;
+  std::string list;
+  for (const FormatRow& row : kFormats) {
+    if (row.name == word) return row.format;
+    names.push_back(row.name);
+    if (!list.empty()) list += &row == std::end(kFormats) - 1 ? " or " : ", ";
+    list += row.name;
   }
-  return {};
+  return fail(Errc::Invalid,
+              "unknown alert format \"" + escape_controls(word) + "\": " + list + suggestion(word, names));
 }
 
-std::string_view file_header(Format format) { return format == Format::Csv ? csv_header() : std::string_view(); }
+std::string format_alert(Format format, const pb::Alert& alert) { return row_of(format).record(alert); }
+
+std::string_view file_header(Format format) { return row_of(format).header(); }
+
+std::string_view content_type(Format format) { return row_of(format).content_type; }
 
 }  // namespace de::sink

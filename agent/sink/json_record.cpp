@@ -1,48 +1,14 @@
-#include <algorithm>
 #include <map>
 
 #include "daemoneye/base/clock.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/schema/alert_columns.h"
 #include "sink/format.h"
+#include "sink/json_object.h"
 #include "sink/record_text.h"
 
 namespace de::sink {
 namespace {
-
-// append_json_string leaves U+0080..U+009F as they are, which is legal JSON, but a terminal acts on them.
-void append_text(std::string& out, std::string_view text) {
-  const std::size_t begin = out.size();
-  append_json_string(out, text);
-  for (std::size_t at = out.find('\xC2', begin); at != std::string::npos; at = out.find('\xC2', at + 1)) {
-    if (at + 1 >= out.size() || static_cast<unsigned char>(out[at + 1]) >= 0xA0) continue;
-    out.replace(at, 2, "\\u00" + to_hex({&out[at + 1], 1}));
-  }
-}
-
-class JsonObject {
- public:
-  explicit JsonObject(std::string& out) : out_(out) { out_ += '{'; }
-
-  std::string& key(std::string_view name) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    append_text(out_, name);
-    out_ += ':';
-    return out_;
-  }
-  void text(std::string_view name, std::string_view value) { append_text(key(name), value); }
-  template <class Int>
-  void number(std::string_view name, Int value) {
-    key(name) += std::to_string(value);
-  }
-  void time(std::string_view name, std::int64_t unix_ms) { text(name, to_iso8601(unix_ms).text); }
-  void close() { out_ += '}'; }
-
- private:
-  std::string& out_;
-  bool first_ = true;
-};
 
 void append_value(std::string& out, const pb::Value& value) {
   switch (value.kind_case()) {
@@ -53,7 +19,7 @@ void append_value(std::string& out, const pb::Value& value) {
       append_json_number(out, value.real());
       return;
     case pb::Value::kText:
-      append_text(out, value.text());
+      append_json_text(out, value.text());
       return;
     case pb::Value::kBlob:
       out += "{\"hex\":\"" + to_hex(value.blob()) + "\"}";
@@ -76,22 +42,10 @@ void append_data(std::string& out, const pb::Alert& alert) {
   object.close();
 }
 
-template <class Items, class Append>
-void append_array(std::string& out, const Items& items, const Append& append) {
-  out += '[';
-  bool first = true;
-  for (const auto& item : items) {
-    if (!first) out += ',';
-    first = false;
-    append(item);
-  }
-  out += ']';
-}
-
 void append_completeness(std::string& out, const pb::Completeness& completeness) {
   JsonObject object(out);
   object.text("status", completeness.complete() ? "complete" : "degraded");
-  append_array(object.key("reasons"), completeness.reasons(), [&](const pb::Reason& reason) {
+  append_json_array(object.key("reasons"), completeness.reasons(), [&](const pb::Reason& reason) {
     JsonObject entry(out);
     entry.text("reason", reason.reason());
     entry.text("collector", reason.collector());
@@ -111,7 +65,7 @@ void append_event(std::string& out, const pb::AlertEvent& event) {
 }
 
 void append_ancestry(std::string& out, const pb::Alert& alert) {
-  append_array(out, alert.ancestry(), [&](const pb::Ancestor& ancestor) {
+  append_json_array(out, alert.ancestry(), [&](const pb::Ancestor& ancestor) {
     JsonObject entry(out);
     entry.number("pid", ancestor.pid());
     entry.text("name", ancestor.name());
@@ -150,15 +104,15 @@ std::string json_record(const pb::Alert& alert) {
   object.text("description", alert.description());
   append_rule(object, alert);
   object.text("category", alert.category());
-  append_array(object.key("tags"), alert.tags(), [&](const std::string& tag) { append_text(out, tag); });
+  append_json_array(object.key("tags"), alert.tags(), [&](const std::string& tag) { append_json_text(out, tag); });
   object.text("host", alert.host());
   object.text("state", schema::to_text(alert.state()));
   if (alert.has_scan_id()) object.number("scan_id", alert.scan_id());
   if (alert.has_event()) append_event(object.key("event"), alert.event());
   object.text("process_uid", alert.process_uid());
   object.number("process_count", alert.process_count());
-  append_array(object.key("affected_processes"), alert.affected_processes(),
-               [&](std::uint32_t pid) { out += std::to_string(pid); });
+  append_json_array(object.key("affected_processes"), alert.affected_processes(),
+                    [&](std::uint32_t pid) { out += std::to_string(pid); });
   append_data(object.key("data"), alert);
   append_ancestry(object.key("ancestry"), alert);
   object.number("count", alert.count());

@@ -19,6 +19,11 @@ std::string human_record(const pb::Alert& alert);
 std::string_view csv_header();
 std::string csv_record(const pb::Alert& alert);
 
+std::string cef_record(const pb::Alert& alert);
+std::string ecs_record(const pb::Alert& alert);
+std::string ocsf_record(const pb::Alert& alert);
+std::string stix_record(const pb::Alert& alert);
+
 // "systemd(1) > nginx(100)": oldest first, control characters escaped; empty when nothing is known.
 std::string ancestry_text(const pb::Alert& alert);
 // "complete", or "degraded: EventsShed (procmond, 12 events); ResultCapped".

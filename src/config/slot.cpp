@@ -43,7 +43,7 @@ struct Names<SinkType> {
 };
 template <>
 struct Names<SinkFormat> {
-  static constexpr std::array<std::string_view, 3> all{"json", "human", "csv"};
+  static constexpr std::array<std::string_view, 7> all{"json", "human", "csv", "cef", "ecs", "ocsf", "stix"};
   static constexpr std::size_t first = 0;
 };
 template <>

@@ -66,7 +66,7 @@ struct ProcmondConfig {
 };
 
 enum class SinkType : std::uint8_t { Stdout, File, Webhook };
-enum class SinkFormat : std::uint8_t { Json, Human, Csv };
+enum class SinkFormat : std::uint8_t { Json, Human, Csv, Cef, Ecs, Ocsf, Stix };
 enum class MinSeverity : std::uint8_t { Low = 1, Medium = 2, High = 3, Critical = 4 };  // Numbers of pb::Severity.
 
 struct SinkConfig {

@@ -27,10 +27,15 @@ bool is_safe(std::string_view text, bool line_feeds) {
   return true;
 }
 
-TEST(ParseFormat, KnowsThreeWords) {
+TEST(ParseFormat, KnowsItsWords) {
   EXPECT_EQ(*parse_format("json"), Format::Json);
   EXPECT_EQ(*parse_format("human"), Format::Human);
   EXPECT_EQ(*parse_format("csv"), Format::Csv);
+  EXPECT_EQ(*parse_format("cef"), Format::Cef);
+  EXPECT_EQ(*parse_format("ecs"), Format::Ecs);
+  EXPECT_EQ(*parse_format("ocsf"), Format::Ocsf);
+  EXPECT_EQ(*parse_format("stix"), Format::Stix);
+  EXPECT_NE(parse_format("xml").error().message().find("json, human, csv, cef, ecs, ocsf or stix"), std::string::npos);
 }
 
 TEST(ParseFormat, SuggestsTheNearest) {

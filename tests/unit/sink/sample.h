@@ -82,4 +82,38 @@ inline pb::Alert full_alert() {
   return alert;
 }
 
+// A row with all that other products have fields for, hostile where a process chooses it.
+inline pb::Alert process_alert() {
+  pb::Alert alert = small_alert(5, pb::SEVERITY_MEDIUM);
+  alert.set_title("a|b\\c=d \"e\" f]g");
+  alert.set_description("first\nCEF:0|x|y|z|1|forged|10|cat=forged\r\\ end");
+  alert.set_rule_id("rule|1");
+  alert.set_host("box-2");
+  alert.set_count(2'000'000'000);
+  alert.set_alert_time_ms(1'767'323'045'678);
+  alert.set_rule_digest(std::string(64, 'd'));
+  alert.set_process_uid("6f9619ff-8b86-5011-b42d-00cf4fc964ff");
+  alert.mutable_event()->set_type("exec");
+  const auto text = [&](const char* column, std::string value) {
+    add_field(alert, column).mutable_value()->set_text(std::move(value));
+  };
+  add_field(alert, "pid").mutable_value()->set_integer(77);
+  add_field(alert, "start_time_ms").mutable_value()->set_integer(1'767'323'000'000);
+  text("name", "x cat=forged spid=1");
+  text("executable_path", "/tmp/a\tb|c=\"d\"/x\xc2\x85y\x7f");
+  text("command_line", "x cat=forged \\ | \"]\" \n\r\b\f \xf0\x9f\x92\xa9 \\ud800 =1+1 end\\");
+  text("cwd", "/tmp");
+  text("executable_hash", std::string(64, 'a'));
+  text("user_id", "1000");
+  text("user_name", "ann\x1b");
+  text("container_id", "c0ffee");
+  text("container_runtime", "podman");
+  pb::Ancestor& parent = *alert.add_ancestry();
+  parent.set_pid(76);
+  parent.set_name("sh");
+  parent.set_executable_path("/bin/sh");
+  parent.set_process_uid(std::string(16, '\x05'));
+  return alert;
+}
+
 }  // namespace de::sink
