@@ -1,7 +1,7 @@
-// daemoneye-courier: takes what the agent gives it to one server, and says whether it arrived.
+// daemoneye-courier: takes what the agent gives it to one place, and says whether it arrived.
 //
-// The agent's launcher starts one for each sink that needs the network, with the sink's settings as arguments and the
-// agent at the other end of its standard input (agent/parcel). It ends with the agent.
+// The agent's launcher starts one for each sink that needs the network or another socket, with the sink's settings as
+// arguments and the agent at the other end of its standard input (agent/parcel). It ends with the agent.
 //
 // Thread: main.
 #pragma once

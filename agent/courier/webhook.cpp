@@ -1,17 +1,15 @@
 #include "courier/webhook.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <vector>
 
+#include "courier/place.h"
+#include "courier/secret_file.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/base/unique_fd.h"
 
@@ -20,14 +18,6 @@ namespace {
 
 constexpr std::size_t kShownBytes = 200;  // Of an answer, in an error.
 constexpr long kConnectMs = 5'000;
-
-using Text = std::unique_ptr<char, void (*)(void*)>;
-
-Text part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
-  char* text = nullptr;
-  (void)::curl_url_get(url, part, &text, flags);  // Absent: null.
-  return {text, ::curl_free};
-}
 
 std::size_t take_answer(char* bytes, std::size_t size, std::size_t count, void* to) {
   auto& answer = *static_cast<std::string*>(to);
@@ -87,27 +77,6 @@ struct Webhook::Handles {
   curl_slist* headers = nullptr;  // Those of every request.
 };
 
-Result<std::string> read_token(const std::string& path) {
-  const std::string what = "token_file " + path;
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!fd) return fail(errno == ENOENT ? Errc::NotFound : Errc::Denied, what, last_os_error());
-  struct stat facts {};
-  if (::fstat(fd.get(), &facts) != 0) return fail(Errc::Io, what, last_os_error());
-  if (!S_ISREG(facts.st_mode)) return fail(Errc::Invalid, what + " is not a regular file");
-  if ((facts.st_mode & 027) != 0)
-    return fail(Errc::Denied, what + " may be read by others or written by its group: chmod 0640 " + path);
-  std::array<char, kMaxTokenBytes + 2> bytes{};
-  const ssize_t got = ::read(fd.get(), bytes.data(), bytes.size());
-  if (got < 0) return fail(Errc::Io, what, last_os_error());
-  std::string out(bytes.data(), static_cast<std::size_t>(got));
-  ::explicit_bzero(bytes.data(), bytes.size());
-  if (out.ends_with('\n')) out.pop_back();
-  if (out.size() > kMaxTokenBytes) return fail(Errc::TooLarge, what + " is longer than a token can be");
-  const bool printable = std::ranges::all_of(out, [](char c) { return c > ' ' && c < 0x7f; });
-  if (out.empty() || !printable) return fail(Errc::Invalid, what + ": expected one line without spaces");
-  return out;
-}
-
 Result<std::unique_ptr<Webhook>> Webhook::open(const WebhookOptions& options) {
   if (::curl_global_init(CURL_GLOBAL_DEFAULT) != 0) return fail(Errc::Io, "libcurl does not start");
   std::unique_ptr<Webhook> out(new Webhook);
@@ -119,8 +88,9 @@ Result<std::unique_ptr<Webhook>> Webhook::open(const WebhookOptions& options) {
     DE_TRY(read, read_token(options.token_file));
     token = std::move(read);
   }
+  out->ca_file_ = options.ca_file;
   Result<> done = out->set_up(options, token);
-  ::explicit_bzero(token.data(), token.size());
+  wipe(token);
   if (!done) return fail(std::move(done).error());
   return out;
 }
@@ -128,18 +98,11 @@ Result<std::unique_ptr<Webhook>> Webhook::open(const WebhookOptions& options) {
 Webhook::~Webhook() = default;
 
 Result<> Webhook::parse_url(const std::string& url) {
-  const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(::curl_url(), ::curl_url_cleanup);
-  if (const CURLUcode failed = ::curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0); failed != CURLUE_OK)
-    return fail(Errc::Invalid, "url: " + std::string(::curl_url_strerror(failed)));
-  const Text scheme = part_of(parsed.get(), CURLUPART_SCHEME), host = part_of(parsed.get(), CURLUPART_HOST);
-  const Text port = part_of(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
-  if (!scheme || !host || !port) return fail(Errc::Invalid, "url: a scheme and a host are needed");
-  const std::string_view name = scheme.get();
-  if (name != "http" && name != "https") return fail(Errc::Invalid, "url: expected http:// or https://");
-  if (part_of(parsed.get(), CURLUPART_USER) || part_of(parsed.get(), CURLUPART_PASSWORD))
-    return fail(Errc::Invalid, "url: who may post belongs into token_file");
-  port_ = static_cast<std::uint16_t>(std::atoi(port.get()));
-  place_ = std::string(name) + "://" + host.get() + ":" + port.get();
+  DE_TRY(place, parse_place(url));
+  if (place.scheme != "http" && place.scheme != "https")
+    return fail(Errc::Invalid, "url: expected http:// or https://");
+  port_ = place.port;
+  place_ = place.text();
   return {};
 }
 
@@ -152,7 +115,7 @@ Result<> Webhook::set_up(const WebhookOptions& options, const std::string& token
   std::vector<std::string> lines = {"Content-Type: " + options.content_type, "Expect:"};
   for (const std::string& line : lines) curl_->headers = ::curl_slist_append(curl_->headers, line.c_str());
   if (!token.empty()) curl_->headers = ::curl_slist_append(curl_->headers, authorization.c_str());
-  ::explicit_bzero(authorization.data(), authorization.size());
+  wipe(authorization);
   CURL* const easy = curl_->easy;
   CURLcode failed = CURLE_OK;
   const auto set = [&](CURLoption option, auto value) {
@@ -173,7 +136,7 @@ Result<> Webhook::set_up(const WebhookOptions& options, const std::string& token
   return failed == CURLE_OK ? Result<>() : fail(Errc::Unsupported, ::curl_easy_strerror(failed));
 }
 
-Result<> Webhook::post(const parcel::Parcel& parcel) {
+Result<> Webhook::deliver(const parcel::Parcel& parcel) {
   CURL* const easy = curl_->easy;
   std::string answer;
   std::array<char, CURL_ERROR_SIZE> details{};

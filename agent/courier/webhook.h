@@ -11,8 +11,8 @@
 #include <memory>
 #include <string>
 
+#include "courier/destination.h"
 #include "daemoneye/base/result.h"
-#include "parcel/parcel.h"
 
 namespace de::courier {
 
@@ -24,25 +24,19 @@ struct WebhookOptions {
   std::chrono::milliseconds timeout{10'000};  // For all of one delivery.
 };
 
-constexpr std::size_t kMaxTokenBytes = 4'096;
 constexpr std::size_t kMaxAnswerBytes = 64UL << 10;
 
-// The one line of a file that only its owner and group may read. Errors: NotFound, Denied (others may read it, or we
-// may not), Invalid (not one line of printable characters), TooLarge, Io.
-Result<std::string> read_token(const std::string& path);
-
-class Webhook {
+class Webhook final : public Destination {
  public:
   // Reads the token, once. Errors: Invalid (the URL), those of read_token() and of a `ca_file` that cannot be read.
   static Result<std::unique_ptr<Webhook>> open(const WebhookOptions& options);
-  ~Webhook();
+  ~Webhook() override;
   Webhook(const Webhook&) = delete;
   Webhook& operator=(const Webhook&) = delete;
 
-  std::uint16_t port() const { return port_; }
-
+  Needs needs() const override { return {.tcp_ports = {port_}, .ca_file = ca_file_}; }
   // Success: the server answered 2xx. Errors: Timeout, Denied (its certificate, or it answered 401 or 403), Io.
-  Result<> post(const parcel::Parcel& parcel);
+  Result<> deliver(const parcel::Parcel& parcel) override;
 
  private:
   Webhook() = default;
@@ -53,6 +47,7 @@ class Webhook {
   struct Handles;
   std::unique_ptr<Handles> curl_;
   std::string place_;  // "https://host:port", for errors.
+  std::string ca_file_;
   std::uint16_t port_ = 0;
   bool sees_network_ = true;  // Or nothing but loopback.
 };

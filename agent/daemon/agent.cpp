@@ -6,6 +6,7 @@
 
 #include "daemon/budgets.h"
 #include "daemon/program.h"
+#include "daemon/sink_options.h"
 #include "daemoneye/base/text.h"
 #include "daemoneye/link/protocol.h"
 #include "daemoneye/log/log.h"
@@ -16,8 +17,6 @@ namespace {
 constexpr std::size_t kMegabyte = 1UL << 20;
 constexpr auto kReplayLook = std::chrono::milliseconds(1);
 constexpr auto kTokenLifetime = std::chrono::minutes(2);  // Twice the startup timeout.
-
-std::string format_name(config::SinkFormat format) { return std::string(config::to_text(format)); }
 
 }  // namespace
 
@@ -163,14 +162,8 @@ Result<> Agent::check_genuine(const link::Peer& peer, const pb::Hello& hello) {
 }
 
 Result<std::unique_ptr<sink::Sink>> Agent::make_sink(const config::SinkConfig& entry) {
-  sink::SinkOptions options;
-  options.name = entry.name;
-  options.type = std::string(config::to_text(entry.type));
-  options.path = entry.path;
-  options.timeout = std::chrono::milliseconds(entry.timeout_ms);
-  DE_TRY(format, sink::parse_format(format_name(entry.format)));
-  options.format = format;
-  if (entry.type != config::SinkType::Webhook) return sink::make_sink(options);
+  DE_TRY(options, to_options(entry));
+  if (!needs_courier(entry.type)) return sink::make_sink(options);
   return sink::make_courier_sink(options, *launched_.launcher, launched_.couriers.at(entry.name));
 }
 

@@ -18,18 +18,41 @@ supervise::ChildOptions collector_program(const config::AgentConfig& config, con
   return out;
 }
 
+std::string courier_url(const config::SinkConfig& entry) {
+  if (entry.type != config::SinkType::Journald) return entry.url;
+  return "unix://" + (entry.path.empty() ? "/run/systemd/journal/socket" : entry.path);
+}
+
+// Whoever wrote the name of a file wrong is to learn it now. Whether it can be read is for the courier to find out, at
+// each of its starts: that can be mended without a restart of the agent.
+Result<> check_files(const config::SinkConfig& entry) {
+  const std::pair<const char*, const std::string&> files[] = {
+      {"ca_file", entry.ca_file}, {"cert_file", entry.cert_file}, {"key_file", entry.key_file}};
+  for (const auto& [key, path] : files) {
+    std::error_code ec;
+    if (path.empty() || std::filesystem::exists(path, ec) || ec) continue;
+    return fail(Errc::NotFound, "sink \"" + entry.name + "\": " + key + ": there is no file " + path +
+                                    "; put it there, or name the one that is");
+  }
+  return {};
+}
+
 Result<supervise::ChildOptions> courier_program(const std::string& path, const config::SinkConfig& entry) {
+  DE_CHECK(check_files(entry));
   DE_TRY(format, sink::parse_format(config::to_text(entry.format)));
   supervise::ChildOptions out;
   out.argv = {path};
   const auto add = [&out](const char* flag, std::string_view value) {
     if (!value.empty()) out.argv.insert(out.argv.end(), {flag, std::string(value)});
   };
-  add("--url", entry.url);
+  add("--url", courier_url(entry));
+  add("--type", config::to_text(entry.type));
   add("--content-type", sink::content_type(format));
   add("--timeout-ms", std::to_string(entry.timeout_ms));
   add("--ca-file", entry.ca_file);
   add("--token-file", entry.token_file);
+  add("--cert-file", entry.cert_file);
+  add("--key-file", entry.key_file);
   out.has_channel = true;
   return out;
 }
@@ -50,6 +73,10 @@ std::string find_courier() {
   return {};
 }
 
+bool needs_courier(config::SinkType type) {
+  return type == config::SinkType::Webhook || type == config::SinkType::Syslog || type == config::SinkType::Journald;
+}
+
 Result<Launched> launch(const config::AgentConfig& config) {
   Launched out;
   std::vector<supervise::ChildOptions> programs;
@@ -60,7 +87,7 @@ Result<Launched> launch(const config::AgentConfig& config) {
   }
   const std::string courier = find_courier();
   for (const config::SinkConfig& sink : config.sinks) {
-    if (sink.type != config::SinkType::Webhook) continue;
+    if (!needs_courier(sink.type)) continue;
     if (courier.empty())
       return fail(Errc::NotFound, "sink \"" + sink.name +
                                       "\" needs the program daemoneye-courier, which is neither beside the agent nor "

@@ -27,7 +27,10 @@ std::filesystem::path own_program();
 // Where the package, or a build, has it; empty: nowhere.
 std::string find_courier();
 
-// Forks the launcher. Errors: NotFound (a sink needs a courier, and its program is not there), those of
+// Whether sinks of the type send by a program of their own.
+bool needs_courier(config::SinkType type);
+
+// Forks the launcher. Errors: NotFound (a sink needs a courier, and its program or a file is not there), those of
 // Launcher::fork().
 Result<Launched> launch(const config::AgentConfig& config);
 

@@ -14,6 +14,7 @@
 #include "daemoneye/alert.pb.h"
 #include "daemoneye/base/result.h"
 #include "sink/format.h"
+#include "sink/log_record.h"
 #include "supervise/launcher.h"
 
 namespace de::sink {
@@ -39,7 +40,8 @@ struct SinkOptions {
   std::string path{};                         // file: absolute.
   std::uint64_t rotate_bytes = 64ULL << 20;   // file: no file grows beyond it (one larger alert has its own).
   std::uint32_t keep_files = 8;               // file: rotated files kept besides the current one, 0..kMaxKeptFiles.
-  std::chrono::milliseconds timeout{10'000};  // webhook: for one alert, and 5 s more for its courier.
+  std::chrono::milliseconds timeout{10'000};  // Of a courier: for one alert, and 5 s more for itself.
+  SyslogOptions syslog{};                     // syslog; its format is that of above.
 };
 
 constexpr std::uint64_t kMinRotateBytes = 4'096;
@@ -62,9 +64,9 @@ Result<std::unique_ptr<Sink>> make_sink(const SinkOptions& options);
 constexpr std::chrono::milliseconds kWriteLimit{5'000};
 std::unique_ptr<Sink> make_stream_sink(std::string name, Format format, int fd, std::chrono::milliseconds write_limit);
 
-// A webhook: posts each alert by its courier, which `launcher` has as number `program`, with the alert's id as
-// idempotency key. After a failure the courier is ended, and begun anew for the next attempt: what it reads at its
-// start (token, certificates, name servers) may have been what was wrong.
+// Of type webhook, syslog or journald: sends each alert by its courier, which `launcher` has as number `program`, with
+// the alert's id as key. After a failure the courier is ended, and begun anew for the next attempt: what it reads at
+// its start (token, certificates, name servers) may have been what was wrong.
 std::unique_ptr<Sink> make_courier_sink(const SinkOptions& options, supervise::Launcher& launcher, std::size_t program);
 
 // A file sink; see file_sink.cpp for what it survives. Errors: Invalid, Denied, Io.

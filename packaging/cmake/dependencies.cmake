@@ -60,6 +60,7 @@ de_pkgconfig(MAGIC libmagic 5.44 libmagic-dev)
 set(de_suffixes ${CMAKE_FIND_LIBRARY_SUFFIXES})
 set(CMAKE_FIND_LIBRARY_SUFFIXES .so)
 de_pkgconfig(CURL libcurl 7.88 libcurl4-openssl-dev)
+de_pkgconfig(TLS openssl 3.0 libssl-dev)  # The one that libcurl uses: two in a process would take each other's symbols.
 set(CMAKE_FIND_LIBRARY_SUFFIXES ${de_suffixes})
 
 # BLAKE3: a system library where there is one, else the official C sources that Debian carries in librust-blake3-dev.

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "daemoneye/base/text.h"
+#include "sink_fault.h"
 
 namespace de::config {
 namespace {
@@ -19,14 +20,24 @@ constexpr Field<S> kSinkFields[] = {
      [](S& s) -> Slot { return &s.name; }},
     {{"type", 0, 0, Form::Any, 0, "Where alerts go"}, [](S& s) -> Slot { return &s.type; }},
     {{"format", 0, 0, Form::Any, 0, "How an alert is written"}, [](S& s) -> Slot { return &s.format; }},
-    {{"path", 0, 0, Form::File, 0, "File that alerts are appended to; of type file only"},
+    {{"path", 0, 0, Form::File, 0, "File that alerts are appended to; of type journald the journal's socket"},
      [](S& s) -> Slot { return &s.path; }},
-    {{"url", 0, 0, Form::Url, 0, "Where alerts are posted to; of type webhook only, as the next three"},
+    {{"url", 0, 0, Form::Url, 0,
+      "Where alerts go: https:// or http:// of type webhook; tls://, tcp://, udp:// or unix:// of type syslog"},
      [](S& s) -> Slot { return &s.url; }},
     {{"ca_file", 0, 0, Form::File, 0, "Certificates (PEM) that may have signed the server's; empty: those of the host"},
      [](S& s) -> Slot { return &s.ca_file; }},
-    {{"token_file", 0, 0, Form::File, 0, "File whose one line is sent as bearer token; mode 0640 or less"},
+    {{"token_file", 0, 0, Form::File, 0, "File whose one line is sent as bearer token; mode 0640 or less; webhook"},
      [](S& s) -> Slot { return &s.token_file; }},
+    {{"cert_file", 0, 0, Form::File, 0, "Certificate (PEM) to show the server, for tls://; syslog, as the next four"},
+     [](S& s) -> Slot { return &s.cert_file; }},
+    {{"key_file", 0, 0, Form::File, 0, "Key (PEM) of cert_file; mode 0640 or less"},
+     [](S& s) -> Slot { return &s.key_file; }},
+    {{"rfc", 0, 0, Form::Any, 0, "Form of messages; auto: 3164 for unix://, 5424 for all others"},
+     [](S& s) -> Slot { return &s.rfc; }},
+    {{"facility", 0, 0, Form::Any, 0, "Facility of messages"}, [](S& s) -> Slot { return &s.facility; }},
+    {{"max_bytes", 2'048, 65'000, Form::Any, 0, "Longest message; longer alerts are cut, and say so"},
+     [](S& s) -> Slot { return &s.max_bytes; }},
     {{"timeout_ms", 100, 20'000, Form::Any, 0, "Time for one alert"}, [](S& s) -> Slot { return &s.timeout_ms; }},
     {{"min_severity", 0, 0, Form::Any, 0, "Lowest severity that is delivered"},
      [](S& s) -> Slot { return &s.min_severity; }},
@@ -52,21 +63,6 @@ constexpr Field<C> kCollectorFields[] = {
 
 tl::unexpected<Error> wrong(const FieldInfo& info, const Node& node, const Place& place, const std::string& why) {
   return fail(Errc::Invalid, place.of(node) + ": " + std::string(info.path) + ": " + why);
-}
-
-// What the type of a sink does not go together with; empty: all is well.
-std::string fault_of(const SinkConfig& sink) {
-  if (sink.type == SinkType::File && sink.path.empty()) return "is of type file and needs a path";
-  if (sink.type != SinkType::File && !sink.path.empty()) return "has a path, which only type file has";
-  if (sink.type != SinkType::Webhook) {
-    if (!sink.url.empty()) return "has a url, which only type webhook has";
-    if (!sink.ca_file.empty()) return "has a ca_file, which only type webhook has";
-    return sink.token_file.empty() ? "" : "has a token_file, which only type webhook has";
-  }
-  if (sink.url.empty()) return "is of type webhook and needs a url";
-  if (sink.url.starts_with("https://")) return {};
-  if (!sink.ca_file.empty()) return "has a ca_file, which only https:// uses";
-  return sink.token_file.empty() ? "" : "would send its token to http:// for everybody to read; use https://";
 }
 
 template <class Entry>

@@ -38,12 +38,24 @@ struct Names<EventBackend> {
 };
 template <>
 struct Names<SinkType> {
-  static constexpr std::array<std::string_view, 3> all{"stdout", "file", "webhook"};
+  static constexpr std::array<std::string_view, 5> all{"stdout", "file", "webhook", "syslog", "journald"};
   static constexpr std::size_t first = 0;
 };
 template <>
 struct Names<SinkFormat> {
   static constexpr std::array<std::string_view, 7> all{"json", "human", "csv", "cef", "ecs", "ocsf", "stix"};
+  static constexpr std::size_t first = 0;
+};
+template <>
+struct Names<SyslogRfc> {
+  static constexpr std::array<std::string_view, 3> all{"auto", "5424", "3164"};
+  static constexpr std::size_t first = 0;
+};
+template <>
+struct Names<SyslogFacility> {
+  static constexpr std::array<std::string_view, 20> all{
+      "kern",     "user", "mail",   "daemon", "auth",   "syslog", "lpr",    "news",   "uucp",   "cron",
+      "authpriv", "ftp",  "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
   static constexpr std::size_t first = 0;
 };
 template <>
@@ -122,14 +134,42 @@ Result<> check_path(const Target& t, std::string_view path) {
   return {};
 }
 
-Result<> check_url(const Target& t, std::string_view url) {
-  const std::size_t scheme = url.starts_with("https://") ? 8 : url.starts_with("http://") ? 7 : 0;
-  if (scheme == 0) return t.wrong("expected https:// or http://, not " + t.written());
-  const std::string_view place = url.substr(scheme, url.find_first_of("/?#", scheme) - scheme);
+// "host", "host:1", "[::1]:1".
+Result<> check_place(const Target& t, std::string_view place) {
   if (place.empty() || place[0] == ':') return t.wrong("there is no host in " + t.written());
+  const bool is_address = place[0] == '[';
+  const std::size_t end = is_address ? place.find(']') : place.find(':');
+  if (is_address && end == place.npos) return t.wrong("an IPv6 address ends with ], as in [::1]:6514");
+  std::string_view port = end == place.npos ? std::string_view() : place.substr(is_address ? end + 1 : end);
+  if (port.empty()) return {};
+  if (port.find(':', 1) != port.npos) return t.wrong("an IPv6 address is written [::1], with a port [::1]:6514");
+  std::uint32_t number = 0;
+  const auto [stop, ec] = std::from_chars(port.data() + 1, port.data() + port.size(), number);
+  if (port[0] != ':' || ec != std::errc{} || stop != port.data() + port.size() || number < 1 || number > 65'535)
+    return t.wrong("the port is to be a number from 1 to 65535, not \"" + std::string(port.substr(1)) + "\"");
+  return {};
+}
+
+Result<> check_url(const Target& t, std::string_view url) {
+  constexpr std::string_view kLocal = "unix://";
+  if (url.starts_with(kLocal)) {
+    const std::string_view path = url.substr(kLocal.size());
+    if (path.empty() || path[0] != '/')
+      return t.wrong("unix:// is followed by an absolute path, as in unix:///dev/log");
+    if (path.size() > kMaxSocketBytes)
+      return t.wrong("a socket path has at most " + std::to_string(kMaxSocketBytes) + " bytes");
+    return {};
+  }
+  std::size_t scheme = 0;
+  for (const std::string_view known : {"https://", "http://", "tls://", "tcp://", "udp://"})
+    if (url.starts_with(known)) scheme = known.size();
+  if (scheme == 0) return t.wrong("expected https://, http://, tls://, tcp://, udp:// or unix://, not " + t.written());
+  const std::size_t end = std::min(url.find_first_of("/?#", scheme), url.size());
+  const std::string_view place = url.substr(scheme, end - scheme);
   if (place.find('@') != place.npos) return t.wrong("who may post belongs into a file; name it by token_file");
   if (url.find(' ') != url.npos) return t.wrong("a URL has no spaces; write %20");
-  return {};
+  if (end < url.size() && !url.starts_with("http")) return t.wrong("nothing follows the host and the port");
+  return check_place(t, place);
 }
 
 Result<> check_text(const Target& t, const std::string& text) {
@@ -280,7 +320,7 @@ struct Describe {
       case Form::File:
         return "absolute path";
       case Form::Url:
-        return "https:// or http:// URL";
+        return "URL";
       case Form::Any:
       case Form::Name:
       case Form::Account:
@@ -335,6 +375,8 @@ std::string_view to_text(LogFormat format) { return name_of(format); }
 std::string_view to_text(EventBackend backend) { return name_of(backend); }
 std::string_view to_text(SinkType type) { return name_of(type); }
 std::string_view to_text(SinkFormat format) { return name_of(format); }
+std::string_view to_text(SyslogRfc rfc) { return name_of(rfc); }
+std::string_view to_text(SyslogFacility facility) { return name_of(facility); }
 std::string_view to_text(MinSeverity severity) { return name_of(severity); }
 std::string_view to_text(OutputFormat format) { return name_of(format); }
 

@@ -18,8 +18,8 @@ namespace de::config {
 
 // Where a value is stored; its type is the type of the key.
 using Slot = std::variant<bool*, std::uint32_t*, std::optional<std::uint32_t>*, std::string*, std::vector<std::string>*,
-                          LogLevel*, LogFormat*, EventBackend*, SinkType*, SinkFormat*, MinSeverity*, OutputFormat*,
-                          std::vector<SinkConfig>*, std::vector<CollectorConfig>*>;
+                          LogLevel*, LogFormat*, EventBackend*, SinkType*, SinkFormat*, SyslogRfc*, SyslogFacility*,
+                          MinSeverity*, OutputFormat*, std::vector<SinkConfig>*, std::vector<CollectorConfig>*>;
 
 // What a text must be, besides text.
 enum class Form : std::uint8_t {
@@ -29,7 +29,7 @@ enum class Form : std::uint8_t {
   Directory,  // Absolute, without "..".
   File,       // The same, or nothing.
   Socket,     // The same as Directory, and short enough for the kernel.
-  Url         // https:// or http://, or nothing.
+  Url         // A place to send to, with its scheme, or nothing.
 };
 
 // Which new value of a key protects less than the old one.

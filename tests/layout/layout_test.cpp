@@ -107,7 +107,7 @@ constexpr Wrapped kWrapped[] = {
     {"re2/", "agent/mirror/"},
     {"yaml-cpp/", "src/config/"},
     {"toml++/", "src/config/"},
-    {"openssl/", "src/crypto/"},
+    {"openssl/", "src/crypto/|agent/courier/"},
     {"sodium", "src/crypto/"},
     {"blake3", "src/crypto/"},
     {"spdlog/", "src/log/"},

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,28 @@ TEST_F(Attack, OurProcessesRefuseThem) {
   expect_refused(outcomes(log, "opener"), "opener", reads);
   EXPECT_TRUE(host.procmond.is_running()) << "and does its work afterwards";
   EXPECT_EQ(host.cli({"query", "SELECT count(*) FROM processes"}).exit_code, 0);
+}
+
+// One that has a socket of this host needs no network.
+TEST_F(Attack, ACourierOfThisHostRefusesThemAll) {
+  Host host;
+  const std::string plant = target_.dir + ":" + std::to_string(target_.victim) + ":" + std::to_string(target_.port);
+  const std::string path = host.dir() + "/journal";
+  const int journal = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  ASSERT_EQ(::bind(journal, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
+  ASSERT_EQ(::setenv("DE_ATTACK", plant.c_str(), 1), 0);
+  host.start_agent({"--set", "sinks=[{name: journal, type: journald, path: " + path + "}]"});
+  ::unsetenv("DE_ATTACK");
+  if (!eventually([&] { return contains(host.log("agent"), "attack|agent|done"); }, std::chrono::seconds(5)))
+    GTEST_SKIP() << "built without DE_FAULTS: nobody is planted";
+  ASSERT_TRUE(eventually([&] { return contains(host.log("agent"), "attack|courier|done"); })) << host.log("agent");
+  // What is too large for a datagram is handed over in one; nothing of it can be executed.
+  expect_refused(outcomes(host.log("agent"), "courier"), "courier", {"make a file without a name"});
+  ::close(journal);
 }
 
 }  // namespace

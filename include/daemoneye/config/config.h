@@ -65,18 +65,47 @@ struct ProcmondConfig {
   std::uint32_t events_latency_ms = 5;        // How long an event may wait to be fetched while many come.
 };
 
-enum class SinkType : std::uint8_t { Stdout, File, Webhook };
+enum class SinkType : std::uint8_t { Stdout, File, Webhook, Syslog, Journald };
 enum class SinkFormat : std::uint8_t { Json, Human, Csv, Cef, Ecs, Ocsf, Stix };
+enum class SyslogRfc : std::uint8_t { Auto, Rfc5424, Rfc3164 };
+// In the order of their codes, without the four that no Linux has a name for (12 to 15).
+enum class SyslogFacility : std::uint8_t {
+  Kern,
+  User,
+  Mail,
+  Daemon,
+  Auth,
+  Syslog,
+  Lpr,
+  News,
+  Uucp,
+  Cron,
+  Authpriv,
+  Ftp,
+  Local0,
+  Local1,
+  Local2,
+  Local3,
+  Local4,
+  Local5,
+  Local6,
+  Local7
+};
 enum class MinSeverity : std::uint8_t { Low = 1, Medium = 2, High = 3, Critical = 4 };  // Numbers of pb::Severity.
 
 struct SinkConfig {
   std::string name;
   SinkType type = SinkType::Stdout;
   SinkFormat format = SinkFormat::Json;
-  std::string path;  // Of type File only; absolute.
-  std::string url;   // Of type Webhook only, as the next three.
+  std::string path;  // Of types File and Journald; absolute.
+  std::string url;   // Of types Webhook and Syslog, as ca_file.
   std::string ca_file;
-  std::string token_file;
+  std::string token_file;  // Of type Webhook.
+  std::string cert_file;   // Of type Syslog, as the next four.
+  std::string key_file;
+  SyslogRfc rfc = SyslogRfc::Auto;
+  SyslogFacility facility = SyslogFacility::Daemon;
+  std::uint32_t max_bytes = 8'192;
   std::uint32_t timeout_ms = 10'000;
   MinSeverity min_severity = MinSeverity::Low;
 };
@@ -215,6 +244,8 @@ std::string_view to_text(LogFormat format);
 std::string_view to_text(EventBackend backend);
 std::string_view to_text(SinkType type);
 std::string_view to_text(SinkFormat format);
+std::string_view to_text(SyslogRfc rfc);
+std::string_view to_text(SyslogFacility facility);
 std::string_view to_text(MinSeverity severity);
 std::string_view to_text(OutputFormat format);
 std::string_view to_text(Origin origin);

@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "courier/secret_file.h"
 #include "daemoneye/base/unique_fd.h"
 #include "temp_dir.h"
 
@@ -56,7 +57,7 @@ Result<> opened(WebhookOptions options) {
 
 TEST(Webhook, KnowsThePortItNeeds) {
   for (const auto& [url, port] : {std::pair{"https://host/x", 443}, {"http://host", 80}, {"https://[::1]:8443/", 8443}})
-    EXPECT_EQ(Webhook::open({.url = url}).value()->port(), port) << url;
+    EXPECT_EQ(Webhook::open({.url = url}).value()->needs().tcp_ports.at(0), port) << url;
 }
 
 TEST(Webhook, OnlyTakesUrlsThatArePostedTo) {
@@ -111,7 +112,7 @@ std::string posted_to_mail_server(const std::string& scheme) {
   parcel::Parcel parcel;
   parcel.key = "key";
   parcel.body = "{}";
-  const Result<> outcome = webhook.value()->post(parcel);
+  const Result<> outcome = webhook.value()->deliver(parcel);
   return outcome ? "delivered" : outcome.error().message();
 }
 

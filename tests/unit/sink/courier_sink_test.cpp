@@ -51,6 +51,13 @@ TEST(CourierSink, OneThatCannotWorkSaysWhy) {
   EXPECT_EQ(outcome(courier.sink->deliver(small_alert(1))), "token_file: others may read it");
 }
 
+TEST(CourierSink, AServerThatHasClosedIsNotACourierThatHasEnded) {
+  const std::string closed = std::to_string(static_cast<int>(Errc::Closed));
+  Impostor courier("say(0, -1, b'')\nnumber = struct.unpack('<I', agent.recv(100000)[:4])[0]\nsay(number, " + closed +
+                   ", b'the server has closed the connection')\ntime.sleep(1000)\n");
+  EXPECT_EQ(outcome(courier.sink->deliver(small_alert(1))), "the server has closed the connection");
+}
+
 TEST(CourierSink, HowOneEndedIsSaid) {
   Impostor left("say(0, -1, b'')\nagent.recv(100000)\nos._exit(3)\n");
   EXPECT_EQ(outcome(left.sink->deliver(small_alert(1))), "the courier ended: exited with code 3");
