@@ -106,6 +106,12 @@ TEST_F(SyslogServerTest, OverTcpAServerThatWentAwayIsNoticedAndFoundAgain) {
   server.start();
   expect_arrives(*tcp, record);
   EXPECT_TRUE(eventually([&] { return server.received().size() == 3; }));
+  // Ended while there was nothing to send: nothing is lost, so nothing has failed.
+  server.stop();
+  server.start();
+  const auto other = open("tcp://127.0.0.1:" + std::to_string(port));
+  expect_arrives(*other, record);
+  EXPECT_EQ(outcome(tcp->deliver(parcel_of(record))), "arrived");
 }
 
 TEST_F(SyslogServerTest, OverTlsTheServerIsVerified) {
