@@ -5,6 +5,7 @@
 #include "daemoneye/schema/alert_columns.h"
 #include "ingest/evidence.h"
 #include "serve/answers.h"
+#include "sink/process_facts.h"
 
 namespace de::serve {
 namespace {
@@ -24,25 +25,6 @@ Result<store::AlertFilter> to_filter(const pb::AlertsListRequest& request) {
     return fail(Errc::Invalid, "severity must be low, medium, high or critical, not " +
                                    escape_controls(request.severity()) + suggestion(request.severity(), kSeverities));
   return filter;
-}
-
-std::string value_text(const pb::Value& value) {
-  switch (value.kind_case()) {
-    case pb::Value::kInteger:
-      return std::to_string(value.integer());
-    case pb::Value::kReal: {
-      std::string out;
-      append_json_number(out, value.real());
-      return out;
-    }
-    case pb::Value::kText:
-      return value.text();
-    case pb::Value::kBlob:
-      return to_hex(value.blob());
-    case pb::Value::KIND_NOT_SET:
-      return "";
-  }
-  return "";
 }
 
 void describe(Answer& answer, const pb::Alert& alert) {
@@ -66,7 +48,7 @@ void describe(Answer& answer, const pb::Alert& alert) {
     add("event", alert.event().type() + " at " + to_iso8601(alert.event().time_ms()).text + ", sequence " +
                      std::to_string(alert.event().sequence()) + " of " + alert.event().collector());
   add("process_uid", alert.process_uid());
-  for (const pb::AlertField& field : alert.data()) add("data." + field.column(), value_text(field.value()));
+  for (const pb::AlertField& field : alert.data()) add("data." + field.column(), sink::plain_text(field.value()));
   std::string line;
   for (const pb::Ancestor& ancestor : alert.ancestry())
     line += (line.empty() ? "" : " <- ") + ancestor.name() + "(" + std::to_string(ancestor.pid()) + ")";
@@ -85,7 +67,7 @@ void add_evidence(Answer& answer, const ingest::Evidence& found) {
   if (!found.sql.empty()) add("evidence.sql", found.sql);
   for (std::size_t i = 0; found.row && i < found.columns.size(); ++i) {
     const pb::Value& value = found.row->values(static_cast<int>(i));
-    if (value.kind_case() != pb::Value::KIND_NOT_SET) add("evidence." + found.columns[i], value_text(value));
+    if (value.kind_case() != pb::Value::KIND_NOT_SET) add("evidence." + found.columns[i], sink::plain_text(value));
   }
   for (const pb::Reason& reason : found.missing) {
     answer.trailer.mutable_completeness()->set_complete(false);

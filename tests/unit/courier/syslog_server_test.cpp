@@ -138,6 +138,20 @@ TEST_F(SyslogServerTest, OverTlsTheServerIsVerified) {
   EXPECT_NE(outcome(tls->deliver(parcel_of("<1>x"))), "arrived");
 }
 
+// Signed by whom we trust, for somebody else.
+TEST_F(SyslogServerTest, OverTlsACertificateOfAnotherNameIsRefused) {
+  make_certificate("server", "other.example");
+  const int port = free_port(SOCK_STREAM);
+  Rsyslog server(dir_, tls_inputs(port, false));
+  const auto tls = open("tls://localhost:" + std::to_string(port), {{}, dir_ / "server.pem", {}, {}});
+  std::string said;
+  EXPECT_TRUE(eventually([&] {
+    said = outcome(tls->deliver(parcel_of("<1>x")));
+    return said.find("Connection refused") == said.npos;
+  }));
+  EXPECT_NE(said.find("needs the name in its certificate"), std::string::npos) << said;
+}
+
 TEST_F(SyslogServerTest, OverTlsTheServerCanWantACertificateOfUs) {
   make_certificate("server", "localhost");
   make_certificate("client", "box-2");
