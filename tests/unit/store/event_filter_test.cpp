@@ -133,6 +133,29 @@ TEST_F(Filters, InPiecesAndInPartsAsAtOnce) {
   EXPECT_GT(seen, 10'000u);
 }
 
+TEST_F(Filters, AUidOfAnyLengthIsInItsPart) {
+  pb::EventBatch batch;
+  for (std::uint64_t n = 0; n < 2'000; ++n) {
+    pb::ProcessEvent& event = *batch.add_events();
+    event.set_sequence(n + 1);
+    event.set_event_time_ms(kNoon);
+    event.mutable_process()->set_process_uid(n % 100 == 0 ? "short" : std::string(16, static_cast<char>(n)));
+    given_.push_back(event);
+  }
+  ASSERT_TRUE(store_->append_events("c", "s", batch));
+  EventFilter filter;
+  filter.parts = schema::kWhoPart;
+  auto reading = store_->read_events(filter);
+  ASSERT_TRUE(reading) << reading.error().message();
+  std::size_t seen = 0;
+  ASSERT_TRUE((*reading)->next([&](std::string_view, const pb::ProcessEvent& event) {
+    EXPECT_EQ(event.process().process_uid(), given_.at(event.sequence() - 1).process().process_uid());
+    ++seen;
+    return true;
+  }));
+  EXPECT_EQ(seen, given_.size());
+}
+
 TEST_F(Filters, EachAlone) {
   for (std::int64_t n = 0; n < 8; ++n) append(400, kNoon + n * 1000, 5000);
   for (int which = 0; which < 8; ++which) {
