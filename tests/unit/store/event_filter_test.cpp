@@ -156,6 +156,20 @@ TEST_F(Filters, AUidOfAnyLengthIsInItsPart) {
   EXPECT_EQ(seen, given_.size());
 }
 
+TEST_F(Filters, AReadingEndsWhereTheStoreEndedWhenItBegan) {
+  append(500, kNoon, 5'000);
+  auto reading = store_->read_events(EventFilter{});
+  ASSERT_TRUE(reading) << reading.error().message();
+  append(2'000, kNoon, 5'000);  // Its last piece is in a full block now.
+  std::size_t seen = 0;
+  ASSERT_TRUE((*reading)->next([&](std::string_view, const pb::ProcessEvent& event) {
+    EXPECT_LE(event.sequence(), 500U);
+    ++seen;
+    return true;
+  }));
+  EXPECT_EQ(seen, 500U);
+}
+
 TEST_F(Filters, EachAlone) {
   for (std::int64_t n = 0; n < 8; ++n) append(400, kNoon + n * 1000, 5000);
   for (int which = 0; which < 8; ++which) {
