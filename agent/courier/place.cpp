@@ -33,17 +33,17 @@ std::string Place::text() const {
   return scheme + "://" + (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-Result<Place> parse_place(const std::string& url) {
+Result<Place> parse_place(const std::string& url, const std::string& key) {
   constexpr std::string_view kLocal = "unix://";
   if (url.starts_with(kLocal)) return Place{"unix", {}, 0, url.substr(kLocal.size())};
   const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(::curl_url(), ::curl_url_cleanup);
   const CURLUcode failed = ::curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME);
-  if (failed != CURLUE_OK) return fail(Errc::Invalid, "url: " + std::string(::curl_url_strerror(failed)));
+  if (failed != CURLUE_OK) return fail(Errc::Invalid, key + ": " + std::string(::curl_url_strerror(failed)));
   const UrlText scheme = part_of(parsed.get(), CURLUPART_SCHEME), host = part_of(parsed.get(), CURLUPART_HOST);
   const UrlText port = part_of(parsed.get(), CURLUPART_PORT);
-  if (!scheme || !host) return fail(Errc::Invalid, "url: a scheme and a host are needed");
+  if (!scheme || !host) return fail(Errc::Invalid, key + ": a scheme and a host are needed");
   if (part_of(parsed.get(), CURLUPART_USER) || part_of(parsed.get(), CURLUPART_PASSWORD))
-    return fail(Errc::Invalid, "url: who may post belongs into token_file");
+    return fail(Errc::Invalid, key + ": who may post belongs into files, not here");
   Place out{scheme.get(), host.get(), default_port(scheme.get()), {}};
   if (port) out.port = static_cast<std::uint16_t>(std::atoi(port.get()));
   if (out.host.starts_with('[') && out.host.ends_with(']')) out.host = out.host.substr(1, out.host.size() - 2);

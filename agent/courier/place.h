@@ -19,7 +19,8 @@ struct Place {
   std::string text() const;  // "tls://host:6514", for errors.
 };
 
-// Without a port it is that of the scheme. Errors: Invalid (not a URL, no host, a user or a password in it).
-Result<Place> parse_place(const std::string& url);
+// Without a port it is that of the scheme. `key` is the name of the setting, for errors. Errors: Invalid (not a URL, no
+// host, a user or a password in it).
+Result<Place> parse_place(const std::string& url, const std::string& key = "url");
 
 }  // namespace de::courier

@@ -28,9 +28,7 @@ bool has_agent() {
 
 struct CourierOptions {
   std::string type = "webhook";
-  WebhookOptions webhook;  // Its URL, CA file and limit of time are those of all types.
-  std::string cert_file;
-  std::string key_file;
+  WebhookOptions webhook;  // Its URL, certificates and limit of time are those of all types.
 };
 
 Result<std::unique_ptr<Destination>> open_destination(const CourierOptions& options) {
@@ -38,7 +36,7 @@ Result<std::unique_ptr<Destination>> open_destination(const CourierOptions& opti
   if (options.type == "webhook") return Webhook::open(common);
   DE_TRY(place, parse_place(common.url));
   if (place.scheme == "unix") return LocalSocket::open({place.path, options.type == "journald", common.timeout});
-  TlsOptions tls{{}, common.ca_file, options.cert_file, options.key_file};
+  TlsOptions tls{{}, common.ca_file, common.cert_file, common.key_file};
   return SyslogServer::open({std::move(place), std::move(tls), common.timeout});
 }
 
@@ -74,8 +72,12 @@ int run_courier(int argc, char** argv) {
   app.add_option("--ca-file", options.ca_file, "Who may sign the server's certificate");
   app.add_option("--token-file", options.token_file, "What is sent as bearer token");
   app.add_option("--content-type", options.content_type, "What the alerts are");
-  app.add_option("--cert-file", all.cert_file, "The certificate to show");
-  app.add_option("--key-file", all.key_file, "Its key");
+  app.add_option("--cert-file", options.cert_file, "The certificate to show");
+  app.add_option("--key-file", options.key_file, "Its key");
+  app.add_option("--user", options.user, "Name for basic authentication");
+  app.add_option("--password-file", options.password_file, "Its password");
+  app.add_option("--hmac-file", options.hmac_file, "The key that alerts are signed with");
+  app.add_option("--proxy", options.proxy, "What leads to the server");
   app.add_option("--timeout-ms", timeout_ms, "For one alert")->check(CLI::Range(1, 600'000));
   try {
     app.parse(argc, argv);

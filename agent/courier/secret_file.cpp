@@ -39,13 +39,13 @@ Result<std::string> read_secret(const std::string& key, const std::string& path,
   return out;
 }
 
-Result<std::string> read_token(const std::string& path) {
-  DE_TRY(out, read_secret("token_file", path, kMaxTokenBytes + 1));
+Result<std::string> read_token(const std::string& key, const std::string& path) {
+  DE_TRY(out, read_secret(key, path, kMaxTokenBytes + 1));
   if (out.ends_with('\n')) out.pop_back();
-  const std::string what = "token_file " + path;
+  const std::string what = key + " " + path;
   if (out.size() > kMaxTokenBytes) {
     wipe(out);
-    return fail(Errc::TooLarge, what + " is longer than a token can be");
+    return fail(Errc::TooLarge, what + " is longer than " + std::to_string(kMaxTokenBytes) + " bytes");
   }
   const bool printable = std::ranges::all_of(out, [](char c) { return c > ' ' && c < 0x7f; });
   if (!out.empty() && printable) return std::move(out);

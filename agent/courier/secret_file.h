@@ -18,7 +18,7 @@ constexpr std::size_t kMaxKeyBytes = 64UL << 10;
 Result<std::string> read_secret(const std::string& key, const std::string& path, std::size_t max_bytes);
 
 // The one line of such a file. Errors: those, and Invalid (not one line of printable characters).
-Result<std::string> read_token(const std::string& path);
+Result<std::string> read_token(const std::string& key, const std::string& path);
 
 void wipe(std::string& secret);
 

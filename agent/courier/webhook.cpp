@@ -2,16 +2,20 @@
 
 #include <curl/curl.h>
 #include <net/if.h>
-#include <unistd.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <ctime>
+#include <fstream>
+#include <iterator>
 
 #include "courier/place.h"
 #include "courier/secret_file.h"
+#include "courier/tls.h"
 #include "daemoneye/base/text.h"
-#include "daemoneye/base/unique_fd.h"
 
 namespace de::courier {
 namespace {
@@ -27,9 +31,13 @@ std::size_t take_answer(char* bytes, std::size_t size, std::size_t count, void* 
   return length;
 }
 
-Result<> check_ca_file(const std::string& path) {
-  if (path.empty() || ::access(path.c_str(), R_OK) == 0) return {};
-  return fail(Errc::Denied, "ca_file " + path, last_os_error());
+std::string base64(const std::string& text) {
+  std::string out((text.size() + 2) / 3 * 4 + 1, '\0');
+  const int size =
+      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
 }
 
 // Whether there is any interface but the one that leads to ourselves. Who may make no socket is told of none.
@@ -53,6 +61,7 @@ std::string_view remedy(CURLcode failed, bool sees_network) {
       return "; what answers there does not speak HTTP: check the port of `url`, and http or https";
     case CURLE_SSL_CONNECT_ERROR:
       return "; check the port of `url`, and that the server expects https there";
+    case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
       return sees_network ? "" : "; the service is cut off from the network, see docs/sinks.md";
@@ -68,8 +77,21 @@ Errc kind_of(CURLcode failed) {
 
 }  // namespace
 
+std::string signature(std::string_view key, std::int64_t unix_s, std::string_view body) {
+  const std::string text = std::to_string(unix_s) + "." + std::string(body);
+  std::string mac(EVP_MAX_MD_SIZE, '\0');
+  unsigned size = 0;
+  (void)::HMAC(::EVP_sha256(), key.data(), static_cast<int>(key.size()),
+               reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+               reinterpret_cast<unsigned char*>(mac.data()), &size);
+  mac.resize(size);
+  return "sha256=" + to_hex(mac);
+}
+
 struct Webhook::Handles {
   ~Handles() {
+    for (curl_slist* line = headers; line != nullptr; line = line->next)
+      ::explicit_bzero(line->data, ::strlen(line->data));
     ::curl_slist_free_all(headers);
     ::curl_easy_cleanup(easy);
   }
@@ -77,62 +99,119 @@ struct Webhook::Handles {
   curl_slist* headers = nullptr;  // Those of every request.
 };
 
+Webhook::Webhook(WebhookOptions options) : options_(std::move(options)) {}
+
 Result<std::unique_ptr<Webhook>> Webhook::open(const WebhookOptions& options) {
   if (::curl_global_init(CURL_GLOBAL_DEFAULT) != 0) return fail(Errc::Io, "libcurl does not start");
-  std::unique_ptr<Webhook> out(new Webhook);
+  std::unique_ptr<Webhook> out(new Webhook(options));
   out->sees_network_ = sees_network();
-  DE_CHECK(out->parse_url(options.url));
-  DE_CHECK(check_ca_file(options.ca_file));
-  std::string token;
-  if (!options.token_file.empty()) {
-    DE_TRY(read, read_token(options.token_file));
-    token = std::move(read);
+  DE_CHECK(out->parse_urls());
+  DE_CHECK(out->read_certificate());
+  if (!options.hmac_file.empty()) {
+    DE_TRY(key, read_token("hmac_file", options.hmac_file));
+    out->hmac_key_ = std::move(key);
   }
-  out->ca_file_ = options.ca_file;
-  Result<> done = out->set_up(options, token);
-  wipe(token);
-  if (!done) return fail(std::move(done).error());
+  DE_CHECK(out->set_up());
   return out;
 }
 
-Webhook::~Webhook() = default;
+Webhook::~Webhook() {
+  wipe(hmac_key_);
+  wipe(key_);
+}
 
-Result<> Webhook::parse_url(const std::string& url) {
-  DE_TRY(place, parse_place(url));
-  if (place.scheme != "http" && place.scheme != "https")
-    return fail(Errc::Invalid, "url: expected http:// or https://");
-  port_ = place.port;
-  place_ = place.text();
+Result<> Webhook::parse_urls() {
+  const auto parse = [](const std::string& key, const std::string& url) -> Result<Place> {
+    DE_TRY(place, parse_place(url, key));
+    if (place.scheme == "http" || place.scheme == "https") return std::move(place);
+    return fail(Errc::Invalid, key + ": expected http:// or https://");
+  };
+  DE_TRY(server, parse("url", options_.url));
+  place_ = server.text();
+  port_ = server.port;
+  if (options_.proxy.empty()) return {};
+  DE_TRY(proxy, parse("proxy", options_.proxy));
+  port_ = proxy.port;
   return {};
 }
 
-Result<> Webhook::set_up(const WebhookOptions& options, const std::string& token) {
+Result<> Webhook::read_certificate() {
+  if (!options_.url.starts_with("https://")) return {};
+  // What is wrong with the files is said now and by their names; libcurl would say less, at the first alert.
+  DE_TRY(judged, Tls::open({{}, options_.ca_file, options_.cert_file, options_.key_file}));
+  if (options_.cert_file.empty()) return {};
+  std::ifstream file(options_.cert_file);
+  certificate_.assign(std::istreambuf_iterator<char>(file), {});
+  DE_TRY(key, read_secret("key_file", options_.key_file, kMaxKeyBytes));
+  key_ = std::move(key);
+  return {};
+}
+
+Result<std::string> Webhook::authorization() const {
+  if (!options_.token_file.empty()) {
+    DE_TRY(token, read_token("token_file", options_.token_file));
+    std::string line = "Authorization: Bearer " + token;
+    wipe(token);
+    return line;
+  }
+  if (options_.user.empty()) return std::string();
+  DE_TRY(password, read_token("password_file", options_.password_file));
+  std::string both = options_.user + ":" + password;
+  std::string line = "Authorization: Basic " + base64(both);
+  wipe(both);
+  wipe(password);
+  return line;
+}
+
+Result<> Webhook::set_up() {
   curl_ = std::make_unique<Handles>();
   curl_->easy = ::curl_easy_init();
   if (curl_->easy == nullptr) return fail(Errc::Exhausted, "libcurl has no memory");
+  DE_TRY(authorized, authorization());
   // "Expect:" takes out a pause before the body that few servers end.
-  std::string authorization = "Authorization: Bearer " + token;
-  std::vector<std::string> lines = {"Content-Type: " + options.content_type, "Expect:"};
-  for (const std::string& line : lines) curl_->headers = ::curl_slist_append(curl_->headers, line.c_str());
-  if (!token.empty()) curl_->headers = ::curl_slist_append(curl_->headers, authorization.c_str());
-  wipe(authorization);
+  const std::string content = "Content-Type: " + options_.content_type;
+  for (const char* line : {content.c_str(), "Expect:", authorized.c_str()})
+    if (*line != '\0') curl_->headers = ::curl_slist_append(curl_->headers, line);
+  wipe(authorized);
   CURL* const easy = curl_->easy;
   CURLcode failed = CURLE_OK;
   const auto set = [&](CURLoption option, auto value) {
     if (failed == CURLE_OK) failed = ::curl_easy_setopt(easy, option, value);
   };
-  set(CURLOPT_URL, options.url.c_str());
+  set(CURLOPT_URL, options_.url.c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_PROXY, "");  // Not what the environment says.
+  set(CURLOPT_PROXY, options_.proxy.c_str());  // Not what the environment says.
+  set(CURLOPT_NOPROXY, "");
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (!options_.proxy.empty()) set(CURLOPT_PROXYPORT, static_cast<long>(port_));  // libcurl's own default is 1080.
   set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  set(CURLOPT_TIMEOUT_MS, static_cast<long>(options.timeout.count()));
-  set(CURLOPT_CONNECTTIMEOUT_MS, std::min(kConnectMs, static_cast<long>(options.timeout.count())));
+  set(CURLOPT_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+  set(CURLOPT_CONNECTTIMEOUT_MS, std::min(kConnectMs, static_cast<long>(options_.timeout.count())));
   set(CURLOPT_USERAGENT, "daemoneye/" DE_VERSION);
   set(CURLOPT_POST, 1L);
   set(CURLOPT_WRITEFUNCTION, &take_answer);
-  if (!options.ca_file.empty()) set(CURLOPT_CAINFO, options.ca_file.c_str());
+  if (failed != CURLE_OK) return fail(Errc::Unsupported, ::curl_easy_strerror(failed));
+  return set_up_tls();
+}
+
+Result<> Webhook::set_up_tls() {
+  CURLcode failed = CURLE_OK;
+  const auto set = [&](CURLoption option, auto value) {
+    if (failed == CURLE_OK) failed = ::curl_easy_setopt(curl_->easy, option, value);
+  };
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!options_.ca_file.empty()) {
+    set(CURLOPT_CAINFO, options_.ca_file.c_str());
+    set(CURLOPT_PROXY_CAINFO, options_.ca_file.c_str());
+  }
+  if (!key_.empty()) {
+    curl_blob certificate{certificate_.data(), certificate_.size(), CURL_BLOB_NOCOPY};
+    curl_blob key{key_.data(), key_.size(), CURL_BLOB_NOCOPY};
+    set(CURLOPT_SSLCERT_BLOB, &certificate);
+    set(CURLOPT_SSLKEY_BLOB, &key);
+  }
   return failed == CURLE_OK ? Result<>() : fail(Errc::Unsupported, ::curl_easy_strerror(failed));
 }
 
@@ -141,8 +220,16 @@ Result<> Webhook::deliver(const parcel::Parcel& parcel) {
   std::string answer;
   std::array<char, CURL_ERROR_SIZE> details{};
   // In front of the others, which stay for the next request.
-  const std::string key = "Idempotency-Key: " + parcel.key;
-  curl_slist first{const_cast<char*>(key.c_str()), curl_->headers};
+  std::string key = "Idempotency-Key: " + parcel.key, timestamp, signed_by;
+  curl_slist first{key.data(), curl_->headers}, second{}, third{};
+  if (!hmac_key_.empty()) {
+    const std::int64_t now_s = std::time(nullptr);
+    timestamp = "X-DaemonEye-Timestamp: " + std::to_string(now_s);
+    signed_by = "X-DaemonEye-Signature: " + signature(hmac_key_, now_s, parcel.body);
+    third = {signed_by.data(), curl_->headers};
+    second = {timestamp.data(), &third};
+    first.next = &second;
+  }
   (void)::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, &first);
   (void)::curl_easy_setopt(easy, CURLOPT_POSTFIELDS, parcel.body.data());
   (void)::curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(parcel.body.size()));

@@ -53,6 +53,10 @@ Result<supervise::ChildOptions> courier_program(const std::string& path, const c
   add("--token-file", entry.token_file);
   add("--cert-file", entry.cert_file);
   add("--key-file", entry.key_file);
+  add("--user", entry.user);
+  add("--password-file", entry.password_file);
+  add("--hmac-file", entry.hmac_file);
+  add("--proxy", entry.proxy);
   out.has_channel = true;
   return out;
 }

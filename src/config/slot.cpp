@@ -166,7 +166,8 @@ Result<> check_url(const Target& t, std::string_view url) {
   if (scheme == 0) return t.wrong("expected https://, http://, tls://, tcp://, udp:// or unix://, not " + t.written());
   const std::size_t end = std::min(url.find_first_of("/?#", scheme), url.size());
   const std::string_view place = url.substr(scheme, end - scheme);
-  if (place.find('@') != place.npos) return t.wrong("who may post belongs into a file; name it by token_file");
+  if (place.find('@') != place.npos)
+    return t.wrong("who may post belongs into files: token_file, or user and password_file");
   if (url.find(' ') != url.npos) return t.wrong("a URL has no spaces; write %20");
   if (end < url.size() && !url.starts_with("http")) return t.wrong("nothing follows the host and the port");
   return check_place(t, place);

@@ -100,11 +100,15 @@ struct SinkConfig {
   std::string path;  // Of types File and Journald; absolute.
   std::string url;   // Of types Webhook and Syslog, as ca_file.
   std::string ca_file;
-  std::string token_file;  // Of type Webhook.
-  std::string cert_file;   // Of type Syslog, as the next four.
+  std::string cert_file;  // Of types Webhook and Syslog, as key_file.
   std::string key_file;
+  std::string token_file;  // Of type Webhook, as the next four.
+  std::string user;
+  std::string password_file;
+  std::string hmac_file;
+  std::string proxy;
   SyslogRfc rfc = SyslogRfc::Auto;
-  SyslogFacility facility = SyslogFacility::Daemon;
+  SyslogFacility facility = SyslogFacility::Daemon;  // Of type Syslog, as rfc and max_bytes.
   std::uint32_t max_bytes = 8'192;
   std::uint32_t timeout_ms = 10'000;
   MinSeverity min_severity = MinSeverity::Low;

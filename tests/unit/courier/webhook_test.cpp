@@ -28,11 +28,11 @@ struct TokenTest : testing::Test {
 };
 
 TEST_F(TokenTest, IsTheOneLineOfAFileOthersCannotRead) {
-  EXPECT_EQ(read_token(token("s3cret\n")).value(), "s3cret");
-  EXPECT_EQ(read_token(token("s3cret", 0640)).value(), "s3cret");
-  EXPECT_EQ(read_token(token(std::string(kMaxTokenBytes, 'x') + "\n")).value().size(), kMaxTokenBytes);
+  EXPECT_EQ(read_token("token_file", token("s3cret\n")).value(), "s3cret");
+  EXPECT_EQ(read_token("token_file", token("s3cret", 0640)).value(), "s3cret");
+  EXPECT_EQ(read_token("token_file", token(std::string(kMaxTokenBytes, 'x') + "\n")).value().size(), kMaxTokenBytes);
   for (const mode_t mode : {0644U, 0604U, 0660U, 0602U}) {
-    const auto open = read_token(token("s3cret\n", mode));
+    const auto open = read_token("token_file", token("s3cret\n", mode));
     ASSERT_FALSE(open) << std::oct << mode;
     EXPECT_EQ(open.error().code(), Errc::Denied);
     EXPECT_NE(open.error().message().find("chmod 0640 " + dir / "token"), std::string::npos) << open.error().message();
@@ -42,12 +42,12 @@ TEST_F(TokenTest, IsTheOneLineOfAFileOthersCannotRead) {
 TEST_F(TokenTest, IsNothingThatCouldBreakOutOfItsHeader) {
   for (const std::string& text : {std::string(), std::string("\n"), std::string("two\nlines\n"), std::string("a b"),
                                   std::string("a\rb"), std::string("a\0b", 3), std::string("\xc3\xa9")})
-    EXPECT_EQ(read_token(token(text)).error().code(), Errc::Invalid) << text;
-  EXPECT_EQ(read_token(token(std::string(kMaxTokenBytes + 1, 'x'))).error().code(), Errc::TooLarge);
-  EXPECT_EQ(read_token(dir / "none").error().code(), Errc::NotFound);
-  EXPECT_EQ(read_token(dir.path()).error().code(), Errc::Invalid);
+    EXPECT_EQ(read_token("token_file", token(text)).error().code(), Errc::Invalid) << text;
+  EXPECT_EQ(read_token("token_file", token(std::string(kMaxTokenBytes + 1, 'x'))).error().code(), Errc::TooLarge);
+  EXPECT_EQ(read_token("token_file", dir / "none").error().code(), Errc::NotFound);
+  EXPECT_EQ(read_token("token_file", dir.path()).error().code(), Errc::Invalid);
   ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
-  EXPECT_EQ(read_token(dir / "pipe").error().code(), Errc::Invalid) << "and does not wait for a writer";
+  EXPECT_EQ(read_token("token_file", dir / "pipe").error().code(), Errc::Invalid) << "and does not wait for a writer";
 }
 
 Result<> opened(WebhookOptions options) {
