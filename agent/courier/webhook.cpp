@@ -138,7 +138,8 @@ Result<> Webhook::parse_urls() {
 Result<> Webhook::read_certificate() {
   if (!options_.url.starts_with("https://")) return {};
   // What is wrong with the files is said now and by their names; libcurl would say less, at the first alert.
-  DE_TRY(judged, Tls::open({{}, options_.ca_file, options_.cert_file, options_.key_file}));
+  auto judged = Tls::open({{}, options_.ca_file, options_.cert_file, options_.key_file});
+  if (!judged) return fail(std::move(judged).error());
   if (options_.cert_file.empty()) return {};
   std::ifstream file(options_.cert_file);
   certificate_.assign(std::istreambuf_iterator<char>(file), {});

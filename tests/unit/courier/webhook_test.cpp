@@ -77,6 +77,22 @@ TEST(Webhook, SaysWhichFileIsMissing) {
       << no_token.error().message();
 }
 
+// By `printf '%s' '1700000000.{}' | openssl dgst -sha256 -hmac key`.
+TEST(Webhook, SignsTheTimeAndTheBody) {
+  EXPECT_EQ(signature("key", 1'700'000'000, "{}"),
+            "sha256=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae");
+  EXPECT_NE(signature("key", 1'700'000'001, "{}"), signature("key", 1'700'000'000, "{}"));
+}
+
+TEST(Webhook, ReachesThePortOfItsProxy) {
+  const auto port = [](const char* proxy) {
+    return Webhook::open({.url = "https://host/", .proxy = proxy}).value()->needs().tcp_ports;
+  };
+  EXPECT_EQ(port("http://proxy:3128"), std::vector<std::uint16_t>{3128}) << "and not that of the server";
+  EXPECT_EQ(port("https://proxy"), std::vector<std::uint16_t>{443});
+  EXPECT_EQ(opened({.url = "https://host/", .proxy = "socks5://proxy"}).error().code(), Errc::Invalid);
+}
+
 // Greets whoever connects, once, as a mail server does.
 class MailServer {
  public:
