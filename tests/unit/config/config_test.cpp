@@ -219,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(
             "sinks.url: expected https://, http://, tls://, tcp://, udp:// or unix://, not \"ftp://h/\""},
         Bad{"webhook nowhere", "sinks: [{name: a, type: webhook, url: 'https:///x'}]\n", "there is no host in"},
         Bad{"webhook with password", "sinks: [{name: a, type: webhook, url: 'https://u:p@h/'}]\n",
-            "belongs into a file; name it by token_file"},
+            "belongs into files"},
         Bad{"webhook without host", "sinks: [{name: a, type: webhook, url: 'https://:8443/'}]\n", "there is no host"},
         Bad{"webhook with space", "sinks: [{name: a, type: webhook, url: 'https://h/a b'}]\n", "a URL has no spaces"},
         Bad{"token in the clear", "sinks: [{name: a, type: webhook, url: 'http://h/', token_file: /t}]\n",
