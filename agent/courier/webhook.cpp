@@ -52,7 +52,7 @@ bool sees_network() {
 }
 
 // What is probably to be done about it; empty: libcurl's own words have to do.
-std::string_view remedy(CURLcode failed, bool sees_network) {
+std::string_view remedy(CURLcode failed, bool sees_network, bool is_tls, bool shows_certificate) {
   switch (failed) {
     case CURLE_PEER_FAILED_VERIFICATION:
       return "; if it is the right server, `url` needs the name in its certificate, `ca_file` what signed it";
@@ -61,6 +61,11 @@ std::string_view remedy(CURLcode failed, bool sees_network) {
       return "; what answers there does not speak HTTP: check the port of `url`, and http or https";
     case CURLE_SSL_CONNECT_ERROR:
       return "; check the port of `url`, and that the server expects https there";
+    case CURLE_RECV_ERROR:  // In TLS 1.3 it is the first answer that says so.
+    case CURLE_SSL_CERTPROBLEM:
+      if (!is_tls) return "";
+      return shows_certificate ? "; it may want another certificate: check `cert_file`"
+                               : "; if it wants a certificate, name it in `cert_file` and its key in `key_file`";
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
@@ -255,7 +260,8 @@ Result<> Webhook::judge(int failed, const char* details, long status, const std:
     return fail(refused ? Errc::Denied : Errc::Io, place_ + " answered " + std::to_string(status) + shown);
   }
   const std::string why = *details != '\0' ? details : ::curl_easy_strerror(code);
-  return fail(kind_of(code), place_ + ": " + why + std::string(remedy(code, sees_network_)));
+  return fail(kind_of(code), place_ + ": " + why +
+                                 std::string(remedy(code, sees_network_, place_.starts_with("https"), !key_.empty())));
 }
 
 }  // namespace de::courier

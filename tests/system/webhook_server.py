@@ -1,9 +1,10 @@
 """An HTTPS server for tests: writes what is posted to it to a file, a JSON object a line.
 
-webhook_server.py DIR CERTIFICATE PORT
+webhook_server.py DIR CERTIFICATE PORT [CLIENTS]
 
-DIR/port is written when it listens; port 0 is any that is free. DIR/behaviour, where it is, says how to answer: a status, "slow" (a byte of the
-answer a second) or "hang" (nothing at all).
+DIR/port is written when it listens; port 0 is any that is free. DIR/behaviour, where it is, says how to answer: a
+status, "slow" (a byte of the answer a second) or "hang" (nothing at all). Who has no certificate that CLIENTS signed is
+not served; whose it was is written as "client".
 """
 
 import http.server
@@ -29,7 +30,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        line = json.dumps({"how": behaviour(), "headers": dict(self.headers), "body": body})
+        client = str((self.connection.getpeercert() or {}).get("subject", ""))
+        line = json.dumps({"how": behaviour(), "client": client, "headers": dict(self.headers), "body": body})
         with open(directory + "/received", "a", encoding="utf-8") as file:
             file.write(line + "\n")
         if behaviour() == "hang":
@@ -53,6 +55,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[3])), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[2])
+if len(sys.argv) > 4:
+    context.load_verify_locations(sys.argv[4])
+    context.verify_mode = ssl.CERT_REQUIRED
 server.socket = context.wrap_socket(server.socket, server_side=True)
 with open(directory + "/port.new", "w", encoding="utf-8") as file:
     file.write(str(server.server_address[1]))

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -25,16 +26,20 @@ class Webhook : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
-    const Ran made = run({"/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                          "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", dir_ / "key.pem",
-                          "-out", dir_ / "cert.pem"});
-    ASSERT_EQ(made.exit_code, 0) << made.err;
+    make_certificate("localhost", "key.pem", "cert.pem");
     dir_.write("both.pem", read_text(dir_ / "key.pem") + read_text(dir_ / "cert.pem"));
-    ASSERT_EQ(::chmod((dir_ / "cert.pem").c_str(), 0644), 0);
     write_token("s3cret-of-the-test", 0640);
   }
-  void write_token(const std::string& token, mode_t mode) {
-    const std::string path = dir_.write("token", token + "\n");
+  void make_certificate(const std::string& name, const char* key, const char* certificate) {
+    const Ran made =
+        run({"/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + name,
+             "-addext", "subjectAltName=DNS:" + name, "-keyout", dir_ / key, "-out", dir_ / certificate});
+    ASSERT_EQ(made.exit_code, 0) << made.err;
+    ASSERT_EQ(::chmod((dir_ / certificate).c_str(), 0644), 0);
+  }
+  void write_token(const std::string& token, mode_t mode) { write_secret("token", token + "\n", mode); }
+  void write_secret(const char* name, const std::string& text, mode_t mode) {
+    const std::string path = dir_.write(name, text);
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
     // Ours, or that of the account the agent becomes.
     if (::geteuid() == 0) {
@@ -42,11 +47,12 @@ class Webhook : public testing::Test {
     }
   }
   // `port` stays the same when it is served again.
-  void serve() {
+  void serve(const std::string& clients = {}) {
     std::filesystem::remove(dir_ / "port");
-    server_ = Background(
-        {"/usr/bin/python3", DE_SOURCE_DIR "/tests/system/webhook_server.py", dir_.path(), dir_ / "both.pem", port_},
-        dir_ / "server.log");
+    std::vector<std::string> command = {"/usr/bin/python3", DE_SOURCE_DIR "/tests/system/webhook_server.py",
+                                        dir_.path(), dir_ / "both.pem", port_};
+    if (!clients.empty()) command.push_back(dir_ / clients);
+    server_ = Background(command, dir_ / "server.log");
     ASSERT_TRUE(eventually([&] { return std::filesystem::exists(dir_ / "port"); })) << read_text(dir_ / "server.log");
     port_ = read_text(dir_ / "port");
   }
@@ -54,15 +60,18 @@ class Webhook : public testing::Test {
     dir_.write("behaviour.new", how);
     std::filesystem::rename(dir_ / "behaviour.new", dir_ / "behaviour");
   }
-  void start(const std::string& host_name = "localhost", const std::string& ca_file = "cert.pem") {
+  std::string token_field() const { return "token_file: " + dir_ / "token"; }
+  void start(const std::string& host_name = "localhost") { start(host_name, token_field()); }
+  // `fields` are those of the sink that say who we are and which way to go.
+  void start(const std::string& host_name, const std::string& fields) {
     host_.write_rule("demo.yaml",
                      "id: demo\nname: Demo\ndescription: Demo.\nseverity: high\nsql: |\n  SELECT pid, name, "
                      "executable_path FROM processes WHERE executable_path LIKE '" +
                          host_.demo_dir() + "/%'\n");
     host_.start_agent({"--set", "sinks=[{name: file, type: file, path: " + host_.dir() +
                                     "/alerts.jsonl}, {name: hook, type: webhook, timeout_ms: 3000, url: 'https://" +
-                                    host_name + ":" + port_ + "/alerts', ca_file: " + dir_ / ca_file +
-                                    ", token_file: " + dir_ / "token" + "}]"});
+                                    host_name + ":" + port_ + "/alerts', ca_file: " + dir_ / "cert.pem" + ", " +
+                                    fields + "}]"});
     host_.start_procmond();
     ASSERT_TRUE(host_.is_steady()) << host_.log("agent") << host_.log("procmond");
   }
@@ -99,6 +108,68 @@ TEST_F(Webhook, AnAlertIsPostedWithItsTokenAndItsKey) {
   EXPECT_TRUE(eventually([&] { return contains(hook(), "delivered"); })) << hook();
   const Ran everything = run({"/bin/sh", "-c", "cat " + host_.demo_dir() + "/agent.log; ps -ef"});
   EXPECT_FALSE(contains(everything.out, "s3cret-of-the-test")) << "neither logged nor for others to see";
+}
+
+// The value of a header field in a line that the server wrote.
+std::string header_of(const std::string& line, const std::string& name) {
+  const std::string begin = "\"" + name + "\": \"";
+  const auto at = line.find(begin);
+  return at == line.npos ? "" : line.substr(at + begin.size(), line.find('"', at + begin.size()) - at - begin.size());
+}
+
+TEST_F(Webhook, SaysWhoItIsByCertificatePasswordAndSignature) {
+  make_certificate("box.example", "box.key", "box.pem");
+  write_secret("box.key", read_text(dir_ / "box.key"), 0640);
+  write_secret("password", "pass:of-the-test\n", 0640);
+  write_secret("hmac", "key-of-the-test\n", 0640);
+  serve("box.pem");
+  start("localhost", "cert_file: " + dir_ / "box.pem" + ", key_file: " + dir_ / "box.key" +
+                         ", user: box, password_file: " + dir_ / "password" + ", hmac_file: " + dir_ / "hmac");
+  host_.run_from_tmp("signed");
+  ASSERT_TRUE(eventually([&] { return has_posted("signed"); })) << hook() << host_.log("agent");
+  const std::string received = read_text(dir_ / "received");
+  EXPECT_TRUE(contains(received, "box.example")) << "the certificate: " << received;
+  EXPECT_EQ(header_of(received, "Authorization"), "Basic Ym94OnBhc3M6b2YtdGhlLXRlc3Q=") << "as base64 writes it";
+  // What a receiver does, with tools that are not ours.
+  const Ran checked =
+      run({"/bin/sh", "-c",
+           "cd " + dir_.path() +
+               " && head -1 received | python3 -c 'import json, sys; line = json.load(sys.stdin); sys.stdout.write("
+               "line[\"headers\"][\"X-DaemonEye-Timestamp\"] + \".\" + line[\"body\"])' | openssl dgst -sha256 -hmac "
+               "key-of-the-test -r"});
+  ASSERT_EQ(checked.exit_code, 0) << checked.err;
+  EXPECT_EQ(header_of(received, "X-DaemonEye-Signature"), "sha256=" + checked.out.substr(0, 64));
+  const Ran everything = run({"/bin/sh", "-c", "cat " + host_.demo_dir() + "/agent.log; ps -ef"});
+  for (const char* secret : {"of-the-test", "Ym94OnBhc3M6"}) EXPECT_FALSE(contains(everything.out, secret)) << secret;
+}
+
+TEST_F(Webhook, WhoHasNoCertificateIsToldThatItTakesOne) {
+  make_certificate("box.example", "box.key", "box.pem");
+  serve("box.pem");
+  start();
+  host_.run_from_tmp("unknown");
+  EXPECT_TRUE(eventually([&] { return contains(hook(), "`cert_file`"); })) << hook();
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "received"));
+}
+
+TEST_F(Webhook, GoesThroughAProxyAndWaitsForIt) {
+  if (::access("/usr/bin/tinyproxy", X_OK) != 0) {
+    ASSERT_EQ(std::getenv("CI"), nullptr) << "apt-get install tinyproxy-bin";
+    GTEST_SKIP() << "there is no /usr/bin/tinyproxy: apt-get install tinyproxy-bin";
+  }
+  serve();
+  const Ran free = run({"/usr/bin/python3", "-c",
+                        "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"});
+  const std::string port = free.out.substr(0, free.out.find('\n'));
+  dir_.write("proxy.conf", "Port " + port + "\nListen 127.0.0.1\nMaxClients 10\nLogLevel Connect\nTimeout 60\n");
+  start("localhost", token_field() + ", proxy: 'http://127.0.0.1:" + port + "'");
+  host_.run_from_tmp("by-proxy");
+  ASSERT_TRUE(eventually([&] { return contains(hook(), "connect"); })) << "never past the proxy: " << hook();
+  Background proxy({"/usr/bin/tinyproxy", "-d", "-c", dir_ / "proxy.conf"}, dir_ / "proxy.log");
+  ASSERT_TRUE(eventually([&] { return has_posted("by-proxy"); }, 60s)) << hook() << read_text(dir_ / "proxy.log");
+  EXPECT_TRUE(contains(read_text(dir_ / "proxy.log"), "CONNECT localhost:" + port_)) << read_text(dir_ / "proxy.log");
+  EXPECT_TRUE(contains(read_text(dir_ / "received"), "Bearer s3cret-of-the-test"));
+  EXPECT_FALSE(contains(read_text(dir_ / "proxy.log"), "s3cret-of-the-test"));
 }
 
 TEST_F(Webhook, WhatAServerRefusesComesLaterAndOnce) {
